@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration: configs/headrace.yaml, the channel catalogue and the profiles, read with
+ * libcyaml against a schema. Only this folder sees libcyaml. A wrong key, type or range is
+ * RESULT_INPUT with "file:line: what is wrong, what was expected".
+ */
+#ifndef HEADRACE_CONFIG_CONFIG_H
+#define HEADRACE_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/result.h"
+#include "contract/channel.h"
+#include "contract/limits.h"
+#include "contract/profile.h"
+
+struct config_port {
+	char *device;    /* DPDK vdev ("net_af_packet0,iface=hr0") or PCI address */
+	char *address;   /* "10.77.0.1/24": ours on this port */
+	char *gateway;   /* optional: next hop for other networks; NULL: none */
+	uint16_t mtu;    /* default 1500 */
+	uint16_t queues; /* each is served by one io stage; default 1 */
+	/* derived */
+	uint8_t ipv4[4], gateway_ipv4[4];
+	uint8_t prefix_bits;
+	bool has_gateway;
+};
+
+/* A worker thread and the stages it runs. Stage names: "io<N>" (queue N over all ports in order),
+ * "stage<N>", "store". Each io and the store exactly once; stages numbered without a gap. */
+struct config_worker {
+	uint32_t cpu;
+	char **stages;
+	uint32_t stages_count;
+	/* derived */
+	uint32_t io_mask, stage_mask;
+	bool store;
+};
+
+enum config_hugepages { HUGEPAGES_AUTO, HUGEPAGES_YES, HUGEPAGES_NO };
+enum config_idle { IDLE_BACKOFF, IDLE_SPIN };
+enum config_authorisation { AUTHORISATION_GATEWAY, AUTHORISATION_STRICT };
+
+struct config {
+	struct {
+		enum config_hugepages hugepages; /* auto: use them when there are any */
+		uint32_t memory_mb;              /* for packet buffers; default 64 */
+		char *file_prefix;               /* default "headrace" */
+	} dpdk;
+	struct config_port *ports;
+	uint32_t ports_count;
+	struct config_worker *workers;
+	uint32_t workers_count;
+	enum config_idle idle; /* default backoff */
+
+	struct {
+		uint16_t port;             /* 1883; 0: off */
+		uint32_t packet_bytes_max; /* default 65,000: PAYLOAD_BYTES_MAX + headers */
+		uint16_t keep_alive_max_s; /* 0: no limit; default 3,600 */
+		uint32_t connect_timeout_ms; /* default 10,000 */
+		uint32_t inflight_max;     /* QoS 1 publishes of one connection; default 64 */
+	} mqtt;
+	struct {
+		uint16_t port; /* 5683; 0: off */
+		uint32_t exchanges_max;
+		uint32_t separate_after_ms;
+		uint32_t overload_max_age_s;
+	} coap;
+	struct {
+		uint32_t connections; /* per io worker; default 16,384 */
+		uint32_t devices;     /* highest number of devices; default 100,000 */
+		uint32_t batches;     /* per io worker; default 256 */
+		uint32_t detours;     /* per stage worker; default 64 */
+		uint32_t messages;    /* in flight per io worker; default 65,536 */
+		uint32_t rx_memory_mb, tx_memory_mb; /* of TCP, per io worker; default 64, 32 */
+	} limits;
+	struct {
+		char *dir;
+		uint32_t segment_mb;     /* default 64 */
+		uint32_t segments_spare; /* default 2 */
+		uint32_t size_max_mb;    /* default 4,096 */
+		uint32_t block_kb;       /* default 256 */
+		uint32_t buffers;        /* default 32 */
+		uint32_t inflight;       /* default 2 */
+	} journal;
+	struct {
+		char *dir;
+		uint32_t run_readings; /* default 65,536 */
+		uint32_t run_age_ms;   /* default 1,000 */
+		uint32_t cache_mb;     /* default 64 */
+		uint32_t flush_s;      /* RocksDB is flushed, and the journal cut, this often; default 60 */
+	} store;
+	/* defaults for profiles that don't say otherwise */
+	struct {
+		uint32_t drift_accept_s;  /* 60 */
+		uint32_t drift_flag_s;    /* 300 */
+		uint32_t drift_replace_s; /* 3,600 */
+		uint32_t late_max_h;      /* 48 */
+	} validation;
+	char *channels_file; /* relative paths are relative to the configuration file */
+	char *profiles_dir;
+	struct {
+		char *file; /* CSV or JSON imported at start when set */
+		enum config_authorisation authorisation;
+	} registry;
+	struct {
+		char *socket; /* path of the API's Unix socket */
+		char *listen; /* optional "127.0.0.1:9404": TCP for /metrics and the API; NULL: off */
+	} api;
+};
+
+/* Read, check and derive. On success *out is freed with config_free. */
+MUST_USE enum result config_load(const char *path, struct config **out, struct error *err);
+void config_free(struct config *c);
+
+/* Channel catalogue and profiles (every *.yaml of the folder in name order, which is the order of
+ * preference). */
+MUST_USE enum result config_load_channels(const char *path, struct channel_catalogue *out,
+                                          struct error *err);
+MUST_USE enum result config_load_profiles(const char *dir, const struct channel_catalogue *channels,
+                                          const struct config *defaults, struct profile_set *out,
+                                          struct error *err);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the control plane can see of the workers: counters, meters, levels. Read-only, any thread. */
+#ifndef HEADRACE_WORKER_REPORT_H
+#define HEADRACE_WORKER_REPORT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/histogram.h"
+#include "contract/counters.h"
+
+/* Work of one stage, written by its worker. */
+struct stage_meter {
+	_Atomic uint64_t cycles; /* spent in polls that found work */
+	_Atomic uint64_t items;  /* frames, readings or records handled */
+	_Atomic uint64_t polls;  /* all polls */
+	_Atomic uint64_t busy_polls;
+};
+
+enum report_stage_kind { REPORT_IO, REPORT_STAGE, REPORT_STORE };
+
+struct report_stage {
+	char name[16]; /* "io0", "stage1", "store" */
+	enum report_stage_kind kind;
+	uint32_t cpu;
+	const struct stage_meter *meter;
+	const struct counters *counters;       /* NULL for the store */
+	const struct histogram *ack_us;        /* io: message taken to answer sent; else NULL */
+};
+
+struct report_level {
+	char name[48]; /* "io0 to stage0", "io0 free batches", "io0 connections" */
+	const char *kind; /* "ring" or "pool" */
+	uint64_t used, capacity;
+};
+
+struct pipeline;
+
+uint32_t pipeline_stage_count(const struct pipeline *p);
+void pipeline_stage(const struct pipeline *p, uint32_t index, struct report_stage *out);
+
+/* Fills at most `max` levels, returns how many there are. */
+uint32_t pipeline_levels(const struct pipeline *p, struct report_level *out, uint32_t max);
+
+/* Bytes that an idle MQTT connection takes, all told. */
+uint32_t pipeline_bytes_per_connection(const struct pipeline *p);
+
+/* Readings taken from messages since start (handed to the stages). The counters say the rest:
+ * received - what became durable since start = not yet acknowledged. */
+uint64_t pipeline_readings_received(const struct pipeline *p);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store: what is durable in the journal, arranged for reading, in RocksDB (without a log of
+ * its own: the journal is the log).
+ *
+ * store_apply takes journal blocks in order into a run in memory; a run that is full or old
+ * enough is sorted, packed in columns and written as one batch together with the journal block
+ * number it reaches. store_flush makes that durable, after which the journal may be cut.
+ * Every read sees everything applied, whether it is still in the run or in RocksDB.
+ *
+ * Threads: ordinary ones only; all functions may be called concurrently, store_apply and
+ * store_flush from one thread. They lock and allocate.
+ */
+#ifndef HEADRACE_STORE_STORE_H
+#define HEADRACE_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/result.h"
+#include "contract/fate.h"
+#include "contract/stored.h"
+#include "storage/journal/journal.h"
+
+struct store;
+
+struct store_config {
+	const char *dir;           /* made if absent, with mode 0700 */
+	uint32_t run_readings_max; /* a run is written at this size ... */
+	uint32_t run_age_ms;       /* ... or this age */
+	uint64_t cache_bytes;
+	uint32_t background_threads;
+};
+
+/* A store of another format version is refused with a clear message. */
+MUST_USE enum result store_open(const struct store_config *config, struct store **out,
+                                struct error *err);
+void store_close(struct store *s);
+
+/* Last journal block that RocksDB has durably; replay starts behind it. */
+uint64_t store_durable_block(const struct store *s);
+/* Last journal block applied (visible to reads). */
+uint64_t store_applied_block(const struct store *s);
+
+/* Apply the next block. A block that was applied before is ignored (replay is idempotent). */
+MUST_USE enum result store_apply(struct store *s, const struct journal_block *block,
+                                 struct error *err);
+
+/* Write the run if it is due (or `force`). */
+MUST_USE enum result store_write_run(struct store *s, bool force, struct error *err);
+
+/* Write the run and make everything applied durable in RocksDB; raises store_durable_block. */
+MUST_USE enum result store_flush(struct store *s, struct error *err);
+
+/* --- reading back --- */
+
+/* The reading with exactly this identity. RESULT_ABSENT: none. */
+MUST_USE enum result store_find(struct store *s, uint32_t device, int64_t meter_ts_ms,
+                                struct stored_reading *out, struct error *err);
+
+/* The reading with the newest meter_ts_ms of a device. */
+MUST_USE enum result store_last(struct store *s, uint32_t device, struct stored_reading *out,
+                                struct error *err);
+
+/* False ends the scan. */
+typedef bool store_reading_fn(void *context, const struct stored_reading *reading);
+typedef bool store_error_fn(void *context, const struct stored_error *error);
+typedef bool store_kv_fn(void *context, const void *key, size_t key_bytes, const void *value,
+                         size_t value_bytes);
+
+/* A device's readings with from <= effective time < to, by effective time. */
+MUST_USE enum result store_scan_device(struct store *s, uint32_t device, int64_t from_ms,
+                                       int64_t to_ms, store_reading_fn *fn, void *context,
+                                       struct error *err);
+
+/* The newest reading of every device, for warming up at start. */
+MUST_USE enum result store_scan_last(struct store *s, store_reading_fn *fn, void *context,
+                                     struct error *err);
+
+/* Every reading, by day and device: for the audit. */
+MUST_USE enum result store_scan_all(struct store *s, store_reading_fn *fn, void *context,
+                                    struct error *err);
+
+/* Error entries with number >= from, oldest first. */
+MUST_USE enum result store_scan_errors(struct store *s, uint64_t from, store_error_fn *fn,
+                                       void *context, struct error *err);
+
+/* Totals by fate as of store_applied_block. */
+void store_totals(struct store *s, struct fate_totals *totals);
+
+struct store_status {
+	uint64_t applied_block, durable_block;
+	uint64_t run_readings;    /* not yet in RocksDB */
+	uint64_t disk_bytes;      /* live table files */
+	uint64_t readings_written; /* since start */
+	uint64_t runs_written;
+};
+void store_status_get(struct store *s, struct store_status *status);
+
+/* --- the control plane's own data: small, durable when the call returns --- */
+
+enum store_space { STORE_REGISTRY, STORE_CONTROL, STORE_SPACE_COUNT };
+
+struct store_kv {
+	const void *key;
+	size_t key_bytes;
+	const void *value; /* NULL: delete */
+	size_t value_bytes;
+};
+/* All of them or none. */
+MUST_USE enum result store_kv_write(struct store *s, enum store_space space,
+                                    const struct store_kv *items, size_t count, struct error *err);
+/* Entries whose key starts with the prefix, in key order. */
+MUST_USE enum result store_kv_scan(struct store *s, enum store_space space, const void *prefix,
+                                   size_t prefix_bytes, store_kv_fn *fn, void *context,
+                                   struct error *err);
+
+#endif
