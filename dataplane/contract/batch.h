@@ -32,7 +32,7 @@ struct batch {
 	uint64_t stage_seq;
 	/* For a detour: stage_seq that must be visible before its readings may be looked up. */
 	uint64_t barrier_seq;
-	uint64_t sent_cycles; /* clock_cycles() when the io worker handed it on */
+	uint64_t journal_block; /* the block that carries it; set by the store worker */
 
 	_Alignas(64) struct reading readings[BATCH_READINGS];
 	_Alignas(8) uint8_t arena[BATCH_ARENA_BYTES + 1];

@@ -8,5 +8,6 @@ const struct counter_info counter_info[COUNTER_COUNT] = {
 #include "contract/counters_mqtt.def"
 #include "contract/counters_coap.def"
 #include "contract/counters_ingest.def"
+#include "contract/counters_worker.def"
 #undef COUNTER
 };

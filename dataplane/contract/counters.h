@@ -18,6 +18,7 @@ enum counter {
 #include "contract/counters_mqtt.def"
 #include "contract/counters_coap.def"
 #include "contract/counters_ingest.def"
+#include "contract/counters_worker.def"
 #undef COUNTER
 	COUNTER_COUNT
 };

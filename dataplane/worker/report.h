@@ -18,14 +18,32 @@ struct stage_meter {
 	_Atomic uint64_t busy_polls;
 };
 
-enum report_stage_kind { REPORT_IO, REPORT_STAGE, REPORT_STORE };
+/* By the owning worker: one busy poll's (or message's) work. */
+static inline void meter_add(struct stage_meter *m, uint64_t cycles, uint64_t items)
+{
+	uint64_t c = atomic_load_explicit(&m->cycles, memory_order_relaxed);
+	uint64_t i = atomic_load_explicit(&m->items, memory_order_relaxed);
+	uint64_t b = atomic_load_explicit(&m->busy_polls, memory_order_relaxed);
+	atomic_store_explicit(&m->cycles, c + cycles, memory_order_relaxed);
+	atomic_store_explicit(&m->items, i + items, memory_order_relaxed);
+	atomic_store_explicit(&m->busy_polls, b + 1, memory_order_relaxed);
+}
+
+/* By the owning worker: a poll was made, with or without work. */
+static inline void meter_poll(struct stage_meter *m)
+{
+	uint64_t p = atomic_load_explicit(&m->polls, memory_order_relaxed);
+	atomic_store_explicit(&m->polls, p + 1, memory_order_relaxed);
+}
+
+enum report_stage_kind { REPORT_IO, REPORT_DECODE, REPORT_STAGE, REPORT_STORE };
 
 struct report_stage {
-	char name[16]; /* "io0", "stage1", "store" */
+	char name[16]; /* "io0", "decode0", "stage1", "store" */
 	enum report_stage_kind kind;
 	uint32_t cpu;
 	const struct stage_meter *meter;
-	const struct counters *counters;       /* NULL for the store */
+	const struct counters *counters;       /* of io and stage workers, else NULL */
 	const struct histogram *ack_us;        /* io: message taken to answer sent; else NULL */
 };
 
@@ -45,6 +63,9 @@ uint32_t pipeline_levels(const struct pipeline *p, struct report_level *out, uin
 
 /* Bytes that an idle MQTT connection takes, all told. */
 uint32_t pipeline_bytes_per_connection(const struct pipeline *p);
+
+/* Memory reserved at start for connections, batches and messages of all workers, bytes. */
+uint64_t pipeline_memory_bytes(const struct pipeline *p);
 
 /* Readings taken from messages since start (handed to the stages). The counters say the rest:
  * received - what became durable since start = not yet acknowledged. */

@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * headraced: the daemon. Reads the configuration, opens what is on disk, builds the pipeline, and
+ * then waits for a signal. The start-up order is the table `steps`; the end is the same table
+ * backwards.
+ *
+ * Exit codes: 0 ended in order, 1 a step failed or something was left unanswered, 2 the
+ * configuration or the command line is wrong (nothing was started).
+ */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/api/api.h"
+#include "control/config/config.h"
+#include "control/registry/registry.h"
+#include "net/port.h"
+#include "storage/journal/journal.h"
+#include "storage/store/store.h"
+#include "storage/writer.h"
+#include "worker/pipeline.h"
+
+#define VERSION       HEADRACE_VERSION
+#define DRAIN_MS      10000
+#define COAP_PAYLOAD  PAYLOAD_BYTES_MAX
+#define DEFAULT_PATH  "/etc/headrace/headrace.yaml"
+
+enum { EXIT_FAILED = 1, EXIT_CONFIG = 2 };
+
+struct daemon {
+	struct config *config;
+	struct channel_catalogue channels;
+	struct profile_set profiles;
+	struct store *store;
+	struct journal *journal;
+	struct store_writer *writer;
+	struct registry *registry;
+	struct device_track *tracks;
+	struct port *ports;
+	uint32_t ports_open;
+	struct pipeline *pipeline;
+	struct api *api;
+	bool dpdk_running, pipeline_running, unanswered;
+	uint64_t replayed_blocks;
+	int64_t started_ms;
+};
+
+/* --- storage --- */
+
+static enum result start_store(struct daemon *d, struct error *err)
+{
+	struct store_config c = {
+	    .dir = d->config->store.dir,
+	    .run_readings_max = d->config->store.run_readings,
+	    .run_age_ms = d->config->store.run_age_ms,
+	    .cache_bytes = (uint64_t)d->config->store.cache_mb << 20,
+	    .background_threads = 1,
+	};
+	return store_open(&c, &d->store, err);
+}
+
+static void stop_store(struct daemon *d)
+{
+	if (d->store)
+		store_close(d->store);
+}
+
+static enum result replay(void *context, const struct journal_block *block, struct error *err)
+{
+	struct daemon *d = context;
+	d->replayed_blocks++;
+	enum result r = store_apply(d->store, block, err);
+	return r == RESULT_OK ? store_write_run(d->store, false, err) : r;
+}
+
+static enum result start_journal(struct daemon *d, struct error *err)
+{
+	struct journal_config c = {
+	    .dir = d->config->journal.dir,
+	    .segment_bytes = (uint64_t)d->config->journal.segment_mb << 20,
+	    .segments_spare = d->config->journal.segments_spare,
+	    .bytes_max = (uint64_t)d->config->journal.size_max_mb << 20,
+	    .block_bytes_max = d->config->journal.block_kb << 10,
+	    .buffers = d->config->journal.buffers,
+	    .inflight = d->config->journal.inflight,
+	};
+	enum result r =
+	    journal_open(&c, store_durable_block(d->store), replay, d, &d->journal, err);
+	if (r == RESULT_OK)
+		log_info("journal", "%llu blocks replayed",
+		         (unsigned long long)d->replayed_blocks);
+	return r;
+}
+
+static void stop_journal(struct daemon *d)
+{
+	if (d->journal)
+		journal_close(d->journal);
+}
+
+static enum result start_writer(struct daemon *d, struct error *err)
+{
+	return store_writer_start(d->journal, d->store, d->config->store.flush_s, &d->writer, err);
+}
+
+static void stop_writer(struct daemon *d)
+{
+	struct error err;
+	if (d->writer && store_writer_stop(d->writer, &err) != RESULT_OK)
+		log_error("store", "%s", err.text);
+	d->writer = NULL;
+}
+
+struct warming {
+	const struct daemon *daemon;
+	uint64_t devices;
+};
+
+static bool warm(void *context, const struct stored_reading *newest)
+{
+	struct warming *w = context;
+	if (newest->device < w->daemon->config->limits.devices) {
+		device_state_warm(w->daemon->tracks, &w->daemon->profiles, newest);
+		w->devices++;
+	}
+	return true;
+}
+
+static enum result start_tracks(struct daemon *d, struct error *err)
+{
+	struct warming w = {.daemon = d};
+	d->tracks = device_states_new(d->config->limits.devices);
+	if (!d->tracks)
+		return fail(RESULT_RESOURCE, err, "no memory for %u devices; lower limits.devices",
+		            d->config->limits.devices);
+	enum result r = store_scan_last(d->store, warm, &w, err);
+	if (r == RESULT_OK)
+		log_info("ingest", "%llu devices warmed up", (unsigned long long)w.devices);
+	return r;
+}
+
+static void stop_tracks(struct daemon *d)
+{
+	if (d->tracks)
+		device_states_free(d->tracks, d->config->limits.devices);
+}
+
+/* --- registry --- */
+
+static void publish(void *context, struct registry_view *view)
+{
+	struct daemon *d = context;
+	if (d->pipeline)
+		pipeline_publish_registry(d->pipeline, view);
+}
+
+static void complain(void *context, uint64_t line, const char *cause)
+{
+	const struct daemon *d = context;
+	log_warning("registry", "%s:%llu: %s", d->config->registry.file,
+	            (unsigned long long)line, cause);
+}
+
+static enum result start_registry(struct daemon *d, struct error *err)
+{
+	enum result r = registry_open(d->store, d->config->limits.devices, publish, d,
+	                              &d->registry, err);
+	if (r != RESULT_OK || !d->config->registry.file)
+		return r;
+	struct registry_import report;
+	r = registry_import_file(d->registry, d->config->registry.file, complain, d, &report, err);
+	if (r == RESULT_OK)
+		log_info("registry", "%s: %llu new, %llu changed, %llu unchanged, %llu refused",
+		         d->config->registry.file, (unsigned long long)report.added,
+		         (unsigned long long)report.changed, (unsigned long long)report.unchanged,
+		         (unsigned long long)report.failed);
+	return r;
+}
+
+static void stop_registry(struct daemon *d)
+{
+	if (d->registry)
+		registry_close(d->registry);
+}
+
+/* --- ports and workers --- */
+
+static bool is_pci_address(const char *device)
+{
+	unsigned domain, bus, slot, function;
+	return sscanf(device, "%x:%x:%x.%x", &domain, &bus, &slot, &function) == 4 ||
+	       sscanf(device, "%x:%x.%x", &bus, &slot, &function) == 3;
+}
+
+static enum result start_dpdk(struct daemon *d, struct error *err)
+{
+	uint32_t cpus[MAX_WORKERS];
+	struct dpdk_config c = {
+	    .hugepages = (enum dpdk_hugepages)d->config->dpdk.hugepages,
+	    .memory_mb = d->config->dpdk.memory_mb,
+	    .file_prefix = d->config->dpdk.file_prefix,
+	    .worker_cpus = cpus,
+	    .worker_count = d->config->workers_count,
+	};
+	_Static_assert((int)HUGEPAGES_AUTO == (int)DPDK_HUGEPAGES_AUTO &&
+	                   (int)HUGEPAGES_NO == (int)DPDK_HUGEPAGES_NO, "same order");
+	for (uint32_t i = 0; i < d->config->workers_count; i++)
+		cpus[i] = d->config->workers[i].cpu;
+	for (uint32_t i = 0; i < d->config->ports_count; i++)
+		c.pci = c.pci || is_pci_address(d->config->ports[i].device);
+	enum result r = dpdk_init(&c, err);
+	d->dpdk_running = r == RESULT_OK;
+	return r;
+}
+
+static void stop_dpdk(struct daemon *d)
+{
+	if (d->dpdk_running)
+		dpdk_fini();
+}
+
+static enum result start_ports(struct daemon *d, struct error *err)
+{
+	d->ports = calloc(d->config->ports_count, sizeof d->ports[0]);
+	if (!d->ports)
+		return fail(RESULT_RESOURCE, err, "no memory for %u ports", d->config->ports_count);
+	for (uint32_t i = 0; i < d->config->ports_count; i++) {
+		const struct config_port *p = &d->config->ports[i];
+		struct port_config c = {
+		    .device = p->device,
+		    .prefix_bits = p->prefix_bits,
+		    .has_gateway = p->has_gateway,
+		    .mtu = p->mtu,
+		    .queues = p->queues,
+		};
+		memcpy(c.ipv4, p->ipv4, sizeof c.ipv4);
+		memcpy(c.gateway_ipv4, p->gateway_ipv4, sizeof c.gateway_ipv4);
+		enum result r = port_open(&c, &d->ports[i], err);
+		if (r != RESULT_OK)
+			return r;
+		d->ports_open++;
+		log_info("net", "port %s: %s, %u queues, checksums in %s", p->device, p->address,
+		         p->queues, d->ports[i].tx_checksums ? "hardware" : "software");
+	}
+	return RESULT_OK;
+}
+
+static void stop_ports(struct daemon *d)
+{
+	for (uint32_t i = 0; i < d->ports_open; i++)
+		port_close(&d->ports[i]);
+	free(d->ports);
+}
+
+static enum resolver_found find(void *context, uint32_t device, int64_t meter_ts_ms,
+                                struct stored_reading *out)
+{
+	struct daemon *d = context;
+	struct error err;
+	enum result r = store_find(d->store, device, meter_ts_ms, out, &err);
+	if (r == RESULT_OK)
+		return RESOLVER_FOUND;
+	if (r == RESULT_ABSENT)
+		return RESOLVER_ABSENT;
+	log_error("store", "%s", err.text);
+	return RESOLVER_FAILED;
+}
+
+static bool wait_visible(void *context, uint32_t stage, uint64_t seq, uint32_t timeout_ms)
+{
+	struct daemon *d = context;
+	return store_writer_wait_visible(d->writer, stage, seq, timeout_ms);
+}
+
+static void fill_pipeline_config(struct daemon *d, struct pipeline_config *c)
+{
+	const struct config *k = d->config;
+	*c = (struct pipeline_config){
+	    .ports = d->ports,
+	    .port_count = k->ports_count,
+	    .worker_count = k->workers_count,
+	    .spin = k->idle == IDLE_SPIN,
+	    .mqtt_port = k->mqtt.port,
+	    .coap_port = k->coap.port,
+	    .mqtt = {.packet_bytes_max = k->mqtt.packet_bytes_max,
+	             .keep_alive_max_s = k->mqtt.keep_alive_max_s,
+	             .connect_timeout_ms = k->mqtt.connect_timeout_ms},
+	    .mqtt_inflight_max = k->mqtt.inflight_max,
+	    .coap = {.exchanges_max = k->coap.exchanges_max,
+	             .separate_after_ms = k->coap.separate_after_ms,
+	             .overload_max_age_s = k->coap.overload_max_age_s,
+	             .payload_bytes_max = COAP_PAYLOAD},
+	    .strict_authorisation = k->registry.authorisation == AUTHORISATION_STRICT,
+	    .connections = k->limits.connections,
+	    .batches = k->limits.batches,
+	    .messages = k->limits.messages,
+	    .rx_memory_bytes = (uint64_t)k->limits.rx_memory_mb << 20,
+	    .tx_memory_bytes = (uint64_t)k->limits.tx_memory_mb << 20,
+	    .detours = k->limits.detours,
+	    .profiles = &d->profiles,
+	    .device_tracks = d->tracks,
+	    .devices = k->limits.devices,
+	    .registry = registry_view_current(d->registry),
+	    .journal = d->journal,
+	    .store = {.find = find, .wait_visible = wait_visible, .context = d},
+	};
+	for (uint32_t i = 0; i < k->workers_count; i++)
+		c->workers[i] = (struct pipeline_worker_config){
+		    .cpu = k->workers[i].cpu,
+		    .io_mask = k->workers[i].io_mask,
+		    .stage_mask = k->workers[i].stage_mask,
+		    .store = k->workers[i].store,
+		};
+}
+
+static enum result start_pipeline(struct daemon *d, struct error *err)
+{
+	struct pipeline_config c;
+	fill_pipeline_config(d, &c);
+	enum result r = pipeline_new(&c, &d->pipeline, err);
+	if (r == RESULT_OK)
+		r = pipeline_start(d->pipeline, err);
+	d->pipeline_running = r == RESULT_OK;
+	return r;
+}
+
+static void stop_pipeline(struct daemon *d)
+{
+	if (d->pipeline_running && !pipeline_stop(d->pipeline, DRAIN_MS)) {
+		log_warning("worker", "messages were left without an answer");
+		d->unanswered = true;
+	}
+}
+
+static enum result start_api(struct daemon *d, struct error *err)
+{
+	struct api_context c = {
+	    .config = d->config,
+	    .channels = &d->channels,
+	    .profiles = &d->profiles,
+	    .pipeline = d->pipeline,
+	    .journal = d->journal,
+	    .store = d->store,
+	    .writer = d->writer,
+	    .registry = d->registry,
+	    .started_ms = d->started_ms,
+	    .memory_budget_bytes = pipeline_memory_bytes(d->pipeline),
+	    .version = VERSION,
+	};
+	return api_start(&c, &d->api, err);
+}
+
+static void stop_api(struct daemon *d)
+{
+	api_stop(d->api);
+}
+
+/* The pipeline's memory goes after everything that looks at it: the API's meters, and a port whose
+ * queue may still hold its packet buffers. */
+static enum result start_nothing(struct daemon *d, struct error *err)
+{
+	(void)d;
+	(void)err;
+	return RESULT_OK;
+}
+
+static void free_pipeline(struct daemon *d)
+{
+	pipeline_free(d->pipeline);
+	d->pipeline = NULL;
+}
+
+/* --- the order --- */
+
+struct step {
+	const char *name;
+	enum result (*start)(struct daemon *d, struct error *err);
+	void (*stop)(struct daemon *d);
+};
+
+static const struct step steps[] = {
+    {"store", start_store, stop_store},
+    {"journal", start_journal, stop_journal}, /* replays into the store */
+    {"device tracks", start_tracks, stop_tracks},
+    {"DPDK", start_dpdk, stop_dpdk},
+    {"pipeline memory", start_nothing, free_pipeline},
+    {"ports", start_ports, stop_ports},
+    {"registry", start_registry, stop_registry},
+    {"store writer", start_writer, stop_writer},
+    {"pipeline", start_pipeline, stop_pipeline},
+    {"API", start_api, stop_api},
+};
+#define STEP_COUNT (sizeof steps / sizeof steps[0])
+
+static int run(struct daemon *d, const sigset_t *signals)
+{
+	struct error err = {""};
+	uint32_t started = 0;
+	int code = EXIT_SUCCESS;
+
+	for (; started < STEP_COUNT; started++) {
+		if (steps[started].start(d, &err) == RESULT_OK)
+			continue;
+		log_error(steps[started].name, "%s", err.text);
+		code = EXIT_FAILED;
+		break;
+	}
+	if (code == EXIT_SUCCESS) {
+		int signal_number = 0;
+		log_info("headraced", "ready");
+		sigwait(signals, &signal_number);
+		log_info("headraced", "signal %d: draining", signal_number);
+	} else {
+		started++; /* it may be half open: every stop copes with that */
+	}
+	while (started > 0)
+		steps[--started].stop(d);
+	if (code == EXIT_SUCCESS)
+		log_info("headraced", "stopped");
+	return d->unanswered ? EXIT_FAILED : code;
+}
+
+/* --- the command line --- */
+
+static const char usage[] =
+    "usage: headraced [--config FILE]\n"
+    "       headraced --check FILE\n"
+    "\n"
+    "Takes meters' readings by MQTT and CoAP from DPDK ports, durably.\n"
+    "\n"
+    "  -c, --config FILE  configuration (default " DEFAULT_PATH ")\n"
+    "      --check FILE   check a configuration with its channels and profiles, start nothing\n"
+    "      --verbose      log more\n"
+    "  -h, --help         this text\n"
+    "  -V, --version      print the version\n"
+    "\n"
+    "SIGTERM or SIGINT: answer what was taken, make it durable, end.\n"
+    "Exit status: 0 in order, 1 failed, 2 wrong configuration or command line.\n"
+    "See headraced(8), headrace.yaml(5), headrace(1).\n";
+
+static enum result load(struct daemon *d, const char *path, struct error *err)
+{
+	enum result r = config_load(path, &d->config, err);
+	if (r == RESULT_OK)
+		r = config_load_channels(d->config->channels_file, &d->channels, err);
+	if (r == RESULT_OK)
+		r = config_load_profiles(d->config->profiles_dir, &d->channels, d->config,
+		                         &d->profiles, err);
+	return r;
+}
+
+struct options {
+	const char *path;
+	bool check;
+};
+
+/* -1: go on; else the exit code. */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+	    {"config", required_argument, NULL, 'c'}, {"check", required_argument, NULL, 'k'},
+	    {"verbose", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
+	    {"version", no_argument, NULL, 'V'},      {0},
+	};
+	int option;
+	while ((option = getopt_long(argc, argv, "c:hV", longs, NULL)) != -1) {
+		switch (option) {
+		case 'k':
+			o->check = true;
+			/* fall through */
+		case 'c':
+			o->path = optarg;
+			break;
+		case 'v':
+			log_set_level(LOG_LEVEL_DEBUG);
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_SUCCESS;
+		case 'V':
+			puts("headraced " VERSION);
+			return EXIT_SUCCESS;
+		default:
+			fputs(usage, stderr);
+			return EXIT_CONFIG;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "headraced: %s: not an option\n%s", argv[optind], usage);
+		return EXIT_CONFIG;
+	}
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {.path = DEFAULT_PATH};
+	int code = parse_options(argc, argv, &o);
+	if (code >= 0)
+		return code;
+
+	struct daemon *d = calloc(1, sizeof *d);
+	struct error err;
+	if (!d || load(d, o.path, &err) != RESULT_OK) {
+		fprintf(stderr, "%s\n", d ? err.text : "headraced: no memory");
+		return EXIT_CONFIG;
+	}
+	if (o.check) {
+		printf("%s: good: %u profiles\n", o.path, d->profiles.count);
+		code = EXIT_SUCCESS;
+	} else {
+		/* the threads that start below inherit the mask, so main's sigwait gets them all */
+		sigset_t signals;
+		sigemptyset(&signals);
+		sigaddset(&signals, SIGTERM);
+		sigaddset(&signals, SIGINT);
+		pthread_sigmask(SIG_BLOCK, &signals, NULL);
+		signal(SIGPIPE, SIG_IGN);
+		d->started_ms = clock_wall_ms();
+		code = run(d, &signals);
+	}
+	config_free(d->config);
+	free(d);
+	return code;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/checksum.h"
+
+#include "base/bytes.h"
+
+/*
+ * The sum of little-endian words is the byte-swapped sum of big-endian ones (RFC 1071 2(B)), so
+ * we add as we load and never swap: the result is in network order when it is stored as loaded.
+ */
+uint64_t checksum_add(uint64_t sum, const void *data, uint32_t bytes)
+{
+	const uint8_t *p = data;
+	for (; bytes >= 4; bytes -= 4, p += 4)
+		sum += get_le32(p);
+	if (bytes >= 2) {
+		sum += get_le16(p);
+		p += 2;
+		bytes -= 2;
+	}
+	if (bytes)
+		sum += *p;
+	return sum;
+}
+
+uint64_t checksum_pseudo_ipv4(const uint8_t source[4], const uint8_t destination[4],
+                              uint8_t protocol, uint32_t l4_bytes)
+{
+	uint64_t sum = checksum_add(0, source, 4);
+	sum = checksum_add(sum, destination, 4);
+	sum += (uint32_t)protocol << 8;
+	sum += __builtin_bswap16((uint16_t)l4_bytes);
+	return sum;
+}
+
+uint16_t checksum_fold(uint64_t sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/port.h"
+
+#include <rte_dev.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <rte_mempool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ARGS_MAX          16
+#define NEIGHBOUR_ENTRIES 4096
+#define RX_DESCRIPTORS    1024
+#define TX_DESCRIPTORS    1024
+#define RX_BUFFERS        (2 * RX_DESCRIPTORS)
+#define RX_CHECKSUMS                                                                               \
+	(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
+#define TX_CHECKSUMS                                                                               \
+	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
+
+/* Free huge pages of any size, by the kernel's count. */
+static bool hugepages_free(void)
+{
+	unsigned long free_pages = 0;
+	char line[128];
+	FILE *f = fopen("/proc/meminfo", "r");
+	while (f && fgets(line, sizeof line, f))
+		if (sscanf(line, "HugePages_Free: %lu", &free_pages) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return free_pages > 0;
+}
+
+/* "0@(0-N),1@cpu,2@cpu...": the main thread floats over all CPUs, workers are pinned. */
+static void lcores_text(const struct dpdk_config *config, char *text, size_t bytes)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	int n = cpus > 1 ? snprintf(text, bytes, "0@(0-%ld)", cpus - 1)
+	                 : snprintf(text, bytes, "0@0");
+	for (uint32_t i = 0; i < config->worker_count && n > 0 && (size_t)n < bytes; i++)
+		n += snprintf(text + n, bytes - (size_t)n, ",%u@%u", i + 1,
+		              config->worker_cpus[i]);
+}
+
+enum result dpdk_init(const struct dpdk_config *config, struct error *err)
+{
+	bool huge = config->hugepages == DPDK_HUGEPAGES_YES ||
+	            (config->hugepages == DPDK_HUGEPAGES_AUTO && hugepages_free());
+	char lcores[512], memory[16], prefix[64];
+	lcores_text(config, lcores, sizeof lcores);
+	snprintf(memory, sizeof memory, "%u", config->memory_mb);
+	snprintf(prefix, sizeof prefix, "--file-prefix=%s", config->file_prefix);
+
+	char *args[ARGS_MAX];
+	int count = 0;
+	args[count++] = (char[]){"headraced"};
+	args[count++] = (char[]){"--lcores"};
+	args[count++] = lcores;
+	args[count++] = (char[]){"--main-lcore=0"};
+	args[count++] = (char[]){"-m"};
+	args[count++] = memory;
+	args[count++] = prefix;
+	args[count++] = (char[]){"--log-level=lib.eal:4"};
+	args[count++] = (char[]){"--log-level=lib.telemetry:4"};
+	if (huge) {
+		args[count++] = (char[]){"--in-memory"};
+	} else {
+		args[count++] = (char[]){"--no-huge"};
+		args[count++] = (char[]){"--no-shconf"};
+	}
+	if (!config->pci)
+		args[count++] = (char[]){"--no-pci"};
+
+	if (rte_eal_init(count, args) < 0)
+		return fail(RESULT_RESOURCE, err,
+		            "DPDK did not start: %s (%s huge pages, %u MB, lcores %s); the lines above "
+		            "say why", rte_strerror(rte_errno), huge ? "with" : "without",
+		            config->memory_mb, lcores);
+	return RESULT_OK;
+}
+
+void dpdk_fini(void)
+{
+	rte_eal_cleanup();
+}
+
+static enum result probe(const struct port_config *config, struct port *port, struct error *err)
+{
+	int rc = rte_dev_probe(config->device);
+	if (rc != 0)
+		return fail(RESULT_RESOURCE, err,
+		            "port %s: the device can't be probed: %s; is the interface there and up, "
+		            "and may this user open it (CAP_NET_RAW, CAP_NET_ADMIN)?", config->device,
+		            rte_strerror(-rc));
+	snprintf(port->device, sizeof port->device, "%s", config->device);
+	port->device[strcspn(port->device, ",")] = '\0';
+	if (rte_eth_dev_get_port_by_name(port->device, &port->id) != 0)
+		return fail(RESULT_RESOURCE, err, "port %s: the device has no Ethernet port",
+		            config->device);
+	return RESULT_OK;
+}
+
+static enum result configure(const struct port_config *config, struct port *port,
+                             struct error *err)
+{
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf = {0};
+	int rc = rte_eth_dev_info_get(port->id, &info);
+	if (rc == 0 && (config->queues > info.max_rx_queues || config->queues > info.max_tx_queues))
+		return fail(RESULT_INPUT, err, "port %s: %u queues are configured, the device has %u",
+		            config->device, config->queues,
+		            RTE_MIN(info.max_rx_queues, info.max_tx_queues));
+	if (rc == 0) {
+		port->rx_checksums = (info.rx_offload_capa & RX_CHECKSUMS) == RX_CHECKSUMS;
+		port->tx_checksums = (info.tx_offload_capa & TX_CHECKSUMS) == TX_CHECKSUMS;
+		conf.rxmode.offloads = port->rx_checksums ? RX_CHECKSUMS : 0;
+		conf.txmode.offloads = port->tx_checksums ? TX_CHECKSUMS : 0;
+		if (config->queues > 1 && info.flow_type_rss_offloads) {
+			conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+			conf.rx_adv_conf.rss_conf.rss_hf =
+			    info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP);
+		}
+		rc = rte_eth_dev_configure(port->id, config->queues, config->queues, &conf);
+	}
+	if (rc != 0)
+		return fail(RESULT_RESOURCE, err, "port %s: not configurable: %s", config->device,
+		            rte_strerror(-rc));
+	return RESULT_OK;
+}
+
+static enum result set_up_queues(const struct port_config *config, struct port *port,
+                                 struct error *err)
+{
+	uint16_t rx = RX_DESCRIPTORS, tx = TX_DESCRIPTORS;
+	int rc = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
+	for (uint16_t q = 0; rc == 0 && q < config->queues; q++) {
+		char name[RTE_MEMPOOL_NAMESIZE];
+		snprintf(name, sizeof name, "rx%u.%u", port->id, q);
+		struct rte_mempool *pool = rte_pktmbuf_pool_create(
+		    name, RX_BUFFERS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+		if (!pool)
+			return fail(RESULT_RESOURCE, err,
+			            "port %s: no memory for receive buffers: %s; raise dpdk.memory_mb",
+			            config->device, rte_strerror(rte_errno));
+		rc = rte_eth_rx_queue_setup(port->id, q, rx, SOCKET_ID_ANY, NULL, pool);
+		if (rc == 0)
+			rc = rte_eth_tx_queue_setup(port->id, q, tx, SOCKET_ID_ANY, NULL);
+	}
+	if (rc != 0)
+		return fail(RESULT_RESOURCE, err, "port %s: queues can't be set up: %s",
+		            config->device, rte_strerror(-rc));
+	return RESULT_OK;
+}
+
+static enum result start(const struct port_config *config, struct port *port, struct error *err)
+{
+	struct rte_ether_addr mac;
+	int rc = rte_eth_dev_start(port->id);
+	if (rc == 0)
+		rc = rte_eth_macaddr_get(port->id, &mac);
+	if (rc != 0)
+		return fail(RESULT_RESOURCE, err, "port %s: does not start: %s", config->device,
+		            rte_strerror(-rc));
+	/* not every device can set these; it then keeps what it has */
+	rte_eth_dev_set_mtu(port->id, config->mtu);
+	memcpy(port->local.mac, mac.addr_bytes, sizeof port->local.mac);
+	return RESULT_OK;
+}
+
+enum result port_open(const struct port_config *config, struct port *port, struct error *err)
+{
+	*port = (struct port){.queues = config->queues,
+	                      .mtu = config->mtu,
+	                      .has_gateway = config->has_gateway};
+	memcpy(port->local.ipv4, config->ipv4, 4);
+	memcpy(port->gateway_ipv4, config->gateway_ipv4, 4);
+	port->local.ipv4_mask =
+	    config->prefix_bits == 0 ? 0 : UINT32_MAX << (32 - config->prefix_bits);
+	port->neighbours = neighbours_new(NEIGHBOUR_ENTRIES);
+	if (!port->neighbours)
+		return fail(RESULT_RESOURCE, err, "port %s: no memory", config->device);
+
+	enum result r = probe(config, port, err);
+	if (r == RESULT_OK)
+		r = configure(config, port, err);
+	if (r == RESULT_OK)
+		r = set_up_queues(config, port, err);
+	if (r == RESULT_OK)
+		r = start(config, port, err);
+	return r;
+}
+
+void port_close(struct port *port)
+{
+	rte_eth_dev_stop(port->id);
+	rte_eth_dev_close(port->id);
+	neighbours_free(port->neighbours);
+	port->neighbours = NULL;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DPDK: the environment and its ports. Together with stack.c the only place that sees rte_ethdev.
+ */
+#ifndef HEADRACE_NET_PORT_H
+#define HEADRACE_NET_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/result.h"
+#include "net/neighbours.h"
+#include "net/packet.h"
+
+enum dpdk_hugepages { DPDK_HUGEPAGES_AUTO, DPDK_HUGEPAGES_YES, DPDK_HUGEPAGES_NO };
+
+struct dpdk_config {
+	enum dpdk_hugepages hugepages;
+	uint32_t memory_mb;
+	const char *file_prefix;
+	const uint32_t *worker_cpus; /* worker i becomes lcore i + 1, pinned to this CPU */
+	uint32_t worker_count;
+	bool pci; /* probe PCI devices */
+};
+
+/* Start the environment. The calling thread becomes lcore 0 and keeps its CPU affinity. Once per
+ * process. */
+MUST_USE enum result dpdk_init(const struct dpdk_config *config, struct error *err);
+void dpdk_fini(void);
+
+struct port_config {
+	const char *device; /* "net_af_packet0,iface=hr0" or a PCI address */
+	uint8_t ipv4[4];
+	uint8_t prefix_bits;
+	bool has_gateway;
+	uint8_t gateway_ipv4[4];
+	uint16_t mtu;
+	uint16_t queues;
+};
+
+struct port {
+	uint16_t id; /* DPDK's */
+	uint16_t queues;
+	uint16_t mtu;
+	struct packet_local local;
+	bool has_gateway;
+	uint8_t gateway_ipv4[4];
+	bool rx_checksums; /* the port verifies IPv4, TCP and UDP checksums */
+	bool tx_checksums; /* the port fills them in */
+	struct neighbours *neighbours;
+	char device[64];
+};
+
+/* Probe, configure and start a port. */
+MUST_USE enum result port_open(const struct port_config *config, struct port *port,
+                               struct error *err);
+void port_close(struct port *port);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One queue of a port: frames in, TCP segments and datagrams out to the protocols, and back.
+ *
+ * Thread: the io worker that owns the queue. Answers ARP and ICMP echo itself. Received bytes are
+ * lent to the handlers until they return. Memory: packet buffers from pools made in
+ * net_stack_new; segments without data, ARP and ICMP have a pool of their own, so that they get
+ * through when data has used up the other.
+ */
+#ifndef HEADRACE_NET_STACK_H
+#define HEADRACE_NET_STACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/result.h"
+#include "contract/counters.h"
+#include "net/packet.h"
+#include "net/port.h"
+
+struct net_stack;
+
+struct net_handlers {
+	void (*tcp)(void *context, const struct packet *packet);
+	void (*icmp_error)(void *context, const struct packet *packet);
+	/* False: no service on that port. */
+	bool (*udp)(void *context, const struct packet *packet);
+};
+
+MUST_USE enum result net_stack_new(struct port *port, uint16_t queue,
+                                   const struct net_handlers *handlers, void *context,
+                                   struct counters *counters, struct net_stack **out,
+                                   struct error *err);
+void net_stack_free(struct net_stack *n);
+
+/* Take at most one burst of frames; returns how many. */
+uint32_t net_stack_poll(struct net_stack *n, uint64_t now_us);
+
+/* A buffer for an L4 segment of at most `bytes`; NULL: none left or too long. */
+uint8_t *net_alloc(struct net_stack *n, uint32_t bytes, bool control);
+
+/* Send the TCP segment built in the buffer of the last net_alloc; its checksum field is 0. */
+void net_send_tcp(struct net_stack *n, const uint8_t local[16], const uint8_t peer[16],
+                  uint8_t *segment, uint32_t bytes);
+
+/* Send a datagram (copied). False: no buffer, or too long for the port. */
+bool net_send_udp(struct net_stack *n, const uint8_t local[16], uint16_t local_port,
+                  const uint8_t peer[16], uint16_t peer_port, const uint8_t *payload,
+                  uint32_t bytes);
+
+/* Hand what was queued to the port. */
+void net_flush(struct net_stack *n);
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The io worker's stage: frames of one port queue in, batches of readings out; batches come home
+ * and answers go out. Private to worker/.
+ *
+ * One poll, in order: frames -> TCP, CoAP -> MQTT -> decode -> open batches; batches home ->
+ * PUBACK, CoAP response; timers; open batches handed on; segments sent.
+ *
+ * Thread: one worker. Memory: all in io_new. Never allocates, locks or blocks after that.
+ */
+#ifndef HEADRACE_WORKER_IO_H
+#define HEADRACE_WORKER_IO_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/histogram.h"
+#include "base/ring.h"
+#include "base/wheel.h"
+#include "coap/coap.h"
+#include "contract/batch.h"
+#include "contract/counters.h"
+#include "contract/registry_view.h"
+#include "ingest/decode.h"
+#include "ingest/match.h"
+#include "mqtt/mqtt.h"
+#include "net/stack.h"
+#include "tcp/tcp.h"
+#include "worker/clients.h"
+#include "worker/pipeline.h"
+#include "worker/report.h"
+#include "worker/tickets.h"
+
+#define URI_CACHE_SLOTS 256
+
+enum pipeline_phase {
+	PHASE_RUN,   /* take messages */
+	PHASE_DRAIN, /* take no new message, answer the ones under way */
+	PHASE_CLOSE, /* all answered: close the connections */
+	PHASE_STOP,  /* end the threads */
+};
+
+/* What the io stage keeps of a connection beside TCP's and MQTT's own. */
+struct io_conn {
+	struct wheel_node timer; /* keep-alive, CONNECT time-out */
+	tcp_handle handle;   /* 0: not in use */
+	uint64_t topic_hash; /* of the topic whose candidates are kept */
+	uint64_t candidates; /* profiles that the topic may belong to */
+	uint32_t ticket_head, ticket_tail;
+	uint32_t blocked_next; /* in the list of connections that wait for room */
+	uint16_t inflight;
+	bool blocked;      /* in that list */
+	bool awaits_ack;   /* stopped at its own in-flight limit */
+	bool finished;     /* the peer sent FIN; close when the last ticket is answered */
+	bool mapped;       /* in `clients` */
+};
+
+struct uri_slot {
+	uint64_t hash;
+	uint64_t candidates;
+};
+
+struct io_links {
+	struct ring *to_stage[MAX_STAGE_WORKERS];
+	struct ring *detour_return[MAX_STAGE_WORKERS]; /* emptied detour batches */
+	struct ring *home;                             /* from the store */
+	struct ring *takeover_out[MAX_IO_WORKERS];     /* client hashes that connected here */
+	struct ring *takeover_in[MAX_IO_WORKERS];
+	uint32_t stage_count, io_count;
+};
+
+struct io {
+	uint32_t index;
+	const struct pipeline_config *config;
+	struct io_links links;
+	_Atomic(const struct registry_view *) *registry;
+	const struct registry_view *view; /* of this poll */
+	const _Atomic int *phase;         /* enum pipeline_phase */
+	struct port *port;
+	uint64_t now_us;
+	int64_t now_ms;
+	bool drained_closed; /* connections were closed in PHASE_CLOSE */
+
+	struct net_stack *net;
+	struct tcp_engine *tcp;
+	uint64_t tcp_memory_bytes; /* what the engine took at start */
+	struct mqtt mqtt;
+	struct mqtt_session *sessions; /* by tcp_index */
+	struct io_conn *conns;         /* by tcp_index */
+	struct wheel keep_alive;       /* nodes: io_conn.timer */
+	struct clients clients;
+	struct coap_server *coap;
+	struct tickets tickets;
+	uint32_t blocked_head, blocked_tail;
+
+	const struct matcher *matcher;
+	struct match_scratch *scratch;
+	struct decode_plan **plans; /* by profile id */
+	struct uri_slot uri_cache[URI_CACHE_SLOTS];
+
+	struct batch *batches; /* all of them, one block */
+	struct batch *free_batches;
+	_Atomic uint32_t free_count;
+	struct batch *open[MAX_STAGE_WORKERS];
+	struct reading decoded[READINGS_PER_MESSAGE];
+
+	struct counters *counters;
+	struct stage_meter meter, decode_meter;
+	struct histogram ack_us;
+	_Atomic uint64_t readings_received;
+};
+
+/* A telemetry message on its way into batches. */
+struct message {
+	uint64_t candidates; /* profiles by topic or URI */
+	uint64_t sender_hash;
+	uint32_t ticket; /* TICKET_NONE: nobody waits */
+	const uint8_t *payload;
+	uint32_t payload_bytes;
+	const char *client;
+	uint32_t client_bytes;
+	const char *topic;
+	uint32_t topic_bytes;
+	const uint8_t *address; /* 16 bytes */
+	uint16_t port;
+	uint8_t protocol;
+	uint8_t qos;
+};
+
+/* --- io.c --- */
+struct io_setup {
+	uint32_t index;
+	const struct pipeline_config *config;
+	struct port *port;
+	uint16_t queue;
+	struct io_links links;
+	_Atomic(const struct registry_view *) *registry;
+	const _Atomic int *phase;
+	const struct matcher *matcher;
+	struct decode_plan **plans;
+};
+MUST_USE enum result io_new(const struct io_setup *setup, struct io **out, struct error *err);
+void io_free(struct io *io);
+/* One poll; returns how much there was to do (0: nothing). */
+uint32_t io_poll(struct io *io);
+/* Nothing of this io worker is under way. Any thread. */
+bool io_is_idle(const struct io *io);
+
+/* --- io_dispatch.c --- */
+/* Decode, identify and put into the open batches. False: no room, nothing was taken. On success
+ * the ticket counts the readings. */
+bool io_dispatch(struct io *io, const struct message *message);
+/* Hand the open batches on. */
+void io_hand_over(struct io *io);
+/* Take the batches that came home; returns how many. */
+uint32_t io_take_home(struct io *io);
+
+/* --- io_mqtt.c --- */
+extern const struct tcp_app io_tcp_app;
+extern const struct mqtt_app io_mqtt_app;
+/* All readings of a connection's message are durable. */
+void io_mqtt_done(struct io *io, uint32_t ticket);
+/* Offer the kept data of blocked connections again, in the order in which they were blocked. */
+void io_mqtt_unblock(struct io *io);
+void io_mqtt_run_timers(struct io *io);
+/* Connections taken over by other io workers. */
+void io_mqtt_run_takeovers(struct io *io);
+void io_mqtt_close_all(struct io *io);
+
+/* --- io_coap.c --- */
+extern const struct coap_app io_coap_app;
+void io_coap_done(struct io *io, uint32_t ticket);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CoAP on the io worker: POST and PUT to a profile's URIs become messages, tickets become
+ * responses whose code and diagnostic say what became of the readings.
+ */
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "worker/io.h"
+
+#define CONTENT_TEXT 0  /* RFC 7252 12.3 */
+#define CONTENT_JSON 50 /* RFC 7252 12.3 */
+
+static uint64_t uri_candidates(struct io *io, const struct coap_request *r)
+{
+	uint64_t hash = siphash13(io->view->key, r->path, r->path_bytes);
+	struct uri_slot *slot = &io->uri_cache[hash % URI_CACHE_SLOTS];
+	if (slot->hash != hash) {
+		slot->hash = hash;
+		slot->candidates = match_uri(io->matcher, io->scratch, r->path, r->path_bytes);
+	}
+	return slot->candidates;
+}
+
+static enum coap_take on_request(void *app, coap_handle exchange, const struct coap_request *r)
+{
+	struct io *io = app;
+	uint64_t candidates = uri_candidates(io, r);
+	if (!candidates)
+		return COAP_NOT_FOUND;
+	if (r->method != COAP_POST && r->method != COAP_PUT)
+		return COAP_NOT_ALLOWED;
+	if (r->content_format != COAP_FORMAT_NONE && r->content_format != CONTENT_JSON &&
+	    r->content_format != CONTENT_TEXT)
+		return COAP_BAD_FORMAT;
+	if (atomic_load_explicit(io->phase, memory_order_relaxed) != PHASE_RUN)
+		return COAP_OVERLOADED;
+
+	uint32_t index = ticket_get(&io->tickets);
+	if (index == TICKET_NONE)
+		return COAP_OVERLOADED;
+	struct ticket *t = &io->tickets.all[index];
+	t->owner = exchange;
+	t->taken_us = io->now_us;
+	t->kind = TICKET_COAP;
+	bool taken = io_dispatch(io, &(struct message){
+	                                 .candidates = candidates,
+	                                 .ticket = index,
+	                                 .payload = r->payload.data,
+	                                 .payload_bytes = r->payload.count,
+	                                 .topic = r->path,
+	                                 .topic_bytes = r->path_bytes,
+	                                 .address = r->peer.address,
+	                                 .port = r->peer.port,
+	                                 .protocol = PROTOCOL_COAP,
+	                                 .qos = r->confirmable ? 1 : 0,
+	                             });
+	if (!taken)
+		ticket_put(&io->tickets, index);
+	return taken ? COAP_TAKEN : COAP_OVERLOADED;
+}
+
+static bool on_send(void *app, const struct coap_peer *peer, const uint8_t *bytes, uint32_t count)
+{
+	struct io *io = app;
+	return net_send_udp(io->net, peer->local, peer->local_port, peer->address, peer->port,
+	                    bytes, count);
+}
+
+const struct coap_app io_coap_app = {.on_request = on_request, .on_send = on_send};
+
+void io_coap_done(struct io *io, uint32_t ticket)
+{
+	const struct ticket *t = &io->tickets.all[ticket];
+	char text[160];
+	int bytes = 0;
+	uint8_t code = COAP_CODE(2, 4);
+
+	if (t->refused > 0) {
+		const struct fate_info *why = &fate_info[t->first_refusal];
+		if (t->refused == t->readings)
+			code = why->coap_code;
+		bytes = t->readings == 1
+		            ? snprintf(text, sizeof text, "%s: %s", why->name, why->help)
+		            : snprintf(text, sizeof text, "%u of %u refused, first: %s", t->refused,
+		                       t->readings, why->name);
+	}
+	histogram_add(&io->ack_us, io->now_us - t->taken_us);
+	coap_respond(io->coap, t->owner, code, text, (uint32_t)bytes, io->now_us);
+	ticket_put(&io->tickets, ticket);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages to readings to batches, and batches home to tickets.
+ */
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "ingest/identify.h"
+#include "worker/io.h"
+
+/* Below this many free batches, half-empty ones wait for company. */
+static bool batches_are_scarce(const struct io *io)
+{
+	return atomic_load_explicit(&io->free_count, memory_order_relaxed) <
+	       io->config->batches / 2;
+}
+
+static void free_count_add(struct io *io, int32_t n)
+{
+	uint32_t count = atomic_load_explicit(&io->free_count, memory_order_relaxed);
+	atomic_store_explicit(&io->free_count, (uint32_t)((int32_t)count + n),
+	                      memory_order_relaxed);
+}
+
+static void hand_over_one(struct io *io, uint32_t stage)
+{
+	bool pushed = ring_push(io->links.to_stage[stage], io->open[stage]);
+	CHECK(pushed); /* rings have room for every batch */
+	io->open[stage] = NULL;
+}
+
+void io_hand_over(struct io *io)
+{
+	bool scarce = batches_are_scarce(io);
+	for (uint32_t s = 0; s < io->links.stage_count; s++) {
+		struct batch *b = io->open[s];
+		/* with many batches under way the next one is worth filling: the ones before it
+		 * are home long before anybody notices */
+		if (b && b->count > 0 && (!scarce || b->count >= BATCH_READINGS / 2))
+			hand_over_one(io, s);
+	}
+}
+
+/* An open batch of the stage with room; there is a free one, the caller has made sure. */
+static struct batch *open_batch(struct io *io, uint32_t stage, uint32_t arena_bytes)
+{
+	struct batch *b = io->open[stage];
+	if (b && batch_has_room(b, arena_bytes))
+		return b;
+	if (b)
+		hand_over_one(io, stage);
+	b = io->free_batches;
+	CHECK(b != NULL);
+	io->free_batches = b->next;
+	free_count_add(io, -1);
+	batch_reset(b);
+	b->io = (uint8_t)io->index;
+	b->stage = (uint8_t)stage;
+	b->detour = false;
+	io->open[stage] = b;
+	return b;
+}
+
+static uint32_t origin_bytes(const struct message *m)
+{
+	return (uint32_t)sizeof(struct origin) + m->client_bytes + m->topic_bytes;
+}
+
+static uint16_t put_origin(struct batch *b, const struct message *m)
+{
+	struct origin origin = {
+	    .port = m->port,
+	    .topic_bytes = (uint16_t)m->topic_bytes,
+	    .client_bytes = (uint8_t)m->client_bytes,
+	    .protocol = m->protocol,
+	    .qos = m->qos,
+	};
+	memcpy(origin.address, m->address, sizeof origin.address);
+	b->arena_bytes = (b->arena_bytes + 7) & ~7u;
+	uint16_t offset = batch_put(b, &origin, sizeof origin);
+	batch_put(b, m->client, m->client_bytes);
+	batch_put(b, m->topic, m->topic_bytes);
+	return offset;
+}
+
+/* The stage worker that has a device's state. Readings without a device go to the first. */
+static uint32_t stage_of(const struct io *io, uint32_t device)
+{
+	return device == DEVICE_NONE ? 0 : device % io->links.stage_count;
+}
+
+/* One reading that stands for a message which no profile could decode. */
+static uint32_t whole_message(const struct message *m, enum fate fate, int64_t now_ms,
+                              struct reading *out)
+{
+	uint32_t raw = m->payload_bytes < PAYLOAD_BYTES_MAX ? m->payload_bytes
+	                                                    : PAYLOAD_BYTES_MAX;
+	*out = (struct reading){
+	    .received_ms = now_ms,
+	    .raw_bytes = (uint16_t)raw,
+	    .fate = (uint8_t)fate,
+	};
+	return 1;
+}
+
+static uint32_t decode(struct io *io, const struct message *m)
+{
+	if (m->payload_bytes > PAYLOAD_BYTES_MAX)
+		return whole_message(m, FATE_REJECT_OVERSIZE, io->now_ms, io->decoded);
+	if (m->payload_bytes == 0)
+		return whole_message(m, FATE_REJECT_EMPTY, io->now_ms, io->decoded);
+	const struct profile *profile =
+	    match_payload(io->matcher, io->scratch, m->candidates, m->payload, m->payload_bytes);
+	if (!profile)
+		return whole_message(m, FATE_REJECT_PROFILE, io->now_ms, io->decoded);
+	return decode_json(io->plans[profile->id], m->payload, m->payload_bytes, io->now_ms,
+	                   io->decoded, READINGS_PER_MESSAGE);
+}
+
+/*
+ * Batches that `count` readings may newly need at the most: each stage's open batch may be
+ * useless, each further one is given up with 64 readings or when the arena is full; a payload
+ * and its origins fill an arena at most twice.
+ */
+static uint32_t batches_needed(const struct io *io, uint32_t count)
+{
+	return count == 1 ? 1 : 2 * io->links.stage_count + count / BATCH_READINGS + 2;
+}
+
+static void put_reading(struct io *io, const struct message *m, struct reading *r,
+                        struct batch **origin_batch, uint16_t *origin_offset)
+{
+	uint32_t stage = stage_of(io, r->device);
+	struct batch *b = open_batch(io, stage, r->raw_bytes + origin_bytes(m));
+	if (*origin_batch != b) {
+		*origin_offset = put_origin(b, m);
+		*origin_batch = b;
+	}
+	const uint8_t *raw = m->payload + r->raw_offset;
+	r->raw_offset = batch_put(b, raw, r->raw_bytes);
+	r->origin_offset = *origin_offset;
+	r->ticket = m->ticket;
+	r->flags |= (uint16_t)(m->protocol << READING_PROTOCOL_SHIFT);
+	b->readings[b->count++] = *r;
+}
+
+bool io_dispatch(struct io *io, const struct message *m)
+{
+	/* the least it can need; decoding first would be wasted on most refusals */
+	uint32_t free_batches = atomic_load_explicit(&io->free_count, memory_order_relaxed);
+	if (free_batches == 0)
+		return false;
+
+	uint64_t started = clock_cycles();
+	uint32_t count = decode(io, m);
+	if (batches_needed(io, count) > free_batches)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		io->decoded[i].device = DEVICE_NONE;
+	identify_run(io->view, m->payload, io->decoded, count, m->sender_hash,
+	             io->config->strict_authorisation);
+
+	struct batch *origin_batch = NULL;
+	uint16_t origin_offset = 0;
+	for (uint32_t i = 0; i < count; i++)
+		put_reading(io, m, &io->decoded[i], &origin_batch, &origin_offset);
+
+	if (m->ticket != TICKET_NONE) {
+		io->tickets.all[m->ticket].pending = count;
+		io->tickets.all[m->ticket].readings = (uint16_t)count;
+	}
+	meter_add(&io->decode_meter, clock_cycles() - started, count);
+	uint64_t received = atomic_load_explicit(&io->readings_received, memory_order_relaxed);
+	atomic_store_explicit(&io->readings_received, received + count, memory_order_relaxed);
+	return true;
+}
+
+static void settle(struct io *io, const struct reading *r)
+{
+	if (r->fate == FATE_PENDING || r->ticket == TICKET_NONE)
+		return; /* moved to a detour batch, or nobody waits */
+	struct ticket *t = &io->tickets.all[r->ticket];
+	if (!ticket_settle(t, r->fate))
+		return;
+	if (t->kind == TICKET_MQTT)
+		io_mqtt_done(io, r->ticket);
+	else if (t->kind == TICKET_COAP)
+		io_coap_done(io, r->ticket);
+	else
+		ticket_put(&io->tickets, r->ticket);
+}
+
+uint32_t io_take_home(struct io *io)
+{
+	uint32_t count = 0;
+	struct batch *b;
+	while ((b = ring_pop(io->links.home)) != NULL) {
+		for (uint32_t i = 0; i < b->count; i++)
+			settle(io, &b->readings[i]);
+		if (b->detour) {
+			bool pushed = ring_push(io->links.detour_return[b->stage], b);
+			CHECK(pushed);
+		} else {
+			b->next = io->free_batches;
+			io->free_batches = b;
+			free_count_add(io, 1);
+		}
+		count++;
+	}
+	return count;
+}
