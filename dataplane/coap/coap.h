@@ -35,7 +35,7 @@ struct coap_request {
 	bool confirmable;
 	uint8_t method;
 	uint16_t content_format; /* COAP_FORMAT_NONE: absent */
-	char path[256];          /* "/a/b", percent-free; segments as sent, joined by '/' */
+	char path[256]; /* "/a/b", percent-free; segments as sent, joined by '/'; ends in 0 */
 	uint16_t path_bytes;
 	struct bytes query; /* first Uri-Query option, or empty */
 	struct bytes payload;
@@ -66,9 +66,10 @@ struct coap_config {
 	uint32_t separate_after_ms; /* an answer later than this is sent separately; < 2,000 */
 	uint32_t overload_max_age_s; /* Max-Age of 5.03 */
 	uint32_t payload_bytes_max; /* larger requests: 4.13 */
-	uint64_t seed;              /* message ids and retransmission jitter */
+	uint64_t seed;              /* secret: hash key, message ids, retransmission jitter */
 };
 
+/* NULL: no memory. */
 struct coap_server *coap_server_new(const struct coap_config *config, const struct coap_app *ops,
                                     void *app, struct counters *counters);
 void coap_server_free(struct coap_server *c);
@@ -77,13 +78,15 @@ void coap_server_free(struct coap_server *c);
 void coap_input(struct coap_server *c, const struct coap_peer *peer, const uint8_t *bytes,
                 uint32_t count, uint64_t now_us);
 
-/* Answer a taken request. `diagnostic` is plain text (RFC 7252 5.5.2), may be empty. A stale
- * handle is ignored. */
+/* Answer a taken request, also from within on_request. `diagnostic` is plain text (RFC 7252
+ * 5.5.2), may be empty; about 65 bytes of it are kept. A stale handle is ignored. */
 void coap_respond(struct coap_server *c, coap_handle exchange, uint8_t code,
                   const char *diagnostic, uint32_t diagnostic_bytes, uint64_t now_us);
 
-/* Empty ACKs that are due, retransmissions, expiries; at most `budget` of them. */
+/* Empty ACKs that are due and retransmissions; at most `budget` of them. (Old exchanges need no
+ * timer: their age is looked at when they are found or when room is needed.) */
 void coap_run_timers(struct coap_server *c, uint64_t now_us, uint32_t budget);
+/* When coap_run_timers has to be called at the latest, us; UINT64_MAX: nothing is due. */
 uint64_t coap_next_timer_us(const struct coap_server *c);
 
 #endif

@@ -25,19 +25,20 @@
 
 struct stage;
 
-struct device_state; /* 64 bytes; see dedup.h */
+/* 64 bytes; see dedup.h. (enum device_state is the registry's.) */
+struct device_track;
 
 /* Zeroed state for devices 0..count-1, shared by all stages (each touches only its own devices);
  * NULL: no memory. */
-struct device_state *device_states_new(uint32_t count);
-void device_states_free(struct device_state *states, uint32_t count);
-/* At start: what the store knows of a device (its newest reading). */
-void device_state_warm(struct device_state *states, const struct profile_set *profiles,
+struct device_track *device_states_new(uint32_t count);
+void device_states_free(struct device_track *states, uint32_t count);
+/* At start, for every device that has a stored reading: the one with the greatest meter time. */
+void device_state_warm(struct device_track *states, const struct profile_set *profiles,
                        const struct stored_reading *newest);
 
 struct stage_config {
 	uint32_t index;
-	struct device_state *states;
+	struct device_track *states;
 	uint32_t states_count;
 	const struct profile_set *profiles;
 	uint32_t detours; /* detour batches this stage owns */
@@ -50,6 +51,10 @@ void stage_free(struct stage *s);
 void stage_prefetch(const struct stage *s, const struct batch *b);
 
 /*
+ * Batches and finished detours are handed on under rising stage_seq numbers. A detour's
+ * barrier_seq is the highest number given to anything handed on before `b`, or that of `b` itself;
+ * detours come back in the order in which they left.
+ *
  * Judge every reading of `b` that is FATE_PENDING. Those that need the store are moved to
  * `detour` (empty, large enough by its nature) and stay FATE_PENDING in `b`, which says "counted
  * elsewhere" from there on. Returns true when detour->count > 0; its `io`, `stage` and ticket

@@ -31,7 +31,9 @@ struct mqtt_session {
 	uint8_t state;           /* enum mqtt_state */
 	uint8_t client_bytes;
 	char client_id[23 + 1]; /* cut if longer; for the error queue */
+	bool waiting; /* a PUBLISH waits for room: the client's silence is our doing */
 };
+_Static_assert(sizeof(struct mqtt_session) <= 64, "one cache line for each idle connection");
 
 enum mqtt_state {
 	MQTT_FREE = 0,
@@ -45,6 +47,8 @@ struct mqtt_connect {
 	bool clean_session;
 	uint16_t keep_alive_s;
 	bool has_username, has_password, has_will;
+	bool will_retain;
+	uint8_t will_qos;
 	struct bytes username, password, will_topic, will_message;
 };
 
@@ -67,13 +71,15 @@ enum mqtt_connack {
 };
 
 struct mqtt_app {
-	/* A well-formed CONNECT. The answer goes into the CONNACK; anything but ACCEPTED closes. */
+	/* A well-formed CONNECT. The answer goes into the CONNACK; anything but ACCEPTED closes.
+	 * An empty client id stands for a new one that nobody else has (3.1.3.1): it takes over
+	 * no other session. */
 	enum mqtt_connack (*on_connect)(void *app, struct mqtt_session *s,
 	                                const struct mqtt_connect *connect);
 	/* A well-formed PUBLISH. False: no room now; the packet is not consumed and is offered
 	 * again by the next mqtt_input. For QoS 1 the application later calls mqtt_puback. */
 	bool (*on_publish)(void *app, struct mqtt_session *s, const struct mqtt_publish *publish);
-	/* Queue bytes to the client; false when they can't be queued (the session is closed then). */
+	/* Queue bytes to the client; false when there is no room (the session ends then). */
 	bool (*on_send)(void *app, struct mqtt_session *s, const void *bytes, uint32_t count);
 	/* The session is over: close the connection (orderly after DISCONNECT or a refused
 	 * CONNECT, by reset where `reset` is set). Called at most once. */
@@ -90,12 +96,16 @@ struct mqtt {
 /* A connection was accepted. */
 void mqtt_session_init(const struct mqtt *m, struct mqtt_session *s, uint64_t now_us);
 
+/* A newer session has the same client id: end this one (3.1.4). Calls on_close. */
+void mqtt_session_taken_over(const struct mqtt *m, struct mqtt_session *s);
+
 /* In-order bytes from the peer; returns how many were consumed. What is left is an incomplete
  * packet, or a PUBLISH for which there was no room. Untrusted. */
 uint32_t mqtt_input(const struct mqtt *m, struct mqtt_session *s, const uint8_t *bytes,
                     uint32_t count, uint64_t now_us);
 
-/* Acknowledge a QoS 1 PUBLISH. */
+/* Acknowledge a QoS 1 PUBLISH, also from within on_publish. Once for each that was taken; ignored
+ * when the session has ended meanwhile. */
 void mqtt_puback(const struct mqtt *m, struct mqtt_session *s, uint16_t packet_id);
 
 /* When mqtt_check has to be called at the latest, us; UINT64_MAX: never. */

@@ -55,25 +55,20 @@ enum result dpdk_init(const struct dpdk_config *config, struct error *err)
 	snprintf(memory, sizeof memory, "%u", config->memory_mb);
 	snprintf(prefix, sizeof prefix, "--file-prefix=%s", config->file_prefix);
 
-	char *args[ARGS_MAX];
-	int count = 0;
-	args[count++] = (char[]){"headraced"};
-	args[count++] = (char[]){"--lcores"};
-	args[count++] = lcores;
-	args[count++] = (char[]){"--main-lcore=0"};
-	args[count++] = (char[]){"-m"};
-	args[count++] = memory;
-	args[count++] = prefix;
-	args[count++] = (char[]){"--log-level=lib.eal:4"};
-	args[count++] = (char[]){"--log-level=lib.telemetry:4"};
-	if (huge) {
-		args[count++] = (char[]){"--in-memory"};
-	} else {
-		args[count++] = (char[]){"--no-huge"};
-		args[count++] = (char[]){"--no-shconf"};
-	}
+	/* rte_eal_init may reorder and edit them, so they are arrays of their own */
+	static char program[] = "headraced", lcores_option[] = "--lcores",
+	            main_lcore[] = "--main-lcore=0", memory_option[] = "-m",
+	            quiet_eal[] = "--log-level=lib.eal:4",
+	            quiet_telemetry[] = "--log-level=lib.telemetry:4", in_memory[] = "--in-memory",
+	            no_huge[] = "--no-huge", no_shconf[] = "--no-shconf", no_pci[] = "--no-pci";
+	char *args[ARGS_MAX] = {program, lcores_option, lcores, main_lcore, memory_option, memory,
+	                        prefix, quiet_eal, quiet_telemetry};
+	int count = 9;
+	args[count++] = huge ? in_memory : no_huge;
+	if (!huge)
+		args[count++] = no_shconf;
 	if (!config->pci)
-		args[count++] = (char[]){"--no-pci"};
+		args[count++] = no_pci;
 
 	if (rte_eal_init(count, args) < 0)
 		return fail(RESULT_RESOURCE, err,

@@ -98,6 +98,7 @@ struct tcp_config {
 	uint8_t secret[32];        /* keys for sequence numbers, timestamps, cookies, the table */
 	uint64_t seed;             /* of the engine's random numbers (jitter, choices) */
 	uint32_t first_data_timeout_ms; /* from accept to the first data; 0: none */
+	uint32_t conns_per_prefix_max;  /* per IPv4 address or IPv6 /64; 0: no cap */
 };
 
 /* NULL: not enough memory; the caller prints tcp_engine_memory. `counters` gets the TCP lines. */

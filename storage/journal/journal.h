@@ -27,8 +27,8 @@ struct journal_config {
 	uint64_t segment_bytes;   /* of one file; a multiple of 1 MiB, >= 4 MiB */
 	uint32_t segments_spare;  /* prepared ahead, >= 1 */
 	uint64_t bytes_max;       /* of all segments; beyond it nothing is acknowledged (0: disk) */
-	uint32_t block_bytes_max; /* 64 KiB..1 MiB, a multiple of 4 KiB */
-	uint32_t buffers;         /* block buffers, >= inflight + 2 */
+	uint32_t block_bytes_max; /* 128 KiB..1 MiB, a multiple of 4 KiB: any batch fits */
+	uint32_t buffers;         /* block buffers, inflight + 2..64 */
 	uint32_t inflight;        /* blocks being written at once, 1..8 */
 };
 
@@ -55,7 +55,9 @@ MUST_USE enum result journal_open(const struct journal_config *config, uint64_t 
                                   journal_replay_fn *replay, void *context, struct journal **out,
                                   struct error *err);
 
-/* Waits for what is in flight, ends the helper thread, frees all. */
+/* Ends the helper thread, frees all. Called on the thread that attached, it waits for what is in
+ * flight; on another one the kernel finishes that by itself: what must be durable has to be polled
+ * for before. */
 void journal_close(struct journal *j);
 
 /* --- the store worker's side --- */

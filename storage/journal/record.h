@@ -12,6 +12,9 @@
 #include "contract/batch.h"
 #include "contract/stored.h"
 
+/* The records of one batch never take more: what the smallest block has room for. */
+#define RECORD_BATCH_BYTES_MAX (128 * 1024 - 1024)
+
 enum record_kind {
 	RECORD_END,     /* no more records */
 	RECORD_READING,

@@ -56,8 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
 	switch (p.kind) {
 	case PACKET_DROP:
-		CHECK_OP(p.drop, >=, COUNTER_NET_RX_DROP_SHORT);
-		CHECK_OP(p.drop, <=, COUNTER_NET_RX_DROP_ICMP);
+		CHECK_OP((int)p.drop, >=, (int)COUNTER_NET_RX_DROP_SHORT);
+		CHECK_OP((int)p.drop, <=, (int)COUNTER_NET_RX_DROP_ICMP);
 		break;
 	case PACKET_TCP:
 	case PACKET_UDP:

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The API: HTTP/JSON on a Unix socket (everything), and on an optional TCP address (reading only).
+ * Only this folder sees libmicrohttpd.
+ *
+ * Threads: libmicrohttpd's own, one per connection, at most a few dozen. They read the workers'
+ * meters, lock in the store and the registry, and never make a worker wait.
+ * Memory: bounded per connection; request bodies and answers have limits.
+ */
+#ifndef HEADRACE_API_API_H
+#define HEADRACE_API_API_H
+
+#include <stdint.h>
+
+#include "base/result.h"
+#include "contract/channel.h"
+#include "contract/profile.h"
+#include "control/config/config.h"
+#include "control/registry/registry.h"
+#include "worker/report.h"
+#include "storage/journal/journal.h"
+#include "storage/store/store.h"
+#include "storage/writer.h"
+
+/* All of it outlives the API. */
+struct api_context {
+	const struct config *config;
+	const struct channel_catalogue *channels;
+	const struct profile_set *profiles;
+	const struct pipeline *pipeline;
+	struct journal *journal;
+	struct store *store;
+	struct store_writer *writer; /* may be NULL: nothing is said of it */
+	struct registry *registry;
+	int64_t started_ms;          /* wall clock */
+	/* journal_totals_get before the workers started: what came in since then is compared with
+	 * pipeline_readings_received */
+	struct fate_totals totals_at_start;
+	uint64_t memory_budget_bytes; /* what start-up reserved; 0: not told */
+	const char *version;
+};
+
+struct api;
+
+/* Listens at config->api.socket (mode 0660; a left-over socket is replaced, a living one is
+ * an error) and at config->api.listen when set. */
+MUST_USE enum result api_start(const struct api_context *context, struct api **out,
+                               struct error *err);
+
+/* Ends the listeners, waits for requests under way, removes the socket. NULL is fine. */
+void api_stop(struct api *api);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A request and its answer, as the endpoints see them. Private to control/api. */
+#ifndef HEADRACE_API_API_PRIV_H
+#define HEADRACE_API_API_PRIV_H
+
+#include "control/api/api.h"
+#include "control/api/text.h"
+#include "control/api/sampler.h"
+
+#define API_PARAMETERS_MAX 8
+#define API_IMPORT_BYTES_MAX (256u << 20)
+
+struct api_parameter {
+	const char *name, *value;
+};
+
+struct api_request {
+	const struct api_context *context;
+	struct sampler *sampler;
+	const char *rest;         /* of the path, behind the route's; "" when it ends there */
+	const char *content_type; /* NULL: not told */
+	const char *body;
+	size_t body_bytes;
+	struct api_parameter parameters[API_PARAMETERS_MAX];
+	unsigned parameter_count;
+};
+
+struct api_reply {
+	unsigned status; /* HTTP */
+	const char *content_type;
+	struct text text;
+};
+
+typedef void api_endpoint(const struct api_request *request, struct api_reply *reply);
+
+/* RFC 9457; `remedy` says what to do next. Replaces what the answer has so far. */
+__attribute__((format(printf, 5, 6))) void api_problem(struct api_reply *reply, unsigned status,
+                                                       const char *title, const char *remedy,
+                                                       const char *detail, ...);
+/* The same for a failed call. */
+void api_failed(struct api_reply *reply, enum result result, const struct error *err);
+
+const char *api_parameter(const struct api_request *request, const char *name);
+/* A whole number, a time: `otherwise` when absent. False: a problem was answered. */
+bool api_number(const struct api_request *request, struct api_reply *reply, const char *name,
+                uint64_t least, uint64_t most, uint64_t otherwise, uint64_t *out);
+bool api_time(const struct api_request *request, struct api_reply *reply, const char *name,
+              int64_t otherwise, int64_t *out);
+
+api_endpoint api_health, api_status, api_metrics;
+api_endpoint api_devices, api_device, api_devices_import;
+api_endpoint api_readings, api_errors, api_error, api_audit;
+
+/* Totals by fate since this start; and readings taken but not yet durable. */
+struct api_balance {
+	struct fate_totals since_start, totals;
+	uint64_t received, durable, in_flight;
+};
+void api_balance_get(const struct api_context *c, struct api_balance *balance);
+
+/* A stage may be reported in several parts that share their counters: is this set one of those
+ * before `index`? Each set counts once. */
+bool api_counters_repeated(const struct api_context *c, uint32_t index,
+                           const struct counters *counters);
+
+#endif

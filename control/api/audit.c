@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST /audit: proves from the store that nothing disappeared.
+ *
+ *   received = stored + duplicate + conflict + rejected + not yet acknowledged
+ *
+ * The totals by fate are those that the journal carries from block to block; the rows and the
+ * error entries are counted one by one. Readings may come in meanwhile: then a count must lie
+ * between the totals before and after. A scan of everything: seconds for millions of readings.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "control/api/api_priv.h"
+
+#define DAY_MS         86400000ll
+#define CATCH_UP_MS    5000
+#define BATCHES_REPORT 1024
+
+struct audit {
+	struct text *text;
+	uint64_t lines;
+	bool ok;
+};
+
+__attribute__((format(printf, 4, 5))) static void say(struct audit *a, const char *name, bool ok,
+                                                      const char *format, ...)
+{
+	char words[512];
+	va_list ap;
+	va_start(ap, format);
+	vsnprintf(words, sizeof words, format, ap);
+	va_end(ap);
+	text_add(a->text, "%s{\"check\":", a->lines++ ? ",\n" : "\n");
+	text_json(a->text, name, strlen(name));
+	text_add(a->text, ",\"ok\":%s,\"detail\":", ok ? "true" : "false");
+	text_json(a->text, words, strlen(words));
+	text_put(a->text, "}", 1);
+	a->ok = a->ok && ok;
+}
+
+static void nap_ms(long ms)
+{
+	nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
+/* What is durable in the journal now must become visible in the store soon. */
+static void check_caught_up(struct audit *a, const struct api_context *c)
+{
+	struct journal_status status;
+	journal_status_get(c->journal, &status);
+	uint64_t until_us = clock_mono_us() + CATCH_UP_MS * 1000;
+	while (store_applied_block(c->store) < status.durable_block &&
+	       clock_mono_us() < until_us)
+		nap_ms(10);
+	uint64_t applied = store_applied_block(c->store);
+	say(a, "store has caught up with the journal", applied >= status.durable_block,
+	    "journal durable to block %" PRIu64 ", store applied to block %" PRIu64,
+	    status.durable_block, applied);
+}
+
+/* Equal when nothing comes in, else in between. */
+static void check_count(struct audit *a, const char *name, uint64_t count, uint64_t before,
+                        uint64_t after)
+{
+	if (before == after)
+		say(a, name, count == before, "%" PRIu64 " found, %" PRIu64 " by the totals", count,
+		    before);
+	else
+		say(a, name, count >= before && count <= after,
+		    "%" PRIu64 " found, %" PRIu64 " to %" PRIu64 " by the totals (readings came in)",
+		    count, before, after);
+}
+
+/* --- rows --- */
+
+struct rows {
+	uint64_t count, disordered, unknown_device, without_channels;
+	uint32_t devices;
+	int64_t day;
+	struct stored_reading last;
+};
+
+static int64_t day_of(int64_t ms)
+{
+	return ms / DAY_MS - (ms % DAY_MS < 0);
+}
+
+/* Rows come by (day of the meter's time, device, meter's time). Strictly: the identity
+ * (device, meter's time) can't be there twice then. */
+static bool on_row(void *context, const struct stored_reading *r)
+{
+	struct rows *rows = context;
+	int64_t day = day_of(r->meter_ts_ms);
+	bool after = rows->count == 0 || day > rows->day;
+	if (!after && day == rows->day)
+		after = r->device > rows->last.device ||
+		        (r->device == rows->last.device &&
+		         r->meter_ts_ms > rows->last.meter_ts_ms);
+	rows->disordered += !after;
+	rows->unknown_device += r->device >= rows->devices;
+	rows->without_channels += r->channel_count == 0;
+	rows->day = day;
+	rows->last = *r;
+	rows->count++;
+	return true;
+}
+
+static enum result check_rows(struct audit *a, const struct api_context *c, struct error *err)
+{
+	struct fate_totals before, after;
+	struct rows rows = {.devices = registry_count(c->registry)};
+	store_totals(c->store, &before);
+	enum result result = store_scan_all(c->store, on_row, &rows, err);
+	if (result != RESULT_OK)
+		return result;
+	store_totals(c->store, &after);
+	/* devices registered during the scan are known, too */
+	if (registry_count(c->registry) != rows.devices)
+		rows.unknown_device = 0;
+	check_count(a, "every stored reading has its row", rows.count, before.count[FATE_STORED],
+	            after.count[FATE_STORED]);
+	say(a, "no identity is stored twice", rows.disordered == 0,
+	    "%" PRIu64 " of %" PRIu64 " rows are not after the one before by day, device and time",
+	    rows.disordered, rows.count);
+	say(a, "every row has a device and a value",
+	    rows.unknown_device == 0 && rows.without_channels == 0,
+	    "%" PRIu64 " rows of unknown devices, %" PRIu64 " rows without a value",
+	    rows.unknown_device, rows.without_channels);
+	return RESULT_OK;
+}
+
+/* --- error entries --- */
+
+struct entries {
+	uint64_t count[FATE_COUNT], strange, disordered, last;
+};
+
+static bool on_entry(void *context, const struct stored_error *e)
+{
+	struct entries *entries = context;
+	if (e->fate < FATE_COUNT && fate_is_error(e->fate))
+		entries->count[e->fate]++;
+	else
+		entries->strange++;
+	entries->disordered += e->number <= entries->last && entries->last != 0;
+	entries->last = e->number;
+	return true;
+}
+
+static enum result check_entries(struct audit *a, const struct api_context *c, struct error *err)
+{
+	struct fate_totals before, after;
+	struct entries entries = {0};
+	store_totals(c->store, &before);
+	enum result result = store_scan_errors(c->store, 0, on_entry, &entries, err);
+	if (result != RESULT_OK)
+		return result;
+	store_totals(c->store, &after);
+	for (int f = FATE_CONFLICT; f < FATE_COUNT; f++) {
+		char name[96];
+		if (entries.count[f] == 0 && after.count[f] == 0)
+			continue;
+		snprintf(name, sizeof name, "every %s has its error entry", fate_info[f].name);
+		check_count(a, name, entries.count[f], before.count[f], after.count[f]);
+	}
+	say(a, "the error queue is in order", entries.disordered == 0 && entries.strange == 0,
+	    "%" PRIu64 " entries out of order, %" PRIu64 " without a reason", entries.disordered,
+	    entries.strange);
+	return RESULT_OK;
+}
+
+/* --- counters --- */
+
+/* Readings in batches that are under way, or -1 when that can't be told. */
+static int64_t batches_under_way(const struct api_context *c)
+{
+	static const char ending[] = " batches";
+	struct report_level levels[BATCHES_REPORT];
+	uint32_t count = pipeline_levels(c->pipeline, levels, BATCHES_REPORT);
+	int64_t batches = -1;
+	for (uint32_t i = 0; i < count && i < BATCHES_REPORT; i++) {
+		size_t length = strlen(levels[i].name);
+		if (strncmp(levels[i].name, "io", 2) == 0 && length > sizeof ending &&
+		    strcmp(levels[i].name + length - strlen(ending), ending) == 0)
+			batches = (batches < 0 ? 0 : batches) + (int64_t)levels[i].used;
+	}
+	return batches;
+}
+
+/*
+ * Not yet acknowledged = received - durable. Never negative; and where no batch is under way, it
+ * must be zero. Both are read while readings come in, so a few tries find a quiet moment.
+ */
+static void check_balance(struct audit *a, const struct api_context *c)
+{
+	struct api_balance b;
+	bool negative = false, lost = false;
+	for (int i = 0; i < 50; i++) {
+		int64_t before = batches_under_way(c);
+		api_balance_get(c, &b);
+		int64_t after = batches_under_way(c);
+		negative = b.durable > b.received;
+		lost = b.in_flight > 0 && before == 0 && after == 0;
+		if (b.in_flight == 0 && !negative)
+			break;
+		nap_ms(10);
+	}
+	uint64_t rejected = 0;
+	for (int f = FATE_REJECT_EMPTY; f < FATE_COUNT; f++)
+		rejected += b.since_start.count[f];
+	say(a, "received = stored + duplicate + conflict + rejected + not yet acknowledged",
+	    !negative && !lost,
+	    "since start: %" PRIu64 " = %" PRIu64 " + %" PRIu64 " + %" PRIu64 " + %" PRIu64
+	    " + %" PRIu64,
+	    b.received, b.since_start.count[FATE_STORED], b.since_start.count[FATE_DUPLICATE],
+	    b.since_start.count[FATE_CONFLICT], rejected, b.in_flight);
+}
+
+/* The store can't be ahead of the journal; when it has applied everything, they are equal. */
+static void check_totals(struct audit *a, const struct api_context *c)
+{
+	struct fate_totals journal, store;
+	store_totals(c->store, &store);
+	journal_totals_get(c->journal, &journal);
+	uint64_t ahead = 0, behind = 0, all = 0;
+	for (int f = FATE_STORED; f < FATE_COUNT; f++) {
+		ahead += store.count[f] > journal.count[f] ? store.count[f] - journal.count[f] : 0;
+		behind += journal.count[f] > store.count[f] ? journal.count[f] - store.count[f] : 0;
+		all += journal.count[f];
+	}
+	struct journal_status status;
+	journal_status_get(c->journal, &status);
+	bool settled = store_applied_block(c->store) >= status.durable_block;
+	struct fate_totals again;
+	journal_totals_get(c->journal, &again);
+	bool quiet = memcmp(&again, &journal, sizeof journal) == 0;
+	say(a, "journal and store agree on the totals",
+	    ahead == 0 && (behind == 0 || !settled || !quiet),
+	    "%" PRIu64 " readings by the journal, the store is %" PRIu64 " behind and %" PRIu64
+	    " ahead",
+	    all, behind, ahead);
+}
+
+static void put_totals(struct text *t, const struct api_context *c)
+{
+	struct fate_totals totals;
+	store_totals(c->store, &totals);
+	text_add(t, ",\"totals\":{");
+	for (int f = FATE_STORED; f < FATE_COUNT; f++)
+		text_add(t, "%s\"%s\":%" PRIu64, f > FATE_STORED ? "," : "", fate_info[f].name,
+		         totals.count[f]);
+	text_add(t, "}");
+}
+
+void api_audit(const struct api_request *request, struct api_reply *reply)
+{
+	const struct api_context *c = request->context;
+	struct audit a = {.text = &reply->text, .ok = true};
+	uint64_t begin_us = clock_mono_us();
+	struct error err;
+
+	text_add(&reply->text, "{\"checks\":[");
+	check_caught_up(&a, c);
+	enum result result = check_rows(&a, c, &err);
+	if (result == RESULT_OK)
+		result = check_entries(&a, c, &err);
+	if (result != RESULT_OK) {
+		api_failed(reply, result, &err);
+		return;
+	}
+	check_totals(&a, c);
+	check_balance(&a, c);
+	text_add(&reply->text, "]");
+	put_totals(&reply->text, c);
+	text_add(&reply->text, ",\"balanced\":%s,\"duration_ms\":%" PRIu64 "}\n",
+	         a.ok ? "true" : "false", (clock_mono_us() - begin_us) / 1000);
+}

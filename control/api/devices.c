@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GET /devices, GET /devices/ID, POST /devices/import. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "control/api/api_priv.h"
+#include "control/registry/device_text.h"
+
+#define COMPLAINTS_MAX 1000 /* told one by one; the rest is counted */
+
+struct list {
+	struct text *text;
+	uint64_t count, limit;
+	bool more;
+};
+
+static bool on_device(void *context, const struct device *d)
+{
+	struct list *l = context;
+	char json[DEVICE_JSON_BYTES];
+	if (l->count == l->limit) {
+		l->more = true;
+		return false;
+	}
+	text_add(l->text, "%s\n", l->count ? "," : "");
+	l->count++;
+	text_put(l->text, json, device_json(d, json));
+	return !l->text->failed;
+}
+
+void api_devices(const struct api_request *request, struct api_reply *reply)
+{
+	const char *prefix = api_parameter(request, "prefix");
+	struct registry *registry = request->context->registry;
+	uint64_t offset, limit;
+	struct error err;
+
+	if (!api_number(request, reply, "offset", 0, UINT32_MAX, 0, &offset) ||
+	    !api_number(request, reply, "limit", 1, 10000, 100, &limit))
+		return;
+	text_add(&reply->text, "{\"total\":%" PRIu32 ",\"offset\":%" PRIu64 ",\"devices\":[",
+	         registry_count(registry), offset);
+	struct list l = {.text = &reply->text, .limit = limit};
+	enum result result =
+	    registry_list(registry, prefix ? prefix : "", offset, limit + 1, on_device, &l, &err);
+	if (result != RESULT_OK) {
+		api_failed(reply, result, &err);
+		return;
+	}
+	text_add(&reply->text, "],\"count\":%" PRIu64 ",\"more\":%s}\n", l.count,
+	         l.more ? "true" : "false");
+}
+
+void api_device(const struct api_request *request, struct api_reply *reply)
+{
+	char json[DEVICE_JSON_BYTES];
+	struct device d;
+	struct error err;
+	enum result result = registry_get(request->context->registry, request->rest, &d, &err);
+	if (result != RESULT_OK) {
+		api_failed(reply, result, &err);
+		return;
+	}
+	text_put(&reply->text, json, device_json(&d, json));
+	text_put(&reply->text, "\n", 1);
+}
+
+struct complaints {
+	struct text text;
+	uint64_t count;
+};
+
+static void on_complaint(void *context, uint64_t line, const char *cause)
+{
+	struct complaints *c = context;
+	if (c->count++ >= COMPLAINTS_MAX)
+		return;
+	text_add(&c->text, "%s{\"line\":%" PRIu64 ",\"cause\":", c->count > 1 ? ",\n" : "", line);
+	text_json(&c->text, cause, strlen(cause));
+	text_put(&c->text, "}", 1);
+}
+
+static bool import_format(const struct api_request *request, enum registry_format *format)
+{
+	const char *type = request->content_type ? request->content_type : "";
+	size_t length = strcspn(type, "; ");
+	static const struct {
+		const char *type;
+		enum registry_format format;
+	} types[] = {{"text/csv", REGISTRY_CSV},
+	             {"application/json", REGISTRY_JSON},
+	             {"application/x-ndjson", REGISTRY_JSON},
+	             {"application/jsonl", REGISTRY_JSON}};
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+		if (strlen(types[i].type) == length && strncmp(types[i].type, type, length) == 0) {
+			*format = types[i].format;
+			return true;
+		}
+	return false;
+}
+
+void api_devices_import(const struct api_request *request, struct api_reply *reply)
+{
+	enum registry_format format;
+	struct registry_import report;
+	struct complaints complaints = {0};
+	struct error err;
+
+	if (!import_format(request, &format)) {
+		api_problem(reply, 415, "Unknown type of body",
+		            "set Content-Type to text/csv, application/json or application/x-ndjson",
+		            "Content-Type is '%.80s'",
+		            request->content_type ? request->content_type : "not set");
+		return;
+	}
+	enum result result =
+	    registry_import_text(request->context->registry, format, request->body,
+	                         request->body_bytes, on_complaint, &complaints, &report, &err);
+	if (result != RESULT_OK && report.added + report.changed == 0) {
+		api_failed(reply, result, &err);
+	} else {
+		text_add(&reply->text,
+		         "{\"lines\":%" PRIu64 ",\"added\":%" PRIu64 ",\"changed\":%" PRIu64
+		         ",\"unchanged\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"complete\":%s",
+		         report.lines, report.added, report.changed, report.unchanged,
+		         report.failed, result == RESULT_OK ? "true" : "false");
+		if (result != RESULT_OK) {
+			reply->status = 500;
+			text_add(&reply->text, ",\"detail\":");
+			text_json(&reply->text, err.text, strlen(err.text));
+		}
+		text_add(&reply->text, ",\"errors\":[%s]}\n",
+		         complaints.text.data ? complaints.text.data : "");
+	}
+	text_free(&complaints.text);
+}

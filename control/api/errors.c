@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GET /errors, GET /errors/NUMBER: conflicts and rejected readings, with the bytes that came. */
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "contract/reading.h"
+#include "control/api/api_priv.h"
+
+static const char *const protocols[] = {"mqtt", "coap", "replay"};
+
+static const char *fate_name(uint8_t fate)
+{
+	return fate < FATE_COUNT ? fate_info[fate].name : "unknown";
+}
+
+static void put_time(struct text *t, const char *key, int64_t ms)
+{
+	char text[TIME_TEXT_BYTES];
+	text_add(t, ",\"%s\":\"%s\"", key, time_format(ms, text));
+}
+
+/* "10.77.0.2:40000", "[2001:db8::1]:40000" */
+static void put_address(struct text *t, const struct stored_error *e)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	char text[INET6_ADDRSTRLEN];
+	if (memcmp(e->address, mapped, sizeof mapped) == 0)
+		text_add(t, ",\"from\":\"%s:%u\"",
+		         inet_ntop(AF_INET, e->address + 12, text, sizeof text), e->port);
+	else
+		text_add(t, ",\"from\":\"[%s]:%u\"",
+		         inet_ntop(AF_INET6, e->address, text, sizeof text), e->port);
+}
+
+static void put_entry(struct text *t, const struct stored_error *e)
+{
+	text_add(t, "\"number\":%" PRIu64 ",\"reason\":\"%s\",\"cause\":\"%s\"", e->number,
+	         fate_name(e->fate), e->fate < FATE_COUNT ? fate_info[e->fate].help : "");
+	put_time(t, "received", e->received_ms);
+	if (e->meter_ts_ms)
+		put_time(t, "meter_time", e->meter_ts_ms);
+	text_add(t, ",\"device\":");
+	text_json(t, e->device_id, e->device_id_bytes);
+	text_add(t, ",\"known_device\":%s,\"client\":",
+	         e->device == DEVICE_NONE ? "false" : "true");
+	text_json(t, e->client_id, e->client_id_bytes);
+	text_add(t, ",\"topic\":");
+	text_json(t, e->topic, e->topic_bytes);
+	text_add(t, ",\"protocol\":\"%s\",\"qos\":%u",
+	         e->protocol < sizeof protocols / sizeof protocols[0] ? protocols[e->protocol]
+	                                                              : "other", e->qos);
+	put_address(t, e);
+	text_add(t, ",\"raw_bytes\":%" PRIu32, e->raw_bytes);
+}
+
+struct listing {
+	struct text *text;
+	int reason; /* -1: any */
+	uint64_t count, limit, next;
+	bool more;
+};
+
+static bool on_listed(void *context, const struct stored_error *e)
+{
+	struct listing *l = context;
+	if (l->reason >= 0 && e->fate != l->reason)
+		return true;
+	if (l->count == l->limit) {
+		l->more = true;
+		l->next = e->number;
+		return false;
+	}
+	text_add(l->text, "%s{", l->count++ ? ",\n" : "\n");
+	put_entry(l->text, e);
+	text_put(l->text, "}", 1);
+	return !l->text->failed;
+}
+
+static bool take_reason(const struct api_request *request, struct api_reply *reply, int *reason)
+{
+	const char *name = api_parameter(request, "reason");
+	struct text known = {0};
+	*reason = -1;
+	if (!name)
+		return true;
+	for (int f = FATE_CONFLICT; f < FATE_COUNT; f++) {
+		if (strcmp(fate_info[f].name, name) == 0)
+			*reason = f;
+		text_add(&known, "%s%s", known.used ? ", " : "one of ", fate_info[f].name);
+	}
+	if (*reason < 0)
+		api_problem(reply, 400, "Bad parameter", known.data ? known.data : "",
+		            "reason is '%.80s'", name);
+	text_free(&known);
+	return *reason >= 0;
+}
+
+void api_errors(const struct api_request *request, struct api_reply *reply)
+{
+	struct listing l = {.text = &reply->text};
+	uint64_t from;
+	struct error err;
+
+	if (!api_number(request, reply, "from", 0, UINT64_MAX, 0, &from) ||
+	    !api_number(request, reply, "limit", 1, 10000, 100, &l.limit) ||
+	    !take_reason(request, reply, &l.reason))
+		return;
+	text_add(&reply->text, "{\"errors\":[");
+	enum result result =
+	    store_scan_errors(request->context->store, from, on_listed, &l, &err);
+	if (result != RESULT_OK) {
+		api_failed(reply, result, &err);
+		return;
+	}
+	text_add(&reply->text, "],\"count\":%" PRIu64 ",\"more\":%s", l.count,
+	         l.more ? "true" : "false");
+	if (l.more)
+		text_add(&reply->text, ",\"next\":%" PRIu64, l.next);
+	text_add(&reply->text, "}\n");
+}
+
+struct one {
+	struct text *text;
+	uint64_t number;
+	bool found;
+};
+
+static bool is_text(const uint8_t *raw, uint32_t bytes)
+{
+	for (uint32_t i = 0; i < bytes;) {
+		size_t length = text_utf8(raw + i, bytes - i);
+		bool control = raw[i] < 0x20 && raw[i] != '\t' && raw[i] != '\n' && raw[i] != '\r';
+		if (length == 0 || control || raw[i] == 0x7f)
+			return false;
+		i += (uint32_t)length;
+	}
+	return true;
+}
+
+static bool on_one(void *context, const struct stored_error *e)
+{
+	struct one *one = context;
+	if (e->number != one->number)
+		return false;
+	one->found = true;
+	text_add(one->text, "{");
+	put_entry(one->text, e);
+	text_add(one->text, ",\"raw\":");
+	if (is_text(e->raw, e->raw_bytes))
+		text_json(one->text, (const char *)e->raw, e->raw_bytes);
+	else
+		text_add(one->text, "null");
+	text_add(one->text, ",\"raw_base64\":\"");
+	text_base64(one->text, e->raw, e->raw_bytes);
+	text_add(one->text, "\"}\n");
+	return false;
+}
+
+void api_error(const struct api_request *request, struct api_reply *reply)
+{
+	struct one one = {.text = &reply->text};
+	struct error err;
+	char *end;
+	one.number = strtoull(request->rest, &end, 10);
+	if (*end || request->rest[0] < '0' || request->rest[0] > '9') {
+		api_problem(reply, 400, "Bad number", "give a number from: headrace errors list",
+		            "'%.80s' is no number of an error entry", request->rest);
+		return;
+	}
+	enum result result =
+	    store_scan_errors(request->context->store, one.number, on_one, &one, &err);
+	if (result != RESULT_OK)
+		api_failed(reply, result, &err);
+	else if (!one.found)
+		api_problem(reply, 404, "Not found", "see: headrace errors list",
+		            "there is no error entry %" PRIu64, one.number);
+}

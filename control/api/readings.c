@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GET /readings/ID: what is stored for a device, as JSON or CSV. Values are exact decimals made
+ * from integers; with neither `from` nor `to`, the newest `limit` readings are shown.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "contract/reading.h"
+#include "control/api/api_priv.h"
+#include "control/config/decimal.h"
+
+#define LIMIT_MOST 100000
+
+/* The first `limit` rows, or (newest) the last: a ring then. */
+struct rows {
+	struct stored_reading *rows;
+	uint64_t limit, seen;
+	uint64_t capacity;
+	bool newest, no_memory;
+};
+
+static bool on_reading(void *context, const struct stored_reading *reading)
+{
+	struct rows *r = context;
+	if (!r->newest && r->seen == r->limit) {
+		r->seen++; /* there is more */
+		return false;
+	}
+	uint64_t at = r->seen++ % r->limit;
+	if (at >= r->capacity) {
+		uint64_t capacity = r->capacity ? r->capacity * 2 : 64;
+		struct stored_reading *rows = realloc(r->rows, capacity * sizeof *rows);
+		if (!rows) {
+			r->no_memory = true;
+			return false;
+		}
+		r->rows = rows;
+		r->capacity = capacity;
+	}
+	r->rows[at] = *reading;
+	return true;
+}
+
+static uint64_t rows_count(const struct rows *r)
+{
+	return r->seen < r->limit ? r->seen : r->limit;
+}
+
+static const struct stored_reading *rows_get(const struct rows *r, uint64_t index)
+{
+	uint64_t first = r->newest && r->seen > r->limit ? r->seen % r->limit : 0;
+	return &r->rows[(first + index) % r->limit];
+}
+
+static const char *protocol_name(const struct stored_reading *r)
+{
+	static const char *const names[] = {"mqtt", "coap", "replay"};
+	unsigned protocol = r->flags >> READING_PROTOCOL_SHIFT;
+	return protocol < sizeof names / sizeof names[0] ? names[protocol] : "other";
+}
+
+/* The names of the flags that are set, each given to `add` with the separator. */
+static void put_flags(struct text *t, uint16_t flags, const char *open, const char *close,
+                      const char *separator)
+{
+	static const struct {
+		uint16_t bit;
+		const char *name;
+	} names[] = {
+	    {READING_F_DRIFT, "drift"},       {READING_F_TS_REPLACED, "time_replaced"},
+	    {READING_F_LATE, "late"},         {READING_F_ROLLOVER, "rollover"},
+	    {READING_F_ROUNDED, "rounded"},   {READING_F_TAMPER, "tamper"},
+	    {READING_F_STATUS, "status"},     {READING_F_LOW_BATTERY, "low_battery"},
+	    {READING_F_COLLECTED, "collected"},
+	};
+	bool any = false;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (flags & names[i].bit) {
+			text_add(t, "%s%s%s%s", any ? separator : "", open, names[i].name, close);
+			any = true;
+		}
+}
+
+static void put_profile(struct text *t, const struct api_context *c, uint8_t id)
+{
+	const struct profile *p = c->profiles->by_id[id];
+	if (p)
+		text_add(t, "%s/%u", p->name, p->version);
+	else
+		text_add(t, "%u", id);
+}
+
+static void json_values(struct text *t, const struct api_context *c,
+                        const struct stored_reading *r)
+{
+	char value[DECIMAL_BYTES];
+	for (unsigned i = 0; i < r->channel_count; i++) {
+		const struct channel *ch = &c->channels->by_id[r->channel[i]];
+		text_put(t, ",", i > 0);
+		if (ch->id)
+			text_json(t, ch->name, strlen(ch->name));
+		else
+			text_add(t, "\"channel_%u\"", r->channel[i]);
+		text_add(t, ":{\"value\":\"%s\",\"unit\":",
+		         decimal_format(r->value[i], ch->decimals, value));
+		text_json(t, ch->unit, strlen(ch->unit));
+		text_put(t, "}", 1);
+	}
+}
+
+static void json_reading(struct text *t, const struct api_context *c,
+                         const struct stored_reading *r)
+{
+	char time[TIME_TEXT_BYTES], meter[TIME_TEXT_BYTES], received[TIME_TEXT_BYTES],
+	    collected[TIME_TEXT_BYTES];
+	text_add(t,
+	         "{\"time\":\"%s\",\"meter_time\":\"%s\",\"received\":\"%s\","
+	         "\"collected\":\"%s\",\"protocol\":\"%s\",\"profile\":\"",
+	         time_format(r->ts_ms, time), time_format(r->meter_ts_ms, meter),
+	         time_format(r->received_ms, received), time_format(r->collected_ms, collected),
+	         protocol_name(r));
+	put_profile(t, c, r->profile);
+	text_add(t, "\",\"flags\":[");
+	put_flags(t, r->flags, "\"", "\"", ",");
+	text_add(t, "],\"values\":{");
+	json_values(t, c, r);
+	text_add(t, "}}");
+}
+
+static void put_json(const struct api_request *request, const struct rows *rows,
+                     struct text *t)
+{
+	uint64_t count = rows_count(rows);
+	text_add(t, "{\"meter\":");
+	text_json(t, request->rest, strlen(request->rest));
+	text_add(t, ",\"readings\":[");
+	for (uint64_t i = 0; i < count; i++) {
+		text_put(t, i ? ",\n" : "\n", i ? 2 : 1);
+		json_reading(t, request->context, rows_get(rows, i));
+	}
+	text_add(t, "],\"count\":%" PRIu64 ",\"more\":%s}\n", count,
+	         rows->seen > rows->limit ? "true" : "false");
+}
+
+/* Columns: those channels that any of the rows has, by number. */
+static void csv_header(const struct api_context *c, const bool present[256], struct text *t)
+{
+	text_add(t, "time,meter_time,received,protocol,profile,flags");
+	for (unsigned id = 0; id < 256; id++) {
+		const struct channel *ch = &c->channels->by_id[id];
+		if (!present[id])
+			continue;
+		if (ch->id)
+			text_add(t, ",%s_%s", ch->name, ch->unit);
+		else
+			text_add(t, ",channel_%u", id);
+	}
+	text_add(t, "\r\n");
+}
+
+static void csv_reading(const struct api_context *c, const struct stored_reading *r,
+                        const bool present[256], struct text *t)
+{
+	char time[TIME_TEXT_BYTES], meter[TIME_TEXT_BYTES], received[TIME_TEXT_BYTES],
+	    value[DECIMAL_BYTES];
+	text_add(t, "%s,%s,%s,%s,", time_format(r->ts_ms, time),
+	         time_format(r->meter_ts_ms, meter), time_format(r->received_ms, received),
+	         protocol_name(r));
+	put_profile(t, c, r->profile);
+	text_put(t, ",", 1);
+	put_flags(t, r->flags, "", "", " ");
+	for (unsigned id = 0; id < 256; id++) {
+		if (!present[id])
+			continue;
+		text_put(t, ",", 1);
+		for (unsigned i = 0; i < r->channel_count; i++)
+			if (r->channel[i] == id)
+				text_add(t, "%s", decimal_format(r->value[i],
+				                                 c->channels->by_id[id].decimals,
+				                                 value));
+	}
+	text_add(t, "\r\n");
+}
+
+static void put_csv(const struct api_request *request, const struct rows *rows, struct text *t)
+{
+	bool present[256] = {false};
+	uint64_t count = rows_count(rows);
+	for (uint64_t i = 0; i < count; i++) {
+		const struct stored_reading *r = rows_get(rows, i);
+		for (unsigned k = 0; k < r->channel_count; k++)
+			present[r->channel[k]] = true;
+	}
+	csv_header(request->context, present, t);
+	for (uint64_t i = 0; i < count; i++)
+		csv_reading(request->context, rows_get(rows, i), present, t);
+}
+
+void api_readings(const struct api_request *request, struct api_reply *reply)
+{
+	const struct api_context *c = request->context;
+	const char *format = api_parameter(request, "format");
+	int64_t from, to;
+	uint64_t limit;
+	struct error err;
+
+	if (!api_time(request, reply, "from", INT64_MIN, &from) ||
+	    !api_time(request, reply, "to", INT64_MAX, &to) ||
+	    !api_number(request, reply, "limit", 1, LIMIT_MOST, 1000, &limit))
+		return;
+	bool csv = format && strcmp(format, "csv") == 0;
+	if (format && !csv && strcmp(format, "json") != 0) {
+		api_problem(reply, 400, "Bad parameter", "give json or csv", "format is '%.80s'",
+		            format);
+		return;
+	}
+	if (from >= to) {
+		api_problem(reply, 400, "Bad parameter", "give from before to",
+		            "the period from %s to %s is empty", api_parameter(request, "from"),
+		            api_parameter(request, "to"));
+		return;
+	}
+	uint32_t device = registry_number_of(c->registry, request->rest, strlen(request->rest));
+	if (device == DEVICE_NONE) {
+		fail(RESULT_ABSENT, &err, "there is no device '%.80s'", request->rest);
+		api_failed(reply, RESULT_ABSENT, &err);
+		return;
+	}
+	struct rows rows = {
+	    .limit = limit,
+	    .newest = !api_parameter(request, "from") && !api_parameter(request, "to"),
+	};
+	enum result result =
+	    store_scan_device(c->store, device, from, to, on_reading, &rows, &err);
+	if (result == RESULT_OK && rows.no_memory)
+		result = fail(RESULT_RESOURCE, &err, "no memory for %" PRIu64 " readings", limit);
+	if (result != RESULT_OK) {
+		api_failed(reply, result, &err);
+	} else if (csv) {
+		reply->content_type = "text/csv; charset=utf-8";
+		put_csv(request, &rows, &reply->text);
+	} else {
+		put_json(request, &rows, &reply->text);
+	}
+	free(rows.rows);
+}

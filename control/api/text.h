@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Text that grows, up to a limit, for answers; and times as people write them.
+ * Private to control/api.
+ */
+#ifndef HEADRACE_API_TEXT_H
+#define HEADRACE_API_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TEXT_BYTES_MAX (64u << 20) /* where nothing else is said */
+
+struct text {
+	char *data; /* terminated when not NULL */
+	size_t used, capacity;
+	size_t bytes_max; /* 0: TEXT_BYTES_MAX */
+	bool failed; /* no memory, or over the limit: what was added last is missing */
+};
+
+__attribute__((format(printf, 2, 3))) void text_add(struct text *t, const char *format, ...);
+void text_put(struct text *t, const void *bytes, size_t count);
+/* In quotes and escaped (RFC 8259 §7); bytes that are not UTF-8 become U+FFFD. */
+void text_json(struct text *t, const char *bytes, size_t count);
+/* RFC 4180: in quotes only when it must be. */
+void text_csv(struct text *t, const char *value);
+/* RFC 4648 §4. */
+void text_base64(struct text *t, const uint8_t *bytes, size_t count);
+void text_free(struct text *t);
+
+/* Bytes of the UTF-8 character at `p` (RFC 3629 §4), 0: none there. */
+size_t text_utf8(const uint8_t *p, size_t left);
+
+#define TIME_TEXT_BYTES 40
+
+/* "2025-06-15T14:15:00Z", with ".123" when there are milliseconds. Returns `out`. */
+const char *time_format(int64_t ms, char out[TIME_TEXT_BYTES]);
+
+/* RFC 3339 with 'Z' or an offset; the seconds, or the whole time of day (then UTC), may be left
+ * out: "2025-06-15". False: malformed. */
+bool time_parse(const char *text, int64_t *ms);
+
+#endif

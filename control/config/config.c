@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * headrace.yaml: load, apply defaults and ranges, check what belongs together.
+ * Input: the operator's file. Output: struct config on the heap. Thread: start-up.
+ */
+#include "control/config/config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "control/config/config_priv.h"
+
+/* `text` (or `otherwise`) as a path of its own: relative ones begin at the file's folder. */
+static char *resolve(const struct yaml_file *file, const char *text, const char *otherwise)
+{
+	const char *name = text ? text : otherwise;
+	const char *slash = strrchr(file->path, '/');
+	char *out = NULL;
+	if (name[0] == '/' || !slash)
+		return strdup(name);
+	if (asprintf(&out, "%.*s/%s", (int)(slash - file->path), file->path, name) < 0)
+		return NULL;
+	return out;
+}
+
+#define TAKE_NUMBER(section, key, otherwise, least, most)                                          \
+	if (result == RESULT_OK)                                                                   \
+		result = yaml_int(file, #section "." #key, raw->section.key, otherwise, least,     \
+		                  most, &number, err);                                             \
+	c->section.key = (__typeof__(c->section.key))number;
+
+static enum result take_numbers(struct yaml_file *file, const struct raw_config *raw,
+                                struct config *c, struct error *err)
+{
+	enum result result = RESULT_OK;
+	int64_t number = 0;
+	DPDK_NUMBERS(TAKE_NUMBER)
+	MQTT_NUMBERS(TAKE_NUMBER)
+	COAP_NUMBERS(TAKE_NUMBER)
+	LIMITS_NUMBERS(TAKE_NUMBER)
+	JOURNAL_NUMBERS(TAKE_NUMBER)
+	STORE_NUMBERS(TAKE_NUMBER)
+	VALIDATION_NUMBERS(TAKE_NUMBER)
+	c->dpdk.hugepages = raw->dpdk.hugepages ? (enum config_hugepages)*raw->dpdk.hugepages
+	                                        : HUGEPAGES_AUTO;
+	c->idle = raw->idle ? (enum config_idle)*raw->idle : IDLE_BACKOFF;
+	c->registry.authorisation =
+	    raw->registry.authorisation ? (enum config_authorisation)*raw->registry.authorisation
+	                                : AUTHORISATION_GATEWAY;
+	return result;
+}
+
+static enum result take_texts(struct yaml_file *file, const struct raw_config *raw,
+                              struct config *c, struct error *err)
+{
+	const char *prefix = raw->dpdk.file_prefix ? raw->dpdk.file_prefix : "headrace";
+	c->dpdk.file_prefix = strdup(prefix);
+	c->journal.dir = resolve(file, raw->journal.dir, "/var/lib/headrace/journal");
+	c->store.dir = resolve(file, raw->store.dir, "/var/lib/headrace/store");
+	c->channels_file = resolve(file, raw->channels_file, "channels.yaml");
+	c->profiles_dir = resolve(file, raw->profiles_dir, "profiles");
+	c->api.socket = resolve(file, raw->api.socket, "/run/headrace/api.sock");
+	if (raw->registry.file)
+		c->registry.file = resolve(file, raw->registry.file, NULL);
+	if (raw->api.listen)
+		c->api.listen = strdup(raw->api.listen);
+	if (!c->dpdk.file_prefix || !c->journal.dir || !c->store.dir || !c->channels_file ||
+	    !c->profiles_dir || !c->api.socket || (raw->registry.file && !c->registry.file) ||
+	    (raw->api.listen && !c->api.listen))
+		return fail(RESULT_RESOURCE, err, "%s: no memory", file->path);
+	return RESULT_OK;
+}
+
+static enum result check_numbers(struct yaml_file *file, const struct config *c,
+                                 struct error *err)
+{
+	if (c->journal.buffers < c->journal.inflight + 2)
+		return yaml_fail(file, "journal.buffers", err,
+		                 "journal.buffers is %u; expected at least journal.inflight + 2 = %u",
+		                 c->journal.buffers, c->journal.inflight + 2);
+	if (c->journal.block_kb % 4 != 0)
+		return yaml_fail(file, "journal.block_kb", err,
+		                 "journal.block_kb is %u; expected a multiple of 4",
+		                 c->journal.block_kb);
+	uint64_t least = (uint64_t)c->journal.segment_mb * (c->journal.segments_spare + 2);
+	if (c->journal.size_max_mb != 0 && c->journal.size_max_mb < least)
+		return yaml_fail(file, "journal.size_max_mb", err,
+		                 "journal.size_max_mb is %u; expected 0 (no limit) or room for "
+		                 "segments_spare + 2 segments: at least %llu",
+		                 c->journal.size_max_mb, (unsigned long long)least);
+	if (c->validation.drift_accept_s > c->validation.drift_flag_s)
+		return yaml_fail(file, "validation.drift_flag_s", err,
+		                 "validation.drift_flag_s is %u; expected at least drift_accept_s, %u",
+		                 c->validation.drift_flag_s, c->validation.drift_accept_s);
+	if (c->validation.drift_flag_s > c->validation.drift_replace_s)
+		return yaml_fail(
+		    file, "validation.drift_replace_s", err,
+		    "validation.drift_replace_s is %u; expected at least drift_flag_s, %u",
+		    c->validation.drift_replace_s, c->validation.drift_flag_s);
+	if (c->mqtt.port == 0 && c->coap.port == 0)
+		return yaml_fail(file, "mqtt.port", err,
+		                 "mqtt.port and coap.port are both 0 (off); expected at least one "
+		                 "protocol");
+	return RESULT_OK;
+}
+
+static enum result check_reference(struct yaml_file *file, const char *key, const char *path,
+                                   bool folder, struct error *err)
+{
+	struct stat st;
+	const char *what = folder ? "a readable folder" : "a readable file";
+	if (stat(path, &st) != 0 || access(path, R_OK) != 0)
+		return yaml_fail(file, key, err, "%s is '%s': %s; expected %s", key, path,
+		                 strerror(errno), what);
+	if (folder != (bool)S_ISDIR(st.st_mode))
+		return yaml_fail(file, key, err, "%s is '%s', %s; expected %s", key, path,
+		                 folder ? "not a folder" : "a folder", what);
+	return RESULT_OK;
+}
+
+/* "127.0.0.1:9404": loopback only, for the API asks nobody who he is. */
+static bool is_loopback_listen(const char *text)
+{
+	char host[INET_ADDRSTRLEN];
+	struct in_addr in;
+	unsigned port;
+	int end = 0;
+	return sscanf(text, "%15[0-9.]:%5u%n", host, &port, &end) == 2 && text[end] == '\0' &&
+	       port >= 1 && port <= 65535 && inet_pton(AF_INET, host, &in) == 1 &&
+	       ntohl(in.s_addr) >> 24 == 127;
+}
+
+static enum result check_texts(struct yaml_file *file, const struct config *c, struct error *err)
+{
+	size_t plain = strspn(c->dpdk.file_prefix, "abcdefghijklmnopqrstuvwxyz"
+	                                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+	if (c->dpdk.file_prefix[plain] != '\0' || plain > 32)
+		return yaml_fail(file, "dpdk.file_prefix", err,
+		                 "dpdk.file_prefix is '%s'; expected up to 32 letters, digits, "
+		                 "'-' and '_'", c->dpdk.file_prefix);
+	struct sockaddr_un address;
+	if (strlen(c->api.socket) >= sizeof address.sun_path)
+		return yaml_fail(file, "api.socket", err,
+		                 "api.socket is %zu bytes long; expected a path of at most %zu",
+		                 strlen(c->api.socket), sizeof address.sun_path - 1);
+	if (c->api.listen && !is_loopback_listen(c->api.listen))
+		return yaml_fail(file, "api.listen", err,
+		                 "api.listen is '%s'; expected a loopback address and port, as "
+		                 "127.0.0.1:9404", c->api.listen);
+	if (strcmp(c->journal.dir, c->store.dir) == 0)
+		return yaml_fail(file, "store.dir", err,
+		                 "store.dir is the journal's folder '%s'; expected one of its own",
+		                 c->store.dir);
+	enum result result = check_reference(file, "channels_file", c->channels_file, false, err);
+	if (result == RESULT_OK)
+		result = check_reference(file, "profiles_dir", c->profiles_dir, true, err);
+	if (result == RESULT_OK && c->registry.file)
+		result = check_reference(file, "registry.file", c->registry.file, false, err);
+	return result;
+}
+
+enum result config_load(const char *path, struct config **out, struct error *err)
+{
+	struct yaml_file file;
+	enum result result = yaml_open(path, &config_schema, &file, err);
+	if (result != RESULT_OK)
+		return result;
+
+	const struct raw_config *raw = file.data;
+	struct config *c = calloc(1, sizeof *c);
+	result = c ? RESULT_OK : fail(RESULT_RESOURCE, err, "%s: no memory", path);
+	if (result == RESULT_OK)
+		result = take_numbers(&file, raw, c, err);
+	if (result == RESULT_OK)
+		result = take_texts(&file, raw, c, err);
+	if (result == RESULT_OK)
+		result = config_take_ports(&file, raw, c, err);
+	if (result == RESULT_OK)
+		result = config_take_workers(&file, raw, c, err);
+	if (result == RESULT_OK)
+		result = check_numbers(&file, c, err);
+	if (result == RESULT_OK)
+		result = check_texts(&file, c, err);
+	yaml_close(&file);
+	if (result == RESULT_OK)
+		*out = c;
+	else
+		config_free(c);
+	return result;
+}
+
+void config_free(struct config *c)
+{
+	if (!c)
+		return;
+	for (uint32_t i = 0; i < c->ports_count; i++) {
+		free(c->ports[i].device);
+		free(c->ports[i].address);
+		free(c->ports[i].gateway);
+	}
+	for (uint32_t i = 0; i < c->workers_count; i++) {
+		for (uint32_t s = 0; s < c->workers[i].stages_count; s++)
+			free(c->workers[i].stages[s]);
+		free(c->workers[i].stages);
+	}
+	free(c->ports);
+	free(c->workers);
+	free(c->dpdk.file_prefix);
+	free(c->journal.dir);
+	free(c->store.dir);
+	free(c->channels_file);
+	free(c->profiles_dir);
+	free(c->registry.file);
+	free(c->api.socket);
+	free(c->api.listen);
+	free(c);
+}

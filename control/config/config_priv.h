@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * headrace.yaml as libcyaml loads it: every number a pointer, NULL where the file says nothing, so
+ * that defaults and ranges are in one table. Private to control/config.
+ *
+ * S(section, key, default, least, most)
+ */
+#ifndef HEADRACE_CONFIG_CONFIG_PRIV_H
+#define HEADRACE_CONFIG_CONFIG_PRIV_H
+
+#include <cyaml/cyaml.h>
+#include <stdint.h>
+
+#include "control/config/config.h"
+#include "control/config/yaml_file.h"
+
+/* clang-format off */
+#define DPDK_NUMBERS(S) \
+	S(dpdk, memory_mb,              64,    16,  1048576)
+#define MQTT_NUMBERS(S) \
+	S(mqtt, port,                 1883,     0,    65535) \
+	S(mqtt, packet_bytes_max,    65000,  1024,  1048576) \
+	S(mqtt, keep_alive_max_s,     3600,     0,    65535) \
+	S(mqtt, connect_timeout_ms,  10000,   100,   600000) \
+	S(mqtt, inflight_max,           64,     1,    65535)
+#define COAP_NUMBERS(S) \
+	S(coap, port,                 5683,     0,    65535) \
+	S(coap, exchanges_max,       65536,    64, 16777216) \
+	S(coap, separate_after_ms,    1000,     1,     1999) \
+	S(coap, overload_max_age_s,     30,     1,     3600)
+#define LIMITS_NUMBERS(S) \
+	S(limits, connections,       16384,     1,  4194304) \
+	S(limits, devices,          100000,     1, 100000000) \
+	S(limits, batches,             256,     8,    65536) \
+	S(limits, detours,              64,     1,     4096) \
+	S(limits, messages,          65536,    64, 16777216) \
+	S(limits, rx_memory_mb,         64,     1,   262144) \
+	S(limits, tx_memory_mb,         32,     1,   262144)
+#define JOURNAL_NUMBERS(S) \
+	S(journal, segment_mb,          64,     4,     4096) \
+	S(journal, segments_spare,       2,     1,       64) \
+	S(journal, size_max_mb,       4096,     0, 16777216) \
+	S(journal, block_kb,           256,    64,     1024) \
+	S(journal, buffers,             32,     3,     1024) \
+	S(journal, inflight,             2,     1,        8)
+#define STORE_NUMBERS(S) \
+	S(store, run_readings,       65536,   256, 16777216) \
+	S(store, run_age_ms,          1000,    10,   600000) \
+	S(store, cache_mb,              64,     1,  1048576) \
+	S(store, flush_s,               60,     1,    86400)
+#define VALIDATION_NUMBERS(S) \
+	S(validation, drift_accept_s,   60,     0,    86400) \
+	S(validation, drift_flag_s,    300,     0,    86400) \
+	S(validation, drift_replace_s, 3600,    0,    86400) \
+	S(validation, late_max_h,       48,     1,     8760)
+/* clang-format on */
+
+#define RAW_NUMBER(section, key, otherwise, least, most) int64_t *key;
+
+struct raw_port {
+	char *device, *address, *gateway;
+	int64_t *mtu, *queues;
+};
+
+struct raw_worker {
+	int64_t cpu;
+	char **stages;
+	uint32_t stages_count;
+};
+
+struct raw_dpdk {
+	DPDK_NUMBERS(RAW_NUMBER)
+	int *hugepages;
+	char *file_prefix;
+};
+struct raw_mqtt {
+	MQTT_NUMBERS(RAW_NUMBER)
+};
+struct raw_coap {
+	COAP_NUMBERS(RAW_NUMBER)
+};
+struct raw_limits {
+	LIMITS_NUMBERS(RAW_NUMBER)
+};
+struct raw_journal {
+	JOURNAL_NUMBERS(RAW_NUMBER)
+	char *dir;
+};
+struct raw_store {
+	STORE_NUMBERS(RAW_NUMBER)
+	char *dir;
+};
+struct raw_validation {
+	VALIDATION_NUMBERS(RAW_NUMBER)
+};
+struct raw_registry {
+	char *file;
+	int *authorisation;
+};
+struct raw_api {
+	char *socket, *listen;
+};
+
+struct raw_config {
+	struct raw_dpdk dpdk;
+	struct raw_port *ports;
+	uint32_t ports_count;
+	struct raw_worker *workers;
+	uint32_t workers_count;
+	int *idle;
+	struct raw_mqtt mqtt;
+	struct raw_coap coap;
+	struct raw_limits limits;
+	struct raw_journal journal;
+	struct raw_store store;
+	struct raw_validation validation;
+	char *channels_file, *profiles_dir;
+	struct raw_registry registry;
+	struct raw_api api;
+};
+
+extern const cyaml_schema_value_t config_schema;
+
+/* ports: addresses and queues. */
+MUST_USE enum result config_take_ports(struct yaml_file *file, const struct raw_config *raw,
+                                       struct config *c, struct error *err);
+/* workers: each stage exactly once. */
+MUST_USE enum result config_take_workers(struct yaml_file *file, const struct raw_config *raw,
+                                         struct config *c, struct error *err);
+
+#endif

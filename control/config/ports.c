@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Section `ports`: addresses are taken apart and checked against each other. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/config/config_priv.h"
+
+/* An address that a host may have: not 0/8, not loopback, multicast or above (RFC 6890). */
+static bool is_unicast(uint32_t address)
+{
+	uint32_t first = address >> 24;
+	return first != 0 && first != 127 && first < 224;
+}
+
+/* "10.77.0.1/24" */
+static bool parse_network(const char *text, uint32_t *address, uint8_t *prefix_bits)
+{
+	char host[INET_ADDRSTRLEN];
+	struct in_addr in;
+	unsigned bits;
+	int end = 0;
+	if (sscanf(text, "%15[0-9.]/%2u%n", host, &bits, &end) != 2 || text[end] != '\0' ||
+	    bits < 1 || bits > 32 || inet_pton(AF_INET, host, &in) != 1)
+		return false;
+	*address = ntohl(in.s_addr);
+	*prefix_bits = (uint8_t)bits;
+	return true;
+}
+
+static uint32_t mask_of(uint8_t prefix_bits)
+{
+	return ~(uint32_t)(((uint64_t)1 << (32 - prefix_bits)) - 1);
+}
+
+static void put_address(uint8_t out[4], uint32_t address)
+{
+	uint32_t wire = htonl(address);
+	memcpy(out, &wire, 4);
+}
+
+static enum result take_address(struct yaml_file *file, const char *where,
+                                const struct raw_port *raw, struct config_port *port,
+                                struct error *err)
+{
+	char path[YAML_PATH_BYTES];
+	uint32_t address, gateway;
+	struct in_addr in;
+
+	snprintf(path, sizeof path, "%s.address", where);
+	if (!parse_network(raw->address, &address, &port->prefix_bits) || !is_unicast(address))
+		return yaml_fail(file, path, err,
+		                 "%s is '%s'; expected an IPv4 host address with prefix length, "
+		                 "as 10.77.0.1/24", path, raw->address);
+	uint32_t mask = mask_of(port->prefix_bits);
+	if (port->prefix_bits < 31 && ((address & ~mask) == 0 || (address | mask) == UINT32_MAX))
+		return yaml_fail(file, path, err,
+		                 "%s is '%s', the network's own or broadcast address; expected a "
+		                 "host address in it", path, raw->address);
+	put_address(port->ipv4, address);
+	if (!raw->gateway)
+		return RESULT_OK;
+
+	snprintf(path, sizeof path, "%s.gateway", where);
+	if (inet_pton(AF_INET, raw->gateway, &in) != 1)
+		return yaml_fail(file, path, err, "%s is '%s'; expected an IPv4 address", path,
+		                 raw->gateway);
+	gateway = ntohl(in.s_addr);
+	if ((gateway & mask) != (address & mask) || gateway == address)
+		return yaml_fail(file, path, err,
+		                 "%s is '%s'; expected another address in the network %s", path,
+		                 raw->gateway, raw->address);
+	put_address(port->gateway_ipv4, gateway);
+	port->has_gateway = true;
+	return RESULT_OK;
+}
+
+/* The name of a vdev, without its arguments, or a PCI address: one port each. */
+static bool same_device(const char *a, const char *b)
+{
+	size_t length = strcspn(a, ",");
+	return length == strcspn(b, ",") && memcmp(a, b, length) == 0;
+}
+
+static enum result take_port(struct yaml_file *file, const struct raw_config *raw, uint32_t i,
+                             struct config *c, struct error *err)
+{
+	const struct raw_port *from = &raw->ports[i];
+	struct config_port *port = &c->ports[i];
+	char where[YAML_PATH_BYTES / 2], path[YAML_PATH_BYTES];
+	int64_t number;
+
+	snprintf(where, sizeof where, "ports[%u]", i);
+	snprintf(path, sizeof path, "%s.mtu", where);
+	enum result result = yaml_int(file, path, from->mtu, 1500, 576, 9216, &number, err);
+	if (result != RESULT_OK)
+		return result;
+	port->mtu = (uint16_t)number;
+	snprintf(path, sizeof path, "%s.queues", where);
+	result = yaml_int(file, path, from->queues, 1, 1, MAX_IO_WORKERS, &number, err);
+	if (result != RESULT_OK)
+		return result;
+	port->queues = (uint16_t)number;
+	result = take_address(file, where, from, port, err);
+	if (result != RESULT_OK)
+		return result;
+
+	snprintf(path, sizeof path, "%s.device", where);
+	for (uint32_t k = 0; k < i; k++) {
+		if (same_device(from->device, raw->ports[k].device))
+			return yaml_fail(file, path, err,
+			                 "%s is '%s', as in ports[%u]; expected another device",
+			                 path, from->device, k);
+		if (memcmp(port->ipv4, c->ports[k].ipv4, 4) == 0)
+			return yaml_fail(file, path, err,
+			                 "%s has the address %s of ports[%u]; expected another",
+			                 where, from->address, k);
+	}
+	port->device = strdup(from->device);
+	port->address = strdup(from->address);
+	port->gateway = from->gateway ? strdup(from->gateway) : NULL;
+	if (!port->device || !port->address || (from->gateway && !port->gateway))
+		return fail(RESULT_RESOURCE, err, "%s: no memory", file->path);
+	return RESULT_OK;
+}
+
+enum result config_take_ports(struct yaml_file *file, const struct raw_config *raw,
+                              struct config *c, struct error *err)
+{
+	uint32_t queues = 0;
+	c->ports = calloc(raw->ports_count, sizeof *c->ports);
+	if (!c->ports)
+		return fail(RESULT_RESOURCE, err, "%s: no memory", file->path);
+	c->ports_count = raw->ports_count;
+	for (uint32_t i = 0; i < c->ports_count; i++) {
+		enum result result = take_port(file, raw, i, c, err);
+		if (result != RESULT_OK)
+			return result;
+		queues += c->ports[i].queues;
+	}
+	if (queues > MAX_IO_WORKERS)
+		return yaml_fail(file, "ports", err,
+		                 "the ports have %u queues together; expected at most %d", queues,
+		                 MAX_IO_WORKERS);
+	return RESULT_OK;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A device's fields by name: for import, and for the JSON in which a device is stored and shown.
+ * Private to control/registry but for device_json, with which the API shows a device.
+ */
+#ifndef HEADRACE_REGISTRY_DEVICE_TEXT_H
+#define HEADRACE_REGISTRY_DEVICE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control/registry/registry.h"
+
+#define DEVICE_FIELD_ID    0  /* index of the id */
+#define DEVICE_FIELD_COUNT 13
+#define DEVICE_CAUSE_BYTES 256
+/* Every field escaped to its worst, and the names. */
+#define DEVICE_JSON_BYTES 4096
+
+/* Index of a field by any of its names, case and '_' aside ("deviceId" is "id"); -1: unknown. */
+int device_field_find(const char *name, size_t bytes);
+
+/* "id, state, ..." for error messages. */
+const char *device_field_names(void);
+
+/* The values of a device of which nothing is said: active, everything else empty. */
+void device_defaults(struct device *d);
+
+/* Set a field from text. False: `cause` says what is wrong. Untrusted bytes. */
+bool device_set(struct device *d, int field, const char *text, size_t bytes,
+                char cause[DEVICE_CAUSE_BYTES]);
+
+/* Copy one field. */
+void device_copy_field(struct device *to, const struct device *from, int field);
+
+/* Compact JSON with the fields in fixed order, empty ones left out. Returns its length. */
+size_t device_json(const struct device *d, char out[DEVICE_JSON_BYTES]);
+
+/* Set the fields that an object has; their bits are added to *given. False: see `cause`. */
+bool device_parse(struct device *d, const char *json, size_t bytes, uint32_t *given,
+                  char cause[DEVICE_CAUSE_BYTES]);
+
+/* A device as device_json wrote it, with its number. False: damaged. Untrusted bytes. */
+bool device_parse_stored(struct device *d, const char *json, size_t bytes);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decimal text to scaled integers, exactly: no binary floating point on the way.
+ * Pure functions, no memory, any thread.
+ */
+#ifndef HEADRACE_INGEST_DECIMAL_H
+#define HEADRACE_INGEST_DECIMAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A number as it stands in the text: (-1)^negative * digits * 10^exponent. */
+struct decimal {
+	const uint8_t *text; /* digits, perhaps with one '.' among them */
+	uint32_t bytes;
+	uint32_t digits;   /* how many, leading zeros included */
+	uint64_t mantissa; /* their value; only when digits <= 19 */
+	int64_t exponent;  /* saturates beyond +-10^9 */
+	bool negative;
+};
+
+enum decimal_result {
+	DECIMAL_EXACT,
+	DECIMAL_ROUNDED,  /* digits below the unit were dropped: half to even */
+	DECIMAL_OVERFLOW, /* does not fit int64_t */
+};
+
+/* A JSON number (RFC 8259 §6) from `p` on. Returns the place after it; NULL: none there. */
+const uint8_t *decimal_scan(const uint8_t *p, const uint8_t *end, struct decimal *d);
+
+/* *value = number * 10^scale_pow10. */
+enum decimal_result decimal_scale(const struct decimal *d, int32_t scale_pow10, int64_t *value);
+
+/* 10^0 .. 10^19. */
+extern const uint64_t decimal_pow10[20];
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Device tracks: judge, remember, warm. In: readings, at start stored readings. Out: answers.
+ * Thread: the stage worker that the device belongs to; before the workers run, the starting one.
+ * Memory: one mapping for all devices, zero pages until touched. Never waits.
+ */
+#include "ingest/dedup.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/check.h"
+#include "contract/stored.h"
+#include "ingest/stage.h"
+
+#define SLOT_DEFAULT_MS 900000 /* where a profile gives no interval: 15 min */
+#define AGE_MAX_S       ((1u << 24) - 1)
+
+static size_t table_bytes(uint32_t count)
+{
+	return ((size_t)count + 1) * sizeof(struct device_track);
+}
+
+struct device_track *device_states_new(uint32_t count)
+{
+	void *p = mmap(NULL, table_bytes(count), PROT_READ | PROT_WRITE,
+	               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	/* a hint: look-ups are random, and 4 KB pages would add a TLB miss to each */
+	(void)madvise(p, table_bytes(count), MADV_HUGEPAGE);
+	struct device_track_head *head = p;
+	head->key = hash_key_random();
+	return (struct device_track *)p + 1;
+}
+
+void device_states_free(struct device_track *states, uint32_t count)
+{
+	if (states)
+		CHECK_OP(munmap(states - 1, table_bytes(count)), ==, 0);
+}
+
+uint64_t dedup_hash(struct hash_key key, uint32_t count, const uint8_t *channel,
+                    const int64_t *value)
+{
+	uint64_t words[1 + READING_CHANNELS] = {0}; /* channel ids, then values */
+	_Static_assert(READING_CHANNELS <= sizeof words[0], "the ids fit one word");
+
+	CHECK_OP(count, <=, (uint32_t)READING_CHANNELS);
+	memcpy(words, channel, count);
+	memcpy(words + 1, value, count * sizeof value[0]);
+	return siphash13(key, words, (1 + count) * sizeof words[0]);
+}
+
+static int64_t slot_of(int64_t meter_ts_ms, uint32_t slot_ms)
+{
+	int64_t slot = meter_ts_ms / slot_ms;
+	return slot - (meter_ts_ms % slot_ms < 0); /* floor */
+}
+
+/* Slots from an identity that is not newer up to the newest. */
+static uint64_t slots_back(const struct device_track *t, int64_t meter_ts_ms)
+{
+	return (uint64_t)slot_of(t->newest_ms, t->slot_ms) -
+	       (uint64_t)slot_of(meter_ts_ms, t->slot_ms);
+}
+
+enum dedup_answer dedup_judge(const struct device_track *t, struct hash_key key,
+                              const struct reading *r)
+{
+	if (t->slot_ms == 0 || r->meter_ts_ms > t->newest_ms)
+		return DEDUP_NEW;
+	if (r->meter_ts_ms == t->newest_ms)
+		return dedup_hash(key, r->channel_count, r->channel, r->value) == t->value_hash
+		           ? DEDUP_DUPLICATE
+		           : DEDUP_CONFLICT;
+	uint64_t back = slots_back(t, r->meter_ts_ms);
+	if (back >= DEDUP_SLOTS || (t->window[back / 64] >> back % 64 & 1))
+		return DEDUP_UNSURE;
+	return DEDUP_NEW;
+}
+
+/* The window's newest slot becomes one that is `by` slots later. */
+static void shift_window(struct device_track *t, uint64_t by)
+{
+	uint64_t old[DEDUP_WORDS];
+
+	memcpy(old, t->window, sizeof old);
+	for (uint64_t i = 0; i < DEDUP_WORDS; i++) {
+		uint64_t words = by / 64, bits = by % 64, v = 0;
+		if (i >= words) {
+			v = old[i - words] << bits;
+			if (bits != 0 && i > words)
+				v |= old[i - words - 1] >> (64 - bits);
+		}
+		t->window[i] = v;
+	}
+}
+
+static void accept_identity(struct device_track *t, struct hash_key key,
+                            const struct profile *profile, const struct reading *r)
+{
+	bool first = t->slot_ms == 0;
+
+	if (first)
+		t->slot_ms = profile->interval_ms ? profile->interval_ms : SLOT_DEFAULT_MS;
+	if (!first && r->meter_ts_ms < t->newest_ms) {
+		uint64_t back = slots_back(t, r->meter_ts_ms);
+		if (back < DEDUP_SLOTS)
+			t->window[back / 64] |= 1ull << back % 64;
+		return;
+	}
+	CHECK(first || r->meter_ts_ms != t->newest_ms); /* one reading per identity */
+	if (!first)
+		shift_window(t, (uint64_t)slot_of(r->meter_ts_ms, t->slot_ms) -
+		                    (uint64_t)slot_of(t->newest_ms, t->slot_ms));
+	t->window[0] |= 1;
+	t->newest_ms = r->meter_ts_ms;
+	t->value_hash = dedup_hash(key, r->channel_count, r->channel, r->value);
+}
+
+/* The last effective time moved on by a reading without a register. */
+static void age_register(struct device_track *t, int64_t ts_ms)
+{
+	int64_t age_ms = ts_ms - dedup_register_ts(t);
+	int64_t age_s = age_ms / 1000 + (age_ms % 1000 > 0);
+
+	if (age_s > AGE_MAX_S)
+		t->register_channel = 0;
+	else
+		t->register_age_s = (uint32_t)age_s & AGE_MAX_S;
+}
+
+static void accept_register(struct device_track *t, const struct reading *r, int index)
+{
+	if (index >= 0) {
+		t->register_value = r->value[index];
+		t->register_channel = r->channel[index];
+		t->register_age_s = 0;
+	} else if (t->register_channel != 0) {
+		age_register(t, r->ts_ms);
+	}
+	t->last_ts_ms = r->ts_ms;
+}
+
+void dedup_accept(struct device_track *t, struct hash_key key, const struct profile *profile,
+                  const struct reading *r, int register_index, bool newer)
+{
+	accept_identity(t, key, profile, r);
+	if (newer)
+		accept_register(t, r, register_index);
+}
+
+int dedup_register_index(const struct profile *profile, uint32_t count, const uint8_t *channel)
+{
+	if (profile->register_slot < 0)
+		return -1;
+	uint8_t id = profile->channels[profile->register_slot].channel;
+	for (uint32_t i = 0; i < count; i++)
+		if (channel[i] == id)
+			return (int)i;
+	return -1;
+}
+
+void device_state_warm(struct device_track *states, const struct profile_set *profiles,
+                       const struct stored_reading *newest)
+{
+	struct device_track *t = &states[newest->device];
+	const struct profile *profile = profiles->by_id[newest->profile];
+
+	memset(t, 0, sizeof *t);
+	memset(t->window, 0xff, sizeof t->window); /* nothing is known to be free */
+	t->slot_ms = profile && profile->interval_ms ? profile->interval_ms : SLOT_DEFAULT_MS;
+	t->newest_ms = newest->meter_ts_ms;
+	t->last_ts_ms = newest->ts_ms;
+	t->value_hash = dedup_hash(dedup_key(states), newest->channel_count, newest->channel,
+	                           newest->value);
+	if (!profile)
+		return;
+	int i = dedup_register_index(profile, newest->channel_count, newest->channel);
+	if (i >= 0) {
+		t->register_channel = newest->channel[i];
+		t->register_value = newest->value[i];
+	}
+}

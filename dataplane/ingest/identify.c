@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Device ids to registry numbers. In: decoded readings and the registry's snapshot. Out: device,
+ * capacity and dials, or a rejection. Thread: the io worker, which holds the snapshot meanwhile.
+ * No memory. Never changes a reading that has been rejected before.
+ */
+#include "ingest/identify.h"
+
+#define CHUNK 32 /* look-ups under way at the same time */
+
+/* May the session with this identity send for the device? */
+static bool may_send(const struct device_entry *entry, uint64_t sender_hash, bool strict)
+{
+	bool known = sender_hash != 0;
+	bool own = known && sender_hash == entry->id_hash;
+	bool gateway = known && entry->gateway_hash != 0 && sender_hash == entry->gateway_hash;
+
+	if (own || gateway)
+		return true;
+	return !strict && (!known || entry->gateway_hash == 0);
+}
+
+static void judge(const struct device_entry *entry, struct reading *r, uint64_t sender_hash,
+                  bool strict)
+{
+	if (!entry) {
+		r->fate = FATE_REJECT_UNKNOWN;
+		return;
+	}
+	r->device = entry->device;
+	r->capacity_w = entry->capacity_w;
+	r->dials = entry->dials;
+	if (entry->state != DEVICE_ACTIVE)
+		r->fate = FATE_REJECT_INACTIVE;
+	else if (!may_send(entry, sender_hash, strict))
+		r->fate = FATE_REJECT_UNAUTHORISED;
+}
+
+/* Hash all ids first and touch their pages, so that the cache misses overlap. */
+static void identify_chunk(const struct registry_view *view, const uint8_t *payload,
+                           struct reading *readings, uint32_t count, uint64_t sender_hash,
+                           bool strict)
+{
+	uint64_t hash[CHUNK];
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct reading *r = &readings[i];
+		if (r->fate != FATE_PENDING)
+			continue;
+		hash[i] = siphash13(view->key, payload + r->raw_offset + r->id_offset, r->id_bytes);
+		__builtin_prefetch(view->pages[hash[i] >> 1 >> (view->shift - 1)]);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		if (readings[i].fate == FATE_PENDING)
+			judge(registry_view_find(view, hash[i]), &readings[i], sender_hash, strict);
+}
+
+void identify_run(const struct registry_view *view, const uint8_t *payload,
+                  struct reading *readings, uint32_t count, uint64_t sender_hash, bool strict)
+{
+	for (uint32_t at = 0; at < count; at += CHUNK) {
+		uint32_t n = count - at < CHUNK ? count - at : CHUNK;
+		identify_chunk(view, payload, readings + at, n, sender_hash, strict);
+	}
+}

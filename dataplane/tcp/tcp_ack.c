@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an acknowledgement does: window, round-trip time, congestion window, recovery, and the
+ * states that wait for our FIN's ACK (RFC 9293 3.10.7.4, fifth; RFC 5681; RFC 6298; RFC 8985).
+ */
+#include "tcp/tcp_priv.h"
+
+uint32_t rto_us(const struct conn *c)
+{
+	uint64_t rto = c->flags & C_SLOW_OPEN ? RTO_REOPEN_US : RTO_FIRST_US;
+	if (c->srtt_us) {
+		uint32_t variance = max_u32(4 * c->rttvar_us, 1u << TICK_SHIFT);
+		rto = max_u32(c->srtt_us + variance, RTO_MIN_US);
+	}
+	rto <<= c->backoff;
+	return rto > RTO_MAX_US ? RTO_MAX_US : (uint32_t)rto;
+}
+
+/* RFC 6298 (2.2), (2.3) with alpha = 1/8, beta = 1/4. */
+void rtt_sample(struct conn *c, uint32_t rtt)
+{
+	rtt = min_u32(max_u32(rtt, 1), RTO_MAX_US);
+	if (c->srtt_us == 0) {
+		c->srtt_us = rtt;
+		c->rttvar_us = rtt / 2;
+		return;
+	}
+	uint32_t error = rtt > c->srtt_us ? rtt - c->srtt_us : c->srtt_us - rtt;
+	c->rttvar_us = (uint32_t)(((uint64_t)c->rttvar_us * 3 + error) / 4);
+	c->srtt_us = max_u32((uint32_t)(((uint64_t)c->srtt_us * 7 + rtt) / 8), 1);
+}
+
+/* RFC 6928 2. */
+uint32_t cwnd_initial(const struct conn *c)
+{
+	uint32_t mss = payload_max(c);
+	return min_u32(10 * mss, max_u32(2 * mss, 14600));
+}
+
+void enter_recovery(struct tcp_engine *e, struct conn *c)
+{
+	uint32_t mss = payload_max(c);
+	uint32_t flight = c->snd_nxt - c->snd_una;
+	/* RFC 5681 (4): half of what is in flight */
+	c->ssthresh = max_u32(flight / 2, 2 * mss);
+	c->cwnd = c->ssthresh;
+	c->recover = c->snd_nxt;
+	c->flags |= C_RECOVERY | C_FORCE;
+	c->flags &= ~(uint32_t)(C_TLP | C_TLP_RETX);
+	count(e, COUNTER_TCP_FAST_RECOVERIES);
+}
+
+/* RFC 5681 3.1 with byte counting (RFC 3465), and only where the window was the limit
+ * (RFC 7661). */
+static void grow_window(const struct tcp_engine *e, struct conn *c, uint32_t acked, uint32_t flight)
+{
+	uint32_t mss = payload_max(c);
+	bool limited = flight + mss > c->cwnd || (c->cwnd < c->ssthresh && flight * 2 > c->cwnd);
+	if (!limited || c->cwnd > 2 * e->config.tx_buffer_bytes)
+		return;
+	if (c->cwnd < c->ssthresh)
+		c->cwnd += min_u32(acked, c->flags & C_LOSS ? mss : 2 * mss);
+	else
+		c->cwnd += max_u32((uint32_t)((uint64_t)mss * min_u32(acked, c->cwnd) / c->cwnd), 1);
+}
+
+/* The timeout was spurious: an ACK proves that the original had arrived. By timestamps (Eifel,
+ * RFC 3522 3.2) or, with SACK, by the first ACK covering what was never retransmitted
+ * (F-RTO, RFC 5682 3.1). The response is RFC 4015's: back to the state before. */
+static void undo_if_spurious(struct tcp_engine *e, struct conn *c, const struct segment *s,
+                             const struct ack_result *r)
+{
+	struct ext *x = ext_of(e, c);
+	if (!(c->flags & C_LOSS) || !x || !x->undo_valid)
+		return;
+	bool spurious;
+	if (c->flags & C_TS && s->opt.has_ts)
+		spurious = seq_lt(s->opt.tsecr, x->undo_tsval);
+	else
+		spurious = c->flags & C_SACK && r->original_seen;
+	x->undo_valid = 0;
+	if (!spurious)
+		return;
+	count(e, COUNTER_TCP_SPURIOUS_TIMEOUTS);
+	c->cwnd = max_u32(x->undo_cwnd, c->cwnd);
+	c->ssthresh = x->undo_ssthresh;
+	c->flags &= ~(uint32_t)(C_LOSS | C_FORCE);
+	score_unmark_lost(e, c);
+}
+
+static void leave_recovery(struct conn *c)
+{
+	if (!(c->flags & (C_RECOVERY | C_LOSS)) || seq_lt(c->snd_una, c->recover))
+		return;
+	if (c->flags & C_RECOVERY)
+		c->cwnd = max_u32(c->ssthresh, 2 * payload_max(c)); /* RFC 6582 3.2 step 3 */
+	c->flags &= ~(uint32_t)(C_RECOVERY | C_LOSS | C_FORCE);
+	c->dup_acks = 0;
+}
+
+/* RFC 8985 7.4: a retransmitted probe that repaired a loss is a congestion signal; a DSACK says
+ * that nothing had been lost. */
+static void probe_answered(struct tcp_engine *e, struct conn *c, const struct ack_result *r)
+{
+	if (!(c->flags & C_TLP) || seq_lt(c->snd_una, c->recover))
+		return;
+	if (c->flags & C_TLP_RETX && !r->dsack && !r->original_seen) {
+		count(e, COUNTER_TCP_TLP_RECOVERIES);
+		c->ssthresh = max_u32(c->cwnd / 2, 2 * payload_max(c));
+		c->cwnd = c->ssthresh;
+	}
+	c->flags &= ~(uint32_t)(C_TLP | C_TLP_RETX);
+}
+
+/* RFC 6298, RFC 7323 4: a sample from a segment sent once, else from the echoed timestamp. */
+static void take_rtt(struct tcp_engine *e, struct conn *c, const struct segment *s,
+                     const struct ack_result *r)
+{
+	bool valid = r->rtt_valid;
+	uint32_t rtt = r->rtt_us;
+	if (!valid && c->flags & C_TS && s->opt.has_ts && s->opt.tsecr != 0) {
+		uint32_t ms = ts_now(e, c->ts_offset) - s->opt.tsecr;
+		valid = ms < RTO_MAX_US / 1000;
+		rtt = ms * 1000 + 500;
+	}
+	if (!valid)
+		return;
+	rtt_sample(c, rtt);
+	c->backoff = 0; /* RFC 6298 5: kept until a valid sample (Karn) */
+}
+
+/* Our FIN is acknowledged. False: the connection is gone. */
+static bool fin_acked(struct tcp_engine *e, struct conn *c)
+{
+	switch (c->state) {
+	case STATE_FIN_WAIT_1:
+		c->state = STATE_FIN_WAIT_2;
+		c->life_at = tick_in_ms(e, FIN_WAIT_2_MS);
+		return true;
+	case STATE_CLOSING:
+		time_wait_enter(e, c);
+		return false;
+	case STATE_LAST_ACK:
+		conn_close(e, c, TCP_CLOSED_NORMAL);
+		return false;
+	default:
+		return true;
+	}
+}
+
+static bool new_data_acked(struct tcp_engine *e, struct conn *c, const struct segment *s,
+                           struct ack_result *r)
+{
+	uint32_t flight = c->snd_nxt - c->snd_una;
+	uint32_t acked = s->ack - c->snd_una;
+	bool fin = c->flags & C_FIN_SENT && s->ack == c->snd_nxt;
+	score_ack(e, c, s, r);
+	tx_drop(e, c, acked - fin);
+	c->snd_una = s->ack;
+	c->rtx_since = 0;
+	take_rtt(e, c, s, r);
+	undo_if_spurious(e, c, s, r);
+	probe_answered(e, c, r);
+	leave_recovery(c);
+	if (c->flags & C_RECOVERY) {
+		if (!(c->flags & C_SACK)) {
+			/* RFC 6582 3.2 step 3: a partial ACK names the next lost segment */
+			c->dup_acks -= (uint8_t)min_u32(c->dup_acks, acked / c->mss);
+			score_mark_first_lost(e, c);
+			c->flags |= C_FORCE;
+		}
+	} else {
+		c->dup_acks = 0;
+		grow_window(e, c, acked, flight);
+	}
+	if (c->flags & C_FIN_QUEUED && c->state != STATE_FIN_WAIT_2)
+		c->life_at = tick_in_ms(e, ORPHAN_MS);
+	return !fin || fin_acked(e, c);
+}
+
+/* RFC 5681 2: what counts as a duplicate. */
+static void duplicate_ack(struct tcp_engine *e, struct conn *c, const struct segment *s,
+                          uint32_t window_before)
+{
+	if (c->flags & C_SACK || s->data_bytes > 0 || s->flags & (SYN | FIN) ||
+	    c->snd_wnd != window_before || c->snd_nxt == c->snd_una || c->snd_wnd == 0)
+		return;
+	if (c->dup_acks < UINT8_MAX)
+		c->dup_acks++;
+	if (c->dup_acks == 3 && !(c->flags & (C_RECOVERY | C_LOSS))) {
+		enter_recovery(e, c);
+		score_mark_first_lost(e, c);
+	}
+}
+
+/* RFC 9293 3.10.7.4, SND.WL1 and SND.WL2 guard against old segments. */
+static void window_input(struct tcp_engine *e, struct conn *c, const struct segment *s)
+{
+	if (!seq_lt(c->snd_wl1, s->seq) && !(c->snd_wl1 == s->seq && seq_le(c->snd_wl2, s->ack)))
+		return;
+	uint32_t window = (uint32_t)s->window << c->snd_wscale;
+	c->snd_wl1 = s->seq;
+	c->snd_wl2 = s->ack;
+	if (s->window > c->max_window)
+		c->max_window = s->window;
+	if (window == 0)
+		c->rtx_since = 0; /* a living peer with no room: probe on, RFC 9293 3.8.6.1 */
+	if (c->snd_wnd == 0 && window > 0) {
+		c->backoff = 0;
+		c->rtx_at = 0;
+		if (s->ack != c->snd_nxt) {
+			/* what it had no room for was dropped: again, at once */
+			score_mark_all_lost(e, c);
+			c->flags |= C_FORCE;
+		}
+	}
+	c->snd_wnd = window;
+}
+
+static void detect_losses(struct tcp_engine *e, struct conn *c)
+{
+	uint32_t wait_us;
+	bool lost = score_detect(e, c, &wait_us);
+	if (lost && !(c->flags & (C_RECOVERY | C_LOSS)))
+		enter_recovery(e, c);
+	if (wait_us == 0 || c->rtx_at == 0)
+		return;
+	uint32_t at = tick_in_us(e, wait_us);
+	if ((int32_t)(at - c->rtx_at) < 0) {
+		c->rtx_at = at;
+		c->flags = (c->flags | C_TIMER_REO) & ~(uint32_t)C_TIMER_TLP;
+	}
+}
+
+/* RFC 5961 5.2: the acceptable range; an ACK outside it is answered by a challenge ACK. */
+static bool in_range(struct tcp_engine *e, struct conn *c, const struct segment *s)
+{
+	uint32_t oldest = c->snd_una - ((uint32_t)c->max_window << c->snd_wscale);
+	if (seq_lt(c->snd_nxt, s->ack)) {
+		count(e, COUNTER_TCP_ACK_UNSENT);
+	} else if (seq_lt(s->ack, oldest)) {
+		count(e, COUNTER_TCP_ACK_TOO_OLD);
+	} else {
+		return true;
+	}
+	send_challenge(e, c);
+	return false;
+}
+
+static void writable_if_due(struct tcp_engine *e, struct conn *c)
+{
+	if (!(c->flags & C_WANT_WRITE) || c->tx_bytes > e->config.tx_buffer_bytes / 2)
+		return;
+	c->flags &= ~(uint32_t)C_WANT_WRITE;
+	e->app.writable(e->app_context, handle_of(e, c));
+}
+
+bool ack_input(struct tcp_engine *e, struct conn *c, const struct segment *s)
+{
+	if (!in_range(e, c, s))
+		return false;
+	if (seq_lt(s->ack, c->snd_una)) {
+		count(e, COUNTER_TCP_ACK_OLD);
+		return true;
+	}
+	struct ack_result r = {0};
+	uint32_t window_before = c->snd_wnd;
+	tcp_handle handle = handle_of(e, c);
+	window_input(e, c, s);
+	if (c->flags & C_SACK && s->opt.sack_count > 0)
+		score_sack(e, c, s, &r);
+	bool advanced = s->ack != c->snd_una;
+	if (advanced) {
+		if (!new_data_acked(e, c, s, &r))
+			return false;
+		rtx_arm(e, c);
+	} else {
+		duplicate_ack(e, c, s, window_before);
+		if (r.any_sacked)
+			undo_if_spurious(e, c, s, &r);
+	}
+	detect_losses(e, c);
+	ext_release_if_idle(e, c);
+	if (unsent(c) > 0 || c->flags & C_FORCE || score_first_lost(e, c) != NONE)
+		conn_touch(e, c);
+	if (advanced)
+		writable_if_due(e, c);
+	return conn_get(e, handle) != NULL;
+}

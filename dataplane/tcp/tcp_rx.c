@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Received data: delivery in order, what the application left, and reassembly.
+ *
+ * In the common case the segment's bytes are lent to the application and nothing is stored. Else
+ * a connection has one buffer from the pool:
+ *
+ *     | kept, in order: rx_bytes | gap | out of order | gap | out of order | free |
+ *                                ^ rcv_nxt
+ *
+ * Out-of-order ranges are remembered in the extension block by sequence number.
+ * Bytes that find no memory are not acknowledged; the peer sends them again.
+ */
+#include "tcp/tcp_priv.h"
+
+static uint32_t capacity(const struct conn *c)
+{
+	return c->rx_buffer == NONE ? 0 : 1u << (c->rx_order + RX_BLOCK_SHIFT);
+}
+
+static uint32_t gap_count(const struct tcp_engine *e, const struct conn *c)
+{
+	const struct ext *x = ext_of(e, c);
+	return x ? x->ooo_count : 0;
+}
+
+/* Bytes of the buffer that are in use, gaps included. */
+static uint32_t extent(const struct tcp_engine *e, const struct conn *c)
+{
+	const struct ext *x = ext_of(e, c);
+	uint32_t most = 0;
+	for (uint32_t i = 0; x && i < x->ooo_count; i++)
+		most = max_u32(most, x->ooo[i].end - c->rcv_nxt);
+	return c->rx_bytes + most;
+}
+
+static void buffer_drop(struct tcp_engine *e, struct conn *c)
+{
+	if (c->rx_buffer != NONE)
+		rxpool_put(&e->rx, c->rx_buffer, c->rx_order);
+	c->rx_buffer = NONE;
+	c->rx_order = 0;
+}
+
+void rx_release(struct tcp_engine *e, struct conn *c)
+{
+	struct ext *x = ext_of(e, c);
+	buffer_drop(e, c);
+	c->rx_bytes = 0;
+	if (x) {
+		x->ooo_count = 0;
+		x->ooo_has_fin = false;
+	}
+}
+
+/* Move what is in use to a buffer of another order. */
+static bool buffer_change(struct tcp_engine *e, struct conn *c, uint32_t order)
+{
+	uint32_t block = rxpool_get(&e->rx, order);
+	if (block == NONE)
+		return false;
+	if (c->rx_buffer != NONE)
+		memcpy(rxpool_at(&e->rx, block), rxpool_at(&e->rx, c->rx_buffer), extent(e, c));
+	buffer_drop(e, c);
+	c->rx_buffer = block;
+	c->rx_order = (uint8_t)order;
+	return true;
+}
+
+static bool reserve(struct tcp_engine *e, struct conn *c, uint32_t bytes)
+{
+	return capacity(c) >= bytes || buffer_change(e, c, rxpool_order(bytes));
+}
+
+static void shrink(struct tcp_engine *e, struct conn *c)
+{
+	uint32_t used = extent(e, c);
+	if (used == 0)
+		buffer_drop(e, c);
+	else if (rxpool_order(used) + 1 < c->rx_order)
+		buffer_change(e, c, rxpool_order(used));
+}
+
+/* Windows shrink as the pool fills: the half above 3/4, an eighth above 7/8. */
+uint32_t rx_window(const struct tcp_engine *e, const struct conn *c)
+{
+	uint32_t all = e->config.rx_buffer_bytes;
+	if (e->rx.used > e->rx.size / 8 * 7)
+		all = max_u32(all / 8, 2048);
+	else if (e->rx.used > e->rx.size / 4 * 3)
+		all = max_u32(all / 2, 2048);
+	return all > c->rx_bytes ? all - c->rx_bytes : 0;
+}
+
+/* RFC 9293 3.8.6.2.2: tell a peer that stands still, or is about to, of room worth the while. */
+bool rx_update_due(const struct tcp_engine *e, const struct conn *c)
+{
+	if (c->flags & C_FIN_RCVD)
+		return false;
+	uint32_t offered = c->rcv_adv - c->rcv_nxt;
+	uint32_t window = rx_window(e, c);
+	uint32_t step = min_u32(e->config.rx_buffer_bytes / 2, 2u * c->mss);
+	return offered < e->config.rx_buffer_bytes / 2 && window >= offered + step;
+}
+
+bool rx_offer(struct tcp_engine *e, struct conn *c)
+{
+	if (c->rx_bytes == 0 || c->flags & C_FIN_QUEUED)
+		return true;
+	tcp_handle handle = handle_of(e, c);
+	uint8_t *base = rxpool_at(&e->rx, c->rx_buffer);
+	c->flags |= C_OFFERING;
+	uint32_t used = e->app.data(e->app_context, handle, base, c->rx_bytes);
+	if (!conn_get(e, handle))
+		return false;
+	c->flags &= ~(uint32_t)C_OFFERING;
+	if (c->flags & C_FIN_QUEUED) {
+		rx_release(e, c);
+		return true;
+	}
+	CHECK_OP(used, <=, c->rx_bytes);
+	if (used > 0) {
+		memmove(base, base + used, extent(e, c) - used);
+		c->rx_bytes -= used;
+		shrink(e, c);
+	}
+	return finished_if_due(e, c);
+}
+
+/* Lend in-order bytes; keep what is left over. Returns how many were accepted; 0 with *gone. */
+static uint32_t lend(struct tcp_engine *e, struct conn *c, const struct segment *s, bool *gone)
+{
+	tcp_handle handle = handle_of(e, c);
+	c->flags |= C_OFFERING;
+	uint32_t used = e->app.data(e->app_context, handle, s->data, s->data_bytes);
+	*gone = conn_get(e, handle) == NULL;
+	if (*gone)
+		return 0;
+	c->flags &= ~(uint32_t)C_OFFERING;
+	if (c->flags & C_FIN_QUEUED)
+		return s->data_bytes;
+	CHECK_OP(used, <=, s->data_bytes);
+	uint32_t rest = s->data_bytes - used;
+	if (rest == 0)
+		return used;
+	if (!reserve(e, c, rest)) {
+		count(e, COUNTER_TCP_RX_NO_MEMORY);
+		return used;
+	}
+	memcpy(rxpool_at(&e->rx, c->rx_buffer), s->data + used, rest);
+	c->rx_bytes = rest;
+	return s->data_bytes;
+}
+
+static void take_over_ranges(struct tcp_engine *e, struct conn *c)
+{
+	struct ext *x = ext_of(e, c);
+	for (uint32_t i = 0; x && i < x->ooo_count;) {
+		struct range r = x->ooo[i];
+		if (seq_lt(c->rcv_nxt, r.start)) {
+			i++;
+			continue;
+		}
+		if (seq_lt(c->rcv_nxt, r.end)) {
+			c->rx_bytes += r.end - c->rcv_nxt;
+			c->rcv_nxt = r.end;
+		}
+		x->ooo_count--;
+		memmove(&x->ooo[i], &x->ooo[i + 1], (x->ooo_count - i) * sizeof x->ooo[0]);
+		i = 0; /* rcv_nxt moved: one looked at before may follow now */
+	}
+}
+
+/* In-order bytes behind kept ones, or filling a gap. False: the connection is gone. */
+static bool append(struct tcp_engine *e, struct conn *c, const struct segment *s)
+{
+	uint32_t take = s->data_bytes;
+	if (!reserve(e, c, c->rx_bytes + take)) {
+		count(e, COUNTER_TCP_RX_NO_MEMORY);
+		take = capacity(c) - c->rx_bytes;
+	}
+	memcpy(rxpool_at(&e->rx, c->rx_buffer) + c->rx_bytes, s->data, take);
+	c->rx_bytes += take;
+	c->rcv_nxt += take;
+	take_over_ranges(e, c);
+	return rx_offer(e, c);
+}
+
+/* RFC 9293 3.8.6.3, RFC 5681 4.2: every second segment, else within 40 ms. */
+static void ack_later(struct tcp_engine *e, struct conn *c, bool now)
+{
+	c->ack_segments++;
+	if (now || c->ack_segments >= 2) {
+		c->flags |= C_ACK_NOW;
+		conn_touch(e, c);
+	} else if (c->ack_at == 0) {
+		c->ack_at = tick_in_ms(e, DELAYED_ACK_MS);
+	}
+}
+
+static bool in_order(struct tcp_engine *e, struct conn *c, const struct segment *s)
+{
+	bool filled = gap_count(e, c) > 0;
+	uint32_t before = c->rcv_nxt;
+	c->flags |= C_DATA_SEEN;
+	if (c->flags & C_FIN_QUEUED) {
+		count(e, COUNTER_TCP_DATA_AFTER_CLOSE);
+		c->rcv_nxt += s->data_bytes;
+	} else if (c->rx_buffer == NONE) {
+		bool gone;
+		c->rcv_nxt += lend(e, c, s, &gone);
+		if (gone)
+			return false;
+	} else if (!append(e, c, s)) {
+		return false;
+	}
+	ack_later(e, c, filled || c->rcv_nxt - before < s->data_bytes);
+	ext_release_if_idle(e, c);
+	return true;
+}
+
+/* Merge [r->start, r->end) with the ranges it touches. True: all of it was there already. */
+static bool merge_ranges(struct ext *x, struct range *r)
+{
+	for (uint32_t i = 0; i < x->ooo_count;) {
+		struct range o = x->ooo[i];
+		if (seq_le(o.start, r->start) && seq_le(r->end, o.end))
+			return true;
+		if (seq_lt(r->end, o.start) || seq_lt(o.end, r->start)) {
+			i++;
+			continue;
+		}
+		if (seq_lt(o.start, r->start))
+			r->start = o.start;
+		if (seq_lt(r->end, o.end))
+			r->end = o.end;
+		x->ooo_count--;
+		memmove(&x->ooo[i], &x->ooo[i + 1], (x->ooo_count - i) * sizeof x->ooo[0]);
+	}
+	return false;
+}
+
+static bool touches_any(const struct ext *x, const struct range *r)
+{
+	for (uint32_t i = 0; i < x->ooo_count; i++)
+		if (seq_le(x->ooo[i].start, r->end) && seq_le(r->start, x->ooo[i].end))
+			return true;
+	return false;
+}
+
+/* False: not stored; it will come again. */
+static bool store(struct tcp_engine *e, struct conn *c, const struct segment *s, bool *duplicate)
+{
+	struct range r = {s->seq, s->seq + s->data_bytes};
+	uint32_t end = c->rx_bytes + (r.end - c->rcv_nxt);
+	struct ext *x = ext_need(e, c);
+	if (!x)
+		return false;
+	if (r.end - c->rcv_nxt > OOO_BYTES ||
+	    (x->ooo_count == OOO_RANGES && !touches_any(x, &r))) {
+		count(e, COUNTER_TCP_OOO_LIMIT);
+		return false;
+	}
+	/* reassembly may use the pool up to 3/4; the rest is for data in order */
+	bool tight = e->rx.used > e->rx.size / 4 * 3 && capacity(c) < end;
+	if (tight || !reserve(e, c, end)) {
+		count(e, COUNTER_TCP_OOO_NO_MEMORY);
+		return false;
+	}
+	*duplicate = merge_ranges(x, &r);
+	if (*duplicate)
+		return true;
+	memcpy(rxpool_at(&e->rx, c->rx_buffer) + c->rx_bytes + (s->seq - c->rcv_nxt), s->data,
+	       s->data_bytes);
+	memmove(&x->ooo[1], &x->ooo[0], x->ooo_count * sizeof x->ooo[0]);
+	x->ooo[0] = r;
+	x->ooo_count++;
+	return true;
+}
+
+static void out_of_order(struct tcp_engine *e, struct conn *c, const struct segment *s)
+{
+	struct range all = {s->seq, s->seq + s->data_bytes};
+	bool duplicate = false;
+	count(e, COUNTER_TCP_OUT_OF_ORDER);
+	if (!(c->flags & C_FIN_QUEUED) && store(e, c, s, &duplicate) && s->flags & FIN) {
+		struct ext *x = ext_of(e, c);
+		x->ooo_has_fin = true;
+		x->ooo_fin = all.end;
+	}
+	ext_release_if_idle(e, c);
+	/* RFC 5681 4.2: at once; RFC 2883 4: a duplicate is reported */
+	send_ack(e, c, duplicate ? &all : NULL);
+}
+
+/* Cut what was received before and what lies beyond the window. False: nothing is left. */
+static bool trim(struct tcp_engine *e, struct conn *c, struct segment *s)
+{
+	if (seq_lt(s->seq, c->rcv_nxt)) {
+		uint32_t skip = c->rcv_nxt - s->seq;
+		if (skip >= s->data_bytes) {
+			/* an old segment again: acceptability has let it in for its FIN only */
+			s->seq += s->data_bytes;
+			s->data_bytes = 0;
+			return false;
+		}
+		s->seq += skip;
+		s->data += skip;
+		s->data_bytes -= skip;
+	}
+	uint32_t room = c->rcv_adv - s->seq;
+	if (s->data_bytes > room) {
+		count(e, COUNTER_TCP_DATA_BEYOND_WINDOW);
+		s->data_bytes = room;
+		s->flags &= (uint8_t)~FIN;
+	}
+	return s->data_bytes > 0;
+}
+
+bool rx_input(struct tcp_engine *e, struct conn *c, struct segment *s)
+{
+	if (c->flags & C_FIN_RCVD) {
+		count(e, COUNTER_TCP_DATA_AFTER_FIN);
+		return true;
+	}
+	if (!trim(e, c, s))
+		return true;
+	if (s->seq == c->rcv_nxt)
+		return in_order(e, c, s);
+	out_of_order(e, c, s);
+	return true;
+}

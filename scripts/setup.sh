@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Install the Debian 12 packages that Headrace is built, run and tested with. Installs only what is
+# missing; says nothing and is done at once when nothing is. Needs root only to install.
+set -eu
+
+build="gcc libc6-dev meson ninja-build pkg-config python3
+  libdpdk-dev liburing-dev libhyperscan-dev librocksdb-dev libcyaml-dev libjansson-dev
+  libmicrohttpd-dev libcurl4-openssl-dev libssl-dev"
+# The demo's and the tests' clients, and their network.
+test="libcmocka-dev libmosquitto-dev mosquitto-clients libcoap3-dev libcoap3-bin curl
+  iproute2 ethtool procps util-linux"
+# The second compiler of test.sh.
+second="clang"
+
+# shellcheck disable=SC2016,SC2086 # ${Package} is dpkg-query's; lists of words
+installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' $build $test $second \
+	2>/dev/null) || true
+missing=
+for package in $build $test $second; do
+	case "
+$installed
+" in
+	*"
+installed $package
+"*) ;;
+	*) missing="$missing $package" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then
+	root=
+elif command -v sudo >/dev/null; then
+	root=sudo
+else
+	echo "setup: missing packages, and neither root nor sudo to install them. As root, run:" >&2
+	echo "  apt-get install --no-install-recommends$missing" >&2
+	exit 1
+fi
+
+echo "setup: installing$missing" >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+as_root() {
+	if [ -n "$root" ]; then
+		sudo env DEBIAN_FRONTEND=noninteractive "$@"
+	else
+		DEBIAN_FRONTEND=noninteractive "$@"
+	fi
+}
+if ! as_root apt-get update >"$log" 2>&1 ||
+	# shellcheck disable=SC2086 # a list of words
+	! as_root apt-get install -y -q --no-install-recommends $missing >"$log" 2>&1; then
+	cat "$log" >&2
+	echo "setup: apt-get failed (above). Headrace is built with Debian 12's packages." >&2
+	exit 1
+fi

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* RocksDB as the store needs it: opening, the merge of pages, errors. Private to storage/store. */
+#ifndef HEADRACE_STORE_DB_H
+#define HEADRACE_STORE_DB_H
+
+#include <rocksdb/c.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/result.h"
+
+struct db {
+	rocksdb_t *db;
+	rocksdb_options_t *options;
+	rocksdb_cache_t *cache;
+	rocksdb_writeoptions_t *write;
+	rocksdb_readoptions_t *read;
+	rocksdb_flushoptions_t *flush;
+};
+
+/* The readings: no log of its own, pages are merged. */
+MUST_USE enum result db_open_readings(struct db *d, const char *dir, uint64_t cache_bytes,
+                                      uint32_t threads, struct error *err);
+/* The control plane's: every write is in a synced log. */
+MUST_USE enum result db_open_control(struct db *d, const char *dir, struct error *err);
+void db_close(struct db *d);
+
+/* Turn RocksDB's message (freed here) into ours. */
+MUST_USE enum result db_failed(const char *what, char *message, struct error *err);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keys of the store. All kinds lie in one column family, told apart by the first byte: RocksDB's
+ * C interface can flush one family at a time only, so with several of them the journal position
+ * could become durable without the data it stands for.
+ *
+ *   page of a day    'p' | day, 8 bytes | page, 4 bytes      merged pages (page.h)
+ *   newest readings  'l' | page, 4 bytes                     merged pages, newest per device
+ *   error entry      'e' | number, 8 bytes                   the body of an error record
+ *   meta             'm'                                     format, journal position, totals
+ *
+ * Integers are big-endian, so that keys sort as numbers do; the day (UTC days since 1970 of
+ * meter_ts_ms) has its sign bit flipped for the same reason. page = device / 16.
+ */
+#ifndef HEADRACE_STORE_KEYS_H
+#define HEADRACE_STORE_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "storage/store/page.h"
+
+#define KEY_PAGE   'p'
+#define KEY_NEWEST 'l'
+#define KEY_ERROR  'e'
+#define KEY_META   'm'
+
+#define KEY_PAGE_BYTES   13u
+#define KEY_NEWEST_BYTES 5u
+#define KEY_ERROR_BYTES  9u
+#define KEY_BYTES_MAX    13u
+
+#define DAY_MS 86400000ll
+
+static inline int64_t day_of(int64_t ms)
+{
+	return ms / DAY_MS - (ms % DAY_MS < 0);
+}
+
+static inline size_t key_page(uint8_t key[KEY_BYTES_MAX], int64_t day, uint32_t page)
+{
+	key[0] = KEY_PAGE;
+	put_be64(key + 1, (uint64_t)day ^ 1ull << 63);
+	put_be32(key + 9, page);
+	return KEY_PAGE_BYTES;
+}
+
+static inline size_t key_newest(uint8_t key[KEY_BYTES_MAX], uint32_t page)
+{
+	key[0] = KEY_NEWEST;
+	put_be32(key + 1, page);
+	return KEY_NEWEST_BYTES;
+}
+
+static inline size_t key_error(uint8_t key[KEY_BYTES_MAX], uint64_t number)
+{
+	key[0] = KEY_ERROR;
+	put_be64(key + 1, number);
+	return KEY_ERROR_BYTES;
+}
+
+/* Where a page's key says it belongs. Untrusted bytes. */
+struct page_place {
+	int64_t day; /* 0 for the newest readings */
+	uint32_t page;
+};
+
+static inline bool key_page_parse(const void *key, size_t bytes, struct page_place *place)
+{
+	const uint8_t *k = key;
+	if (bytes == KEY_PAGE_BYTES && k[0] == KEY_PAGE) {
+		place->day = (int64_t)(get_be64(k + 1) ^ 1ull << 63);
+		place->page = get_be32(k + 9);
+	} else if (bytes == KEY_NEWEST_BYTES && k[0] == KEY_NEWEST) {
+		place->day = 0;
+		place->page = get_be32(k + 1);
+	} else {
+		return false;
+	}
+	return place->page <= UINT32_MAX / PAGE_DEVICES;
+}
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store writer: carries durable blocks from the journal into the store.
+ *
+ * Input: journal_read. Output: store_apply, store_write_run when a run is due, store_flush every
+ * few seconds or when the journal grows, then journal_release. It also publishes up to which
+ * batch of each stage readings can be found in the store, for the exact duplicate check.
+ *
+ * Thread: one of its own, an ordinary one; the functions below may be called from any other
+ * ordinary thread. It never touches the appending side of the journal.
+ */
+#ifndef HEADRACE_STORAGE_WRITER_H
+#define HEADRACE_STORAGE_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/result.h"
+#include "storage/journal/journal.h"
+#include "storage/store/store.h"
+
+struct store_writer;
+
+/* Start the thread. The journal has been opened (so that the store has applied everything that
+ * was replayed); both outlive the writer. `flush_s`: seconds between two flushes, >= 1. */
+MUST_USE enum result store_writer_start(struct journal *journal, struct store *store,
+                                        uint32_t flush_s, struct store_writer **out,
+                                        struct error *err);
+
+/* Apply everything durable in the journal, flush it, release the journal, end the thread, free.
+ * The appending side has stopped before. Not RESULT_OK: the last step failed; nothing is lost,
+ * the journal still has it. */
+MUST_USE enum result store_writer_stop(struct store_writer *w, struct error *err);
+
+/*
+ * Wait until all batches 1..seq of `stage` can be found by store_find, at most `timeout_ms`.
+ * False: not yet. Sequence numbers begin anew with the process: what was replayed is visible
+ * before the first batch.
+ */
+bool store_writer_wait_visible(struct store_writer *w, uint32_t stage, uint64_t seq,
+                               uint32_t timeout_ms);
+
+/* True while the writer can't proceed (it keeps retrying); `text` then says why. Either may be
+ * asked at any time; `text` has room for `bytes`. */
+bool store_writer_failed(struct store_writer *w, char *text, size_t bytes);
+
+#endif

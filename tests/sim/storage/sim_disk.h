@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A disk in memory behind struct journal_io, whose accidents come from a seed: writes that end
+ * out of order, fail, end early, and a power cut that leaves of each write under way all, none
+ * or some of its sectors. Its clock is virtual. One thread.
+ */
+#ifndef HEADRACE_TESTS_SIM_DISK_H
+#define HEADRACE_TESTS_SIM_DISK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "storage/journal/journal_io.h"
+
+#define SIM_FILES_MAX  256
+#define SIM_WRITES_MAX 16
+#define SECTOR_BYTES   512u
+
+struct sim_file {
+	bool exists;
+	uint64_t number;
+	uint64_t bytes;
+	uint8_t *data;
+};
+
+struct sim_write {
+	uint32_t file;
+	uint64_t offset;
+	uint32_t buffer, bytes, tag;
+};
+
+struct sim_disk {
+	struct journal_io io;
+	uint64_t random;
+	uint64_t now_us;
+	struct sim_file file[SIM_FILES_MAX]; /* a handle is an index into it */
+	uint8_t super[256];
+	uint32_t super_bytes; /* 0: none */
+	uint8_t *const *buffers;
+	struct sim_write write[SIM_WRITES_MAX];
+	uint32_t write_count;
+	/* accidents, one in so many (0: never) */
+	uint32_t fail_write, short_write, fail_prepare;
+	bool stuck; /* no write ends */
+	uint64_t cut_after; /* operations until the power goes; 0: never */
+	bool cut;
+	/* what happened */
+	uint64_t failures, writes_done;
+};
+
+void sim_disk_init(struct sim_disk *d, uint64_t seed);
+void sim_disk_fini(struct sim_disk *d);
+
+/* After a cut: decide what of the writes under way reached the disk, and power on again. */
+void sim_disk_restart(struct sim_disk *d);
+
+/* The file of a segment; NULL: none. */
+struct sim_file *sim_disk_segment(struct sim_disk *d, uint64_t number);
+/* Make a segment with such contents (for the tests of recovery). */
+struct sim_file *sim_disk_add(struct sim_disk *d, uint64_t number, uint64_t bytes);
+
+uint64_t sim_random(struct sim_disk *d);
+
+#endif
