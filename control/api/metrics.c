@@ -4,6 +4,7 @@
  * _total for what only rises; a label says which worker. Help texts are the counters' own.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

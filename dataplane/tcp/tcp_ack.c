@@ -123,10 +123,14 @@ static void take_rtt(struct tcp_engine *e, struct conn *c, const struct segment 
 		valid = ms < RTO_MAX_US / 1000;
 		rtt = ms * 1000 + 500;
 	}
-	if (!valid)
-		return;
-	rtt_sample(c, rtt);
-	c->backoff = 0; /* RFC 6298 5: kept until a valid sample (Karn) */
+	/* RFC 6298 5: the backoff is kept until a valid sample (Karn). An ACK that comes when the
+	 * retransmission's would is good enough to say that the path is as it was. */
+	bool as_before = c->srtt_us != 0 && r->retx_age_us >= c->srtt_us / 2 &&
+	                 r->retx_age_us <= c->srtt_us + 4 * c->rttvar_us;
+	if (valid)
+		rtt_sample(c, rtt);
+	if (valid || as_before)
+		c->backoff = 0;
 }
 
 /* Our FIN is acknowledged. False: the connection is gone. */

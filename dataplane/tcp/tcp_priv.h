@@ -249,7 +249,8 @@ struct syn {
 	uint32_t sent_us; /* of the first SYN-ACK */
 	uint16_t mss;
 	uint8_t flags; /* C_SACK, C_TS, C_WSCALE */
-	uint8_t in_use;
+	uint8_t in_use : 1;
+	uint8_t repeated : 1; /* a second SYN was answered: no RTT sample */
 	struct wheel_node timer;
 };
 _Static_assert(sizeof(struct syn) <= 64, "one cache line");
@@ -488,6 +489,7 @@ struct ack_result {
 	bool rtt_valid;
 	bool dsack;
 	uint32_t rtt_us;
+	uint32_t retx_age_us; /* since a retransmission that is acknowledged now; 0: none */
 	uint32_t delivered;  /* bytes */
 };
 struct sent *score_segments(struct tcp_engine *e, struct conn *c, uint32_t *count_out);

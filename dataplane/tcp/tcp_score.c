@@ -81,6 +81,8 @@ static void delivered(struct tcp_engine *e, struct conn *c, const struct sent *s
 		/* RFC 8985 6.2 step 3: an original below what has arrived came out of order */
 		if (x && seq_lt(s->end, x->fack))
 			x->reordering_seen = 1;
+	} else {
+		r->retx_age_us = max_u32((uint32_t)e->now_us - s->xmit_us, 1);
 	}
 	if (!x)
 		return;

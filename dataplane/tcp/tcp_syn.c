@@ -100,8 +100,13 @@ static void entry_answer(struct tcp_engine *e, uint32_t index)
 	struct offer o;
 	entry_offer(y, &o);
 	syn_ack_send(e, &y->key, &o, ts_now(e, ts_offset_make(e, &y->key)));
-	/* RFC 6298 (2.1), (5.5): 1 s, doubled each time; one that found no buffer counts too */
-	wheel_arm(&e->syn_wheel, index, e->now_us + ((uint64_t)RTO_FIRST_US << y->tries));
+}
+
+/* RFC 6298 (2.1), (5.5): 1 s, doubled each time; one that found no buffer counts too. */
+static void entry_arm(struct tcp_engine *e, uint32_t index)
+{
+	uint64_t rto = (uint64_t)RTO_FIRST_US << e->syns[index].tries;
+	wheel_arm(&e->syn_wheel, index, e->now_us + rto);
 }
 
 void syn_expired(void *context, uint32_t index)
@@ -117,6 +122,7 @@ void syn_expired(void *context, uint32_t index)
 	y->tries++;
 	count(e, COUNTER_TCP_SYN_ACK_RETRANSMITS);
 	entry_answer(e, index);
+	entry_arm(e, index);
 }
 
 void syn_input(struct tcp_engine *e, const struct key *key, const struct segment *s)
@@ -153,6 +159,7 @@ void syn_input(struct tcp_engine *e, const struct key *key, const struct segment
 	wheel_node_init(&y->timer);
 	count(e, COUNTER_TCP_SYN_ACCEPTED);
 	entry_answer(e, index);
+	entry_arm(e, index);
 }
 
 uint16_t syn_window(const struct tcp_engine *e)
@@ -223,7 +230,7 @@ static void entry_complete(struct tcp_engine *e, uint32_t index, struct segment 
 	struct offer o;
 	entry_offer(y, &o);
 	/* Karn: a retransmitted SYN-ACK gives no sample */
-	o.rtt_us = y->tries == 0 ? max_u32((uint32_t)e->now_us - y->sent_us, 1) : 0;
+	o.rtt_us = y->tries == 0 && !y->repeated ? max_u32((uint32_t)e->now_us - y->sent_us, 1) : 0;
 	o.slow = y->tries > 0;
 	table_replace(e, &y->key, ENTRY(ENTRY_SYN, index),
 	              ENTRY(ENTRY_CONN, (uint32_t)(c - e->conns)));
@@ -278,8 +285,7 @@ void syn_entry_input(struct tcp_engine *e, uint32_t index, struct segment *s)
 	if (s->flags & SYN) {
 		if (s->seq == y->irs && !(s->flags & (ACK | FIN))) {
 			count(e, COUNTER_TCP_SYN_DUPLICATE);
-			if (y->tries < SYN_ACK_TRIES)
-				y->tries++;
+			y->repeated = 1;
 			entry_answer(e, index);
 		} else {
 			count(e, COUNTER_TCP_SYN_CHALLENGED);

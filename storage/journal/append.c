@@ -334,9 +334,11 @@ uint64_t journal_poll(struct journal *j)
 		durable_advance(j);
 		alarm_clear_when_healed(j);
 	}
-	if (j->failed > 0)
-		retry_failed(j);
-	writes_start(j);
+	if (!j->closing) {
+		if (j->failed > 0)
+			retry_failed(j);
+		writes_start(j);
+	}
 	return j->durable;
 }
 

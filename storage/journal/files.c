@@ -219,6 +219,8 @@ static enum result disk_read(struct journal_io *io, uint64_t number, uint64_t of
 	int error = fd < 0 ? errno : read_fully(fd, offset, to, bytes);
 	if (fd >= 0)
 		close(fd);
+	if (error == ENOENT)
+		return fail(RESULT_ABSENT, err, "journal: no %s", name);
 	return error == 0 ? RESULT_OK : media(error, err, "read", name);
 }
 

@@ -240,11 +240,10 @@ enum result journal_open(const struct journal_config *config, uint64_t after,
 
 void journal_close(struct journal *j)
 {
+	j->closing = true;
 	if (j->attached && pthread_equal(j->appender, pthread_self())) {
-		while (j->inflight > 0) {
-			journal_wait(j, 100000);
+		while (journal_wait(j, 100000))
 			journal_poll(j);
-		}
 	}
 	if (j->helper_runs) {
 		atomic_store_explicit(&j->stop, true, memory_order_release);

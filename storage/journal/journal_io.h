@@ -41,7 +41,8 @@ struct journal_io_ops {
 	enum result (*recycle)(struct journal_io *io, uint64_t from, uint64_t to, int *out_errno,
 	                       struct error *err);
 	enum result (*remove)(struct journal_io *io, uint64_t number, struct error *err);
-	/* Read at a multiple of BLOCK_ALIGN; what lies behind the end of the file reads as zeros. */
+	/* Read at a multiple of BLOCK_ALIGN; what lies behind the end of the file reads as zeros.
+	 * RESULT_ABSENT: there is no such segment. */
 	enum result (*read)(struct journal_io *io, uint64_t number, uint64_t offset, uint8_t *to,
 	                    uint32_t bytes, struct error *err);
 	/* The superblock: RESULT_ABSENT when there is none. Replaced as a whole, durably. */

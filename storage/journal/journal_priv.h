@@ -137,6 +137,7 @@ struct journal {
 	int open;                  /* index of the open buffer; -1: none */
 	uint32_t open_capacity;    /* bytes of records it may hold */
 	uint32_t inflight, queued, failed;
+	bool closing;              /* nothing is started any more */
 	bool reaped;               /* a write ended since the last one was started */
 	uint64_t retry_us;
 	uint64_t failed_newest;    /* newest block a write of which failed; 0: all is well */

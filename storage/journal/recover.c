@@ -39,6 +39,8 @@ static enum result block_at(struct walk *w, uint64_t segment, uint64_t offset,
 	*good = false;
 	enum result r =
 	    w->io->ops->read(w->io, segment, offset, w->buffer, FIRST_READ_BYTES, err);
+	if (r == RESULT_ABSENT)
+		return RESULT_OK; /* the reader released all of it: the next block lies behind it */
 	if (r != RESULT_OK)
 		return r;
 	if (!block_header_parse(w->buffer, h) || !same_uuid(h->uuid, w->uuid) ||

@@ -59,10 +59,17 @@ class Frames:
         total = checksum(self.pseudo(17, len(segment)) + segment) ^ lie
         return segment[:6] + struct.pack("!H", total or 0xffff) + segment[8:]
 
-    def tcp(self, payload, words=5, lie=0):
-        segment = struct.pack("!HHIIBBHHH", 40000, 1883, 1, 1, words << 4, 0x18, 1000, 0, 0)
-        segment += payload
+    def tcp(self, payload, words=5, lie=0, flags=0x18, options=b""):
+        words += len(options) // 4
+        segment = struct.pack("!HHIIBBHHH", 40000, 1883, 1, 1, words << 4, flags, 1000, 0, 0)
+        segment += options + payload
         total = checksum(self.pseudo(6, len(segment)) + segment) ^ lie
+        return segment[:16] + struct.pack("!H", total) + segment[18:]
+
+    def tcp_cut(self, length):
+        """Less than a header, but with a right checksum."""
+        segment = struct.pack("!HHIIBBHHH", 40000, 1883, 1, 1, 0x50, 0x18, 1000, 0, 0)[:length]
+        total = checksum(self.pseudo(6, length) + segment)
         return segment[:16] + struct.pack("!H", total) + segment[18:]
 
     @staticmethod
@@ -110,8 +117,14 @@ def frames(source_mac, target_mac, source, target):
         ("net_rx_drop_l4_checksum", lambda r: f.ipv4(1, f.icmp(8, noise(r, 30, 99), lie=0x101))),
         ("net_rx_drop_udp_port", lambda r: f.ipv4(17, f.udp(noise(r, 30, 99), port=9))),
         ("net_rx_drop_icmp", lambda r: f.ipv4(1, f.icmp(13, noise(r, 30, 99)))),
-        ("tcp", lambda r: f.ipv4(6, f.tcp(noise(r, 30, 99), words=r.randint(0, 4)))),
-        ("tcp", lambda r: f.ipv4(6, f.tcp(b"", words=15))),
+        ("tcp_drop_short", lambda r: f.ipv4(6, f.tcp_cut(r.randint(18, 19)))),
+        ("tcp_drop_data_offset",
+         lambda r: f.ipv4(6, f.tcp(noise(r, 30, 99), words=r.randint(0, 4)))),
+        ("tcp_drop_data_offset", lambda r: f.ipv4(6, f.tcp(b"", words=15))),
+        ("tcp_drop_options", lambda r: f.ipv4(6, f.tcp(b"", options=b"\x02\x00\0\0"))),
+        ("tcp_drop_options", lambda r: f.ipv4(6, f.tcp(b"", options=b"\x08\x28\0\0"))),
+        ("tcp_drop_syn_fin", lambda r: f.ipv4(6, f.tcp(b"", flags=3))),
+        ("tcp_drop_no_flags", lambda r: f.ipv4(6, f.tcp(b"", flags=0))),
     ]
 
 

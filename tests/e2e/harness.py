@@ -5,8 +5,11 @@ configuration, journal and store, headraced on one end of the pair, and clients 
 Everything lives in one namespace that ends with its last process, and in one temporary folder.
 Child processes die with this one, unless they were told to be kept.
 """
+import base64
+import collections
 import contextlib
 import ctypes
+import datetime
 import glob
 import http.client
 import json
@@ -160,12 +163,20 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
+def milliseconds(text):
+    """Of a time as the API writes it."""
+    moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return round(moment.timestamp() * 1000)
+
+
 class Api:
+    """The HTTP API at its Unix socket, as far as the tests need it."""
+
     def __init__(self, path):
         self.path = path
         self.connection = None
 
-    def get(self, where, **query):
+    def call(self, method, where, **query):
         """The answer's JSON. One more try when a kept connection has been closed."""
         query = {k: v for k, v in query.items() if v is not None}
         target = where + ("?" + urllib.parse.urlencode(query) if query else "")
@@ -173,7 +184,7 @@ class Api:
             try:
                 if not self.connection:
                     self.connection = UnixConnection(self.path)
-                self.connection.request("GET", target)
+                self.connection.request(method, target)
                 answer = self.connection.getresponse()
                 body = answer.read()
                 break
@@ -182,8 +193,51 @@ class Api:
                 if last:
                     raise
         if answer.status != 200:
-            fail(f"GET {target}: {answer.status} {body.decode(errors='replace').strip()}")
+            fail(f"{method} {target}: {answer.status} {body.decode(errors='replace').strip()}")
         return json.loads(body)
+
+    def status(self):
+        return self.call("GET", "/status")
+
+    def totals(self):
+        """Readings by fate since the store was made."""
+        return self.status()["readings"]["totals"]
+
+    def counters(self):
+        """By name; those that are zero are left out."""
+        return collections.Counter(self.status()["counters"])
+
+    def readings(self, meter):
+        """(meter's time in ms, {channel: value}) of all stored readings, values as text."""
+        answer = self.call("GET", f"/readings/{meter}", limit=100000)
+        check(not answer["more"], f"more than 100,000 readings of {meter}")
+        return [(milliseconds(r["meter_time"]),
+                 {name: v["value"] for name, v in r["values"].items()})
+                for r in answer["readings"]]
+
+    def error_entries(self):
+        at = 0
+        while at is not None:
+            answer = self.call("GET", "/errors", limit=10000, **{"from": at})
+            yield from answer["errors"]
+            at = answer.get("next")
+
+    def errors(self):
+        """(fate, meter as sent, meter's time in ms or 0) of the whole error queue."""
+        return [(e["reason"], e["device"],
+                 milliseconds(e["meter_time"]) if "meter_time" in e else 0)
+                for e in self.error_entries()]
+
+    def error_payloads(self):
+        """The bytes that came, of each entry."""
+        return [base64.b64decode(self.call("GET", f"/errors/{e['number']}")["raw_base64"])
+                for e in self.error_entries()]
+
+    def audit(self):
+        """(balanced, the checks that failed)."""
+        answer = self.call("POST", "/audit")
+        return answer["balanced"], [f"{c['check']}: {c['detail']}" for c in answer["checks"]
+                                    if not c["ok"]]
 
 
 # --- the rig ---
@@ -300,6 +354,23 @@ class Rig:
 
     def alive(self):
         return self.daemon.poll() is None
+
+    def settle(self, patience_s=30):
+        """Wait until all that was received is durable, and findable in the store."""
+        deadline = time.monotonic() + patience_s
+        while time.monotonic() < deadline:
+            status = self.api.status()
+            if (status["readings"]["in_flight"] == 0 and
+                    status["store"]["applied_block"] >= status["journal"]["durable_block"]):
+                return
+            time.sleep(0.1)
+        fail(f"not settled after {patience_s} s: {status['readings']['in_flight']} readings in "
+             f"flight, journal durable to {status['journal']['durable_block']}, "
+             f"store applied to {status['store']['applied_block']}")
+
+    def check_audit(self):
+        balanced, failed = self.api.audit()
+        check(balanced, f"the audit does not balance: {'; '.join(failed)}")
 
     def fleet(self, *options, **more):
         """Start headrace-fleet against headraced."""

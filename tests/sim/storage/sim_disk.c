@@ -142,7 +142,7 @@ static enum result sim_read(struct journal_io *io, uint64_t number, uint64_t off
 {
 	const struct sim_file *f = sim_disk_segment(sim_of(io), number);
 	if (!f)
-		return fail(RESULT_MEDIA, err, "no segment %llx", (unsigned long long)number);
+		return fail(RESULT_ABSENT, err, "no segment %llx", (unsigned long long)number);
 	uint64_t have = offset < f->bytes ? f->bytes - offset : 0;
 	uint32_t take = have < bytes ? (uint32_t)have : bytes;
 	if (take > 0)
@@ -238,17 +238,34 @@ static void write_whole(struct sim_disk *d, const struct sim_write *w)
 	memcpy(d->file[w->file].data + w->offset, d->buffers[w->buffer], w->bytes);
 }
 
+/* What a power cut leaves of a write under way: all, nothing, or some sectors. */
+static void write_cut(struct sim_disk *d, const struct sim_write *w)
+{
+	switch (sim_random(d) % 4) {
+	case 0:
+		write_whole(d, w);
+		break;
+	case 1:
+		break;
+	default:
+		write_torn(d, w, w->bytes);
+	}
+}
+
 static int32_t write_end(struct sim_disk *d, const struct sim_write *w)
 {
-	if (d->cut)
+	if (d->cut) {
+		write_cut(d, w);
 		return -EIO;
+	}
 	if (one_in(d, d->fail_write)) {
 		write_torn(d, w, w->bytes);
 		d->failures++;
 		return sim_random(d) % 2 ? -EIO : -ENOSPC;
 	}
 	if (one_in(d, d->short_write)) {
-		uint32_t part = (uint32_t)(sim_random(d) % (w->bytes / SECTOR_BYTES)) * SECTOR_BYTES;
+		uint32_t part =
+		    (uint32_t)(sim_random(d) % (w->bytes / SECTOR_BYTES)) * SECTOR_BYTES;
 		memcpy(d->file[w->file].data + w->offset, d->buffers[w->buffer], part);
 		d->failures++;
 		return (int32_t)part;
@@ -264,15 +281,13 @@ static uint32_t sim_poll(struct journal_io *io, struct journal_completion *done,
 	uint32_t count = 0;
 	d->now_us += sim_random(d) % 300;
 	cut_now(d);
-	/* after a cut nothing ends, but a closing journal must not wait for ever */
+	/* after a cut every write ends: as an error, so that nobody is told it is durable */
 	while (count < max && d->write_count > 0 && !(d->stuck && !d->cut)) {
 		if (!d->cut && sim_random(d) % 3 == 0)
 			break;
 		uint32_t pick = (uint32_t)(sim_random(d) % d->write_count);
 		struct sim_write w = d->write[pick];
 		done[count++] = (struct journal_completion){w.tag, write_end(d, &w)};
-		if (d->cut)
-			write_torn(d, &w, sim_random(d) % 3 == 0 ? w.bytes : 0);
 		d->write[pick] = d->write[--d->write_count];
 	}
 	return count;
@@ -335,18 +350,7 @@ void sim_disk_fini(struct sim_disk *d)
 
 void sim_disk_restart(struct sim_disk *d)
 {
-	for (uint32_t i = 0; i < d->write_count; i++) {
-		switch (sim_random(d) % 4) {
-		case 0: /* all of it */
-			write_whole(d, &d->write[i]);
-			break;
-		case 1: /* nothing */
-			break;
-		default:
-			write_torn(d, &d->write[i], d->write[i].bytes);
-		}
-	}
-	d->write_count = 0;
+	CHECK_OP(d->write_count, ==, 0u); /* the journal was closed, and with it its writes */
 	d->cut = false;
 	d->cut_after = 0;
 	d->stuck = false;

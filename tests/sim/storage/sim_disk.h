@@ -52,7 +52,7 @@ struct sim_disk {
 void sim_disk_init(struct sim_disk *d, uint64_t seed);
 void sim_disk_fini(struct sim_disk *d);
 
-/* After a cut: decide what of the writes under way reached the disk, and power on again. */
+/* Power on again; the journal has been closed, which decided what of its writes was left. */
 void sim_disk_restart(struct sim_disk *d);
 
 /* The file of a segment; NULL: none. */

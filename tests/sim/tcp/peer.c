@@ -398,11 +398,6 @@ void peer_poll(struct peer *p, uint64_t now_us)
 		timer(p);
 	if (p->state != PEER_OPEN)
 		return;
-	if (now_us - p->heard_us >= DEAF_US && p->timer_us == UINT64_MAX &&
-	    now_us >= p->pause_until_us) {
-		p->state = PEER_RESET;
-		return;
-	}
 	if (p->read_from_us && now_us >= p->read_from_us && p->read < p->got) {
 		p->read = p->got;
 		send_ack(p); /* window update */
@@ -410,6 +405,9 @@ void peer_poll(struct peer *p, uint64_t now_us)
 	if (p->ack_at_us <= now_us)
 		send_ack(p);
 	send_more(p);
+	if (now_us - p->heard_us >= DEAF_US && p->timer_us == UINT64_MAX &&
+	    now_us >= p->pause_until_us)
+		p->state = PEER_RESET;
 }
 
 uint64_t peer_next_us(const struct peer *p)

@@ -251,7 +251,7 @@ static uint32_t any_size(struct rng *r, uint32_t most)
 	return n >> rng_below(r, 12);
 }
 
-static void make_net(struct world *w, struct net_config *g)
+static void make_net(struct world *w, struct net_config *g, bool ipv6)
 {
 	struct rng *r = &w->rng;
 	memset(g, 0, sizeof *g);
@@ -285,10 +285,10 @@ static void make_net(struct world *w, struct net_config *g)
 	static const uint64_t delays[] = {100, 5000, 50000, 100000, 100000, 700000, 8000000};
 	g->delay_us = delays[rng_below(r, 7)];
 	g->jitter_us = rng_below(r, 2) ? g->delay_us / 4 : 0;
-	if (g->delay_us > 1000000 && g->loss > 1000)
+	if (g->delay_us > 1000000 && (g->loss > 100 || g->burst_start || g->corrupt > 100))
 		w->harsh = true;
 	if (rng_chance(r, 500))
-		g->mtu_bytes = 700;
+		g->mtu_bytes = ipv6 ? 1300 : 700;
 }
 
 static void make_engine_config(struct world *w, struct tcp_config *g)
@@ -297,7 +297,7 @@ static void make_engine_config(struct world *w, struct tcp_config *g)
 	*g = (struct tcp_config){
 	    .conns_max = 8,
 	    .syn_cache_max = (uint32_t)rng_below(r, 4),
-	    .time_wait_max = 1 + (uint32_t)rng_below(r, 8),
+	    .time_wait_max = CLIENTS_MAX,
 	    .rx_buffer_bytes = 2048u << rng_below(r, 6),
 	    .rx_memory_bytes = 1 << 20,
 	    .tx_buffer_bytes = 512u << rng_below(r, 8),
@@ -309,6 +309,7 @@ static void make_engine_config(struct world *w, struct tcp_config *g)
 	if (rng_chance(r, 2000)) { /* short of memory */
 		g->rx_memory_bytes = g->rx_buffer_bytes;
 		g->tx_memory_bytes = 8192;
+		w->harsh = true; /* a peer that holds its window may be evicted */
 	}
 	if (rng_chance(r, 3000))
 		g->rx_buffer_bytes += 2 * (uint32_t)rng_below(r, 60000);
@@ -419,11 +420,11 @@ static void world_init(struct world *w, uint64_t seed, bool verbose)
 	w->keep_parts = rng_below(&w->rng, 3) ? 0 : (uint32_t)rng_below(&w->rng, 9000);
 	w->no_buffer = rng_below(&w->rng, 5) ? 0 : (uint32_t)rng_below(&w->rng, 3000);
 	struct net_config net;
-	make_net(w, &net);
+	bool ipv6 = rng_below(&w->rng, 2);
+	make_net(w, &net, ipv6);
 	net_init(&w->net, &net, rng_next(&w->rng));
 	struct tcp_config g;
 	make_engine_config(w, &g);
-	bool ipv6 = rng_below(&w->rng, 2);
 	make_address(w, &w->server, ipv6);
 	for (uint32_t i = 0; i < w->clients; i++) {
 		struct peer_config peer;

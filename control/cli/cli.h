@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of the headrace command share. Private to control/cli. */
+#ifndef HEADRACE_CLI_CLI_H
+#define HEADRACE_CLI_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Exit codes, as in the manual page. */
+enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+enum option {
+	OPTION_SOCKET,
+	OPTION_WATCH,
+	OPTION_JSON,
+	OPTION_FROM,
+	OPTION_TO,
+	OPTION_FORMAT,
+	OPTION_LIMIT,
+	OPTION_OFFSET,
+	OPTION_PREFIX,
+	OPTION_REASON,
+	OPTION_HELP,
+	OPTION_VERSION,
+	OPTION_COUNT
+};
+
+struct arguments {
+	const char *words[4]; /* command, subcommand or subject ... */
+	unsigned word_count;
+	const char *options[OPTION_COUNT]; /* NULL: not given; flags: "" */
+};
+
+/* --- client.c: the API over its Unix socket --- */
+
+struct answer {
+	long status; /* HTTP */
+	char *text;  /* terminated */
+	size_t bytes;
+};
+
+/* GET. False: nobody answered, which was said on stderr. */
+bool client_get(const struct arguments *a, const char *path, struct answer *answer);
+/* POST `bytes` of `body`; a NULL content_type: no body. */
+bool client_post(const struct arguments *a, const char *path, const char *content_type,
+                 const char *body, size_t bytes, struct answer *answer);
+void answer_free(struct answer *answer);
+/* 2xx: EXIT_GOOD; else the problem goes to stderr with its remedy, and its exit code returns. */
+int answer_check(const struct answer *answer);
+/* The answer as JSON, or NULL after a message. */
+json_t *answer_json(const struct answer *answer);
+/* `text` escaped for a URL; free() it. */
+char *client_escape(const char *text);
+/* "?a=b&c=d" of those options that were given, as parameters of the same name; free() it. */
+char *client_query(const struct arguments *a, const enum option *options, size_t count);
+
+/* --- table.c --- */
+
+struct table;
+struct table *table_new(const char *const *names, unsigned columns);
+/* Column `column` is for numbers: right-aligned. */
+void table_right(struct table *t, unsigned column);
+/* The next cell, row by row; copied. */
+void table_add(struct table *t, const char *text);
+/* Cut zeros at the end of decimals that no row of the column needs. */
+void table_trim_decimals(struct table *t, unsigned column);
+void table_print(struct table *t);
+void table_free(struct table *t);
+
+/* Escape sequences, or "" when stdout is no terminal (or NO_COLOR is set). */
+const char *colour_bold(void);
+const char *colour_red(void);
+const char *colour_green(void);
+const char *colour_end(void);
+
+/* 1234567 as "1,234,567"; good for eight calls. */
+const char *grouped(json_int_t number);
+
+/* --- the commands --- */
+
+int command_status(const struct arguments *a);
+int command_devices_import(const struct arguments *a);
+int command_devices_list(const struct arguments *a);
+int command_devices_show(const struct arguments *a);
+int command_readings(const struct arguments *a);
+int command_errors_list(const struct arguments *a);
+int command_errors_show(const struct arguments *a);
+int command_audit(const struct arguments *a);
+int command_metrics(const struct arguments *a);
+
+#endif

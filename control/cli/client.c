@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The API's client: libcurl over the daemon's Unix socket. Only this file sees libcurl. */
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/cli/cli.h"
+
+#define SOCKET_DEFAULT   "/run/headrace/api.sock"
+#define ANSWER_BYTES_MAX (256u << 20)
+#define TIMEOUT_S        3600L /* an audit of a large store takes its time */
+
+static const char *socket_path(const struct arguments *a)
+{
+	const char *path = a->options[OPTION_SOCKET];
+	if (!path)
+		path = getenv("HEADRACE_SOCKET");
+	return path && *path ? path : SOCKET_DEFAULT;
+}
+
+static size_t on_data(char *data, size_t size, size_t count, void *context)
+{
+	struct answer *answer = context;
+	size_t bytes = size * count;
+	if (bytes > ANSWER_BYTES_MAX - answer->bytes)
+		return 0;
+	char *text = realloc(answer->text, answer->bytes + bytes + 1);
+	if (!text)
+		return 0;
+	memcpy(text + answer->bytes, data, bytes);
+	answer->text = text;
+	answer->bytes += bytes;
+	text[answer->bytes] = '\0';
+	return bytes;
+}
+
+static void explain_connection(const char *path, CURLcode code, long system_errno)
+{
+	if (code != CURLE_COULDNT_CONNECT) {
+		fprintf(stderr, "headrace: the daemon at %s broke off: %s\n", path,
+		        curl_easy_strerror(code));
+		fprintf(stderr, "Look at headraced's log, then try again.\n");
+		return;
+	}
+	int cause = access(path, F_OK) != 0 ? errno : access(path, W_OK) != 0 ? errno : 0;
+	if (cause == 0)
+		cause = system_errno ? (int)system_errno : ECONNREFUSED;
+	fprintf(stderr, "headrace: no daemon answers at %s: %s\n", path, strerror(cause));
+	if (cause == EACCES)
+		fprintf(stderr, "Run this as the daemon's user or group (or with sudo).\n");
+	else
+		fprintf(stderr, "Start it with: headraced /etc/headrace/headrace.yaml\n"
+		                "Or, if it runs, name its socket (api.socket in its configuration) "
+		                "with --socket PATH or HEADRACE_SOCKET.\n");
+}
+
+static bool perform(const struct arguments *a, CURL *curl, const char *path,
+                    struct answer *answer)
+{
+	char *url = NULL;
+	const char *path_of_socket = socket_path(a);
+	*answer = (struct answer){0};
+	if (asprintf(&url, "http://headrace%s", path) < 0)
+		return false;
+	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, path_of_socket);
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_S);
+	CURLcode code = curl_easy_perform(curl);
+	free(url);
+	if (code != CURLE_OK) {
+		long system_errno = 0;
+		curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &system_errno);
+		explain_connection(path_of_socket, code, system_errno);
+		answer_free(answer);
+		return false;
+	}
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
+	if (!answer->text)
+		answer->text = calloc(1, 1);
+	return answer->text != NULL;
+}
+
+bool client_get(const struct arguments *a, const char *path, struct answer *answer)
+{
+	CURL *curl = curl_easy_init();
+	bool good = curl && perform(a, curl, path, answer);
+	curl_easy_cleanup(curl);
+	return good;
+}
+
+bool client_post(const struct arguments *a, const char *path, const char *content_type,
+                 const char *body, size_t bytes, struct answer *answer)
+{
+	CURL *curl = curl_easy_init();
+	struct curl_slist *headers = NULL;
+	char line[128];
+	if (!curl)
+		return false;
+	if (content_type) {
+		snprintf(line, sizeof line, "Content-Type: %s", content_type);
+		headers = curl_slist_append(headers, line);
+	}
+	/* the daemon takes it or not; a round trip to ask first is no use on one machine */
+	headers = curl_slist_append(headers, "Expect:");
+	curl_easy_setopt(curl, CURLOPT_POST, 1L);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)bytes);
+	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body ? body : "");
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	bool good = perform(a, curl, path, answer);
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(curl);
+	return good;
+}
+
+void answer_free(struct answer *answer)
+{
+	free(answer->text);
+	*answer = (struct answer){0};
+}
+
+int answer_check(const struct answer *answer)
+{
+	if (answer->status >= 200 && answer->status < 300)
+		return EXIT_GOOD;
+	json_t *problem = json_loadb(answer->text, answer->bytes, 0, NULL);
+	const char *title = json_string_value(json_object_get(problem, "title"));
+	const char *detail = json_string_value(json_object_get(problem, "detail"));
+	const char *remedy = json_string_value(json_object_get(problem, "remedy"));
+	if (title && detail)
+		fprintf(stderr, "headrace: %s: %s\n", title, detail);
+	else
+		fprintf(stderr, "headrace: the daemon answered with HTTP status %ld\n",
+		        answer->status);
+	if (remedy)
+		fprintf(stderr, "What to do: %s\n", remedy);
+	json_decref(problem);
+	return answer->status == 400 ? EXIT_USAGE : EXIT_FAILED;
+}
+
+json_t *answer_json(const struct answer *answer)
+{
+	json_error_t error;
+	json_t *json = json_loadb(answer->text, answer->bytes, 0, &error);
+	if (!json)
+		fprintf(stderr,
+		        "headrace: the daemon's answer is not understood: %s\n"
+		        "Are headrace and headraced of the same version? See: headrace --version\n",
+		        error.text);
+	return json;
+}
+
+char *client_escape(const char *text)
+{
+	char *escaped = curl_easy_escape(NULL, text, 0);
+	char *copy = escaped ? strdup(escaped) : NULL;
+	curl_free(escaped);
+	return copy;
+}
+
+char *client_query(const struct arguments *a, const enum option *options, size_t count)
+{
+	static const char *const names[OPTION_COUNT] = {
+	    [OPTION_FROM] = "from",     [OPTION_TO] = "to",         [OPTION_FORMAT] = "format",
+	    [OPTION_LIMIT] = "limit",   [OPTION_OFFSET] = "offset", [OPTION_PREFIX] = "prefix",
+	    [OPTION_REASON] = "reason",
+	};
+	char *query = strdup("");
+	for (size_t i = 0; i < count && query; i++) {
+		const char *value = a->options[options[i]];
+		if (!value)
+			continue;
+		char *escaped = client_escape(value), *longer = NULL;
+		if (!escaped || asprintf(&longer, "%s%c%s=%s", query, *query ? '&' : '?',
+		                         names[options[i]], escaped) < 0)
+			longer = NULL;
+		free(escaped);
+		free(query);
+		query = longer;
+	}
+	return query;
+}

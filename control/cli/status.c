@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* headrace status: the daemon at a glance, once or every second. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control/cli/cli.h"
+
+static json_int_t number_at(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static double real_at(const json_t *object, const char *key)
+{
+	return json_number_value(json_object_get(object, key));
+}
+
+static const char *text_at(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "";
+}
+
+/* 1536 as "1.5 KiB"; good for four calls. */
+static const char *size_text(json_int_t bytes)
+{
+	static char texts[4][32];
+	static unsigned turn;
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	char *out = texts[turn++ % 4];
+	double value = (double)bytes;
+	unsigned unit = 0;
+	for (; value >= 1024 && unit < 4; unit++)
+		value /= 1024;
+	snprintf(out, sizeof texts[0], unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+	return out;
+}
+
+static void print_latency(const char *name, const json_t *h, const char *of)
+{
+	if (number_at(h, "count") == 0) {
+		printf("  %-16s none yet\n", name);
+		return;
+	}
+	printf("  %-16s p50 %.2f ms, p99 %.2f ms, max %.2f ms (%s %s)\n", name,
+	       (double)number_at(h, "p50_us") / 1000, (double)number_at(h, "p99_us") / 1000,
+	       (double)number_at(h, "max_us") / 1000, grouped(number_at(h, "count")), of);
+}
+
+static void print_head(const json_t *s)
+{
+	json_int_t up = number_at(s, "uptime_s");
+	printf("%sheadraced %s%s, up %" JSON_INTEGER_FORMAT " h %" JSON_INTEGER_FORMAT
+	       " min %" JSON_INTEGER_FORMAT " s, %s devices, %" JSON_INTEGER_FORMAT " profiles\n",
+	       colour_bold(), text_at(s, "version"), colour_end(), up / 3600, up / 60 % 60,
+	       up % 60, grouped(number_at(s, "devices")), number_at(s, "profiles"));
+	printf("memory reserved %s, %s per idle connection\n\n",
+	       size_text(number_at(s, "memory_budget_bytes")),
+	       size_text(number_at(s, "bytes_per_connection")));
+}
+
+static void print_readings(const json_t *s)
+{
+	const json_t *readings = json_object_get(s, "readings");
+	const json_t *rates = json_object_get(s, "rates");
+	json_t *fates = json_object_get(readings, "since_start"), *count;
+	const char *name;
+	printf("%sReadings since start%s\n", colour_bold(), colour_end());
+	printf("  received         %s (%.1f readings/s, %.1f messages/s over %.0f s)\n",
+	       grouped(number_at(readings, "received")), real_at(rates, "readings_per_s"),
+	       real_at(rates, "messages_per_s"), real_at(rates, "window_s"));
+	json_object_foreach(fates, name, count)
+		if (json_integer_value(count) != 0 || strcmp(name, "stored") == 0)
+			printf("  %-16s %s\n", name, grouped(json_integer_value(count)));
+	printf("  in flight        %s\n", grouped(number_at(readings, "in_flight")));
+	print_latency("acknowledged", json_object_get(json_object_get(s, "acknowledgement"), "all"),
+	              "messages");
+}
+
+static void print_storage(const json_t *s)
+{
+	const json_t *j = json_object_get(s, "journal"), *t = json_object_get(s, "store");
+	printf("\n%sJournal%s\n", colour_bold(), colour_end());
+	printf("  durable          block %s, store has %s\n", grouped(number_at(j, "durable_block")),
+	       grouped(number_at(j, "released_block")));
+	printf("  written          %s in %s blocks; %s segments, %s free\n",
+	       size_text(number_at(j, "bytes_written")), grouped(number_at(j, "blocks_written")),
+	       grouped(number_at(j, "segments")), grouped(number_at(j, "segments_free")));
+	print_latency("device writes", json_object_get(j, "write"), "writes");
+	if (*text_at(j, "alarm"))
+		printf("  %s%s%s%s\n", colour_red(),
+		       json_is_true(json_object_get(j, "stalled")) ? "STALLED: " : "last trouble: ",
+		       text_at(j, "alarm"), colour_end());
+	printf("\n%sStore%s\n", colour_bold(), colour_end());
+	printf("  applied          block %s, durable %s; %s readings in memory, %s on disk\n",
+	       grouped(number_at(t, "applied_block")), grouped(number_at(t, "durable_block")),
+	       grouped(number_at(t, "run_readings")), size_text(number_at(t, "disk_bytes")));
+	if (*text_at(t, "alarm"))
+		printf("  %sSTUCK: %s%s\n", colour_red(), text_at(t, "alarm"), colour_end());
+}
+
+static void print_stages(const json_t *s)
+{
+	static const char *const names[] = {"STAGE", "CPU", "ITEMS", "ITEMS/S", "CYCLES/ITEM",
+	                                    "RECENTLY"};
+	struct table *t = table_new(names, 6);
+	json_t *stage;
+	size_t i;
+	json_array_foreach(json_object_get(s, "stages"), i, stage)
+	{
+		char cell[32];
+		table_add(t, text_at(stage, "name"));
+		table_add(t, grouped(number_at(stage, "cpu")));
+		table_add(t, grouped(number_at(stage, "items")));
+		snprintf(cell, sizeof cell, "%.1f", real_at(stage, "items_per_s"));
+		table_add(t, cell);
+		snprintf(cell, sizeof cell, "%.0f", real_at(stage, "cycles_per_item"));
+		table_add(t, cell);
+		snprintf(cell, sizeof cell, "%.0f", real_at(stage, "recent_cycles_per_item"));
+		table_add(t, cell);
+	}
+	for (unsigned c = 1; c < 6; c++)
+		table_right(t, c);
+	printf("\n");
+	table_print(t);
+	table_free(t);
+}
+
+static void print_levels(const json_t *s)
+{
+	static const char *const names[] = {"RING OR POOL", "USED", "OF"};
+	struct table *t = table_new(names, 3);
+	json_t *level;
+	size_t i;
+	json_array_foreach(json_object_get(s, "levels"), i, level)
+	{
+		table_add(t, text_at(level, "name"));
+		table_add(t, grouped(number_at(level, "used")));
+		table_add(t, grouped(number_at(level, "capacity")));
+	}
+	table_right(t, 1);
+	table_right(t, 2);
+	printf("\n");
+	table_print(t);
+	table_free(t);
+}
+
+static void print_counters(const json_t *s)
+{
+	static const char *const names[] = {"COUNTER", "SINCE START"};
+	json_t *counters = json_object_get(s, "counters"), *count;
+	struct table *t = table_new(names, 2);
+	const char *name;
+	json_object_foreach(counters, name, count)
+	{
+		table_add(t, name);
+		table_add(t, grouped(json_integer_value(count)));
+	}
+	table_right(t, 1);
+	printf("\n");
+	if (json_object_size(counters) > 0)
+		table_print(t);
+	table_free(t);
+	printf("(what is zero is left out; what each means: headrace metrics)\n");
+}
+
+static int show_once(const struct arguments *a, bool clear)
+{
+	struct answer answer;
+	if (!client_get(a, "/status", &answer))
+		return EXIT_FAILED;
+	int code = answer_check(&answer);
+	json_t *s = code == EXIT_GOOD ? answer_json(&answer) : NULL;
+	if (clear)
+		fputs("\033[H\033[2J", stdout);
+	if (s && a->options[OPTION_JSON]) {
+		fwrite(answer.text, 1, answer.bytes, stdout);
+	} else if (s) {
+		print_head(s);
+		print_readings(s);
+		print_storage(s);
+		print_stages(s);
+		print_levels(s);
+		if (!a->options[OPTION_WATCH])
+			print_counters(s);
+	}
+	fflush(stdout);
+	answer_free(&answer);
+	if (code == EXIT_GOOD && !s)
+		code = EXIT_FAILED;
+	json_decref(s);
+	return code;
+}
+
+int command_status(const struct arguments *a)
+{
+	bool watch = a->options[OPTION_WATCH] != NULL;
+	bool clear = watch && isatty(STDOUT_FILENO) && !a->options[OPTION_JSON];
+	int code;
+	do {
+		code = show_once(a, clear);
+		if (!watch || code != EXIT_GOOD || ferror(stdout))
+			break;
+		sleep(1);
+	} while (true);
+	return code;
+}
