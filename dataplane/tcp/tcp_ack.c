@@ -116,7 +116,8 @@ static void probe_answered(struct tcp_engine *e, struct conn *c, const struct ac
 static void take_rtt(struct tcp_engine *e, struct conn *c, const struct segment *s,
                      const struct ack_result *r)
 {
-	bool valid = r->rtt_valid;
+	/* what was above a hole was waiting there until the retransmission filled it */
+	bool valid = r->rtt_valid && r->retx_age_us == 0;
 	uint32_t rtt = r->rtt_us;
 	if (!valid && c->flags & C_TS && s->opt.has_ts && s->opt.tsecr != 0) {
 		uint32_t ms = ts_now(e, c->ts_offset) - s->opt.tsecr;
@@ -126,7 +127,7 @@ static void take_rtt(struct tcp_engine *e, struct conn *c, const struct segment 
 	/* RFC 6298 5: the backoff is kept until a valid sample (Karn). An ACK that comes when the
 	 * retransmission's would is good enough to say that the path is as it was. */
 	bool as_before = c->srtt_us != 0 && r->retx_age_us >= c->srtt_us / 2 &&
-	                 r->retx_age_us <= c->srtt_us + 4 * c->rttvar_us;
+	                 r->retx_age_us <= max_u32(c->srtt_us + 4 * c->rttvar_us, RTO_MIN_US);
 	if (valid)
 		rtt_sample(c, rtt);
 	if (valid || as_before)
@@ -285,7 +286,7 @@ bool ack_input(struct tcp_engine *e, struct conn *c, const struct segment *s)
 	}
 	detect_losses(e, c);
 	ext_release_if_idle(e, c);
-	if (unsent(c) > 0 || c->flags & C_FORCE || score_first_lost(e, c) != NONE)
+	if (has_unsent(c) || c->flags & C_FORCE || score_first_lost(e, c) != NONE)
 		conn_touch(e, c);
 	if (advanced)
 		writable_if_due(e, c);

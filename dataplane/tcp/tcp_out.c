@@ -279,7 +279,7 @@ void send_probe(struct tcp_engine *e, struct conn *c)
 /* RFC 5681 4.1: after an idle period of an RTO, start from the restart window again. */
 static void restart_after_idle(struct tcp_engine *e, struct conn *c)
 {
-	if (c->snd_nxt != c->snd_una || unsent(c) == 0 || c->srtt_us == 0)
+	if (c->snd_nxt != c->snd_una || !has_unsent(c) || c->srtt_us == 0)
 		return;
 	if ((uint32_t)e->now_us - c->single.xmit_us > rto_us(c))
 		c->cwnd = min_u32(c->cwnd, cwnd_initial(c));
@@ -317,7 +317,7 @@ void conn_output(struct tcp_engine *e, struct conn *c)
 	while (!e->link_full && output_one(e, c))
 		;
 	bool in_flight = c->snd_nxt != c->snd_una;
-	if ((was_idle && in_flight) || (c->rtx_at == 0 && (in_flight || unsent(c) > 0)))
+	if ((was_idle && in_flight) || (c->rtx_at == 0 && (in_flight || has_unsent(c))))
 		rtx_arm(e, c);
 	if (c->flags & C_ACK_NOW && !e->link_full)
 		send_ack(e, c, NULL);

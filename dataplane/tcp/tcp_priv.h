@@ -573,6 +573,11 @@ struct bare {
 };
 bool send_bare(struct tcp_engine *e, const struct key *key, const struct bare *b);
 uint32_t unsent(const struct conn *c);
+/* Data or a FIN waits to be sent. */
+static inline bool has_unsent(const struct conn *c)
+{
+	return unsent(c) > 0 || (c->flags & (C_FIN_QUEUED | C_FIN_SENT)) == C_FIN_QUEUED;
+}
 uint32_t payload_max(const struct conn *c);
 static inline uint32_t ts_now(const struct tcp_engine *e, uint32_t ts_offset)
 {

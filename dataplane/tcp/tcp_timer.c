@@ -63,7 +63,7 @@ void rtx_arm(struct tcp_engine *e, struct conn *c)
 	uint32_t rto = rto_us(c);
 	if (c->snd_nxt == c->snd_una) {
 		/* nothing in flight, but something that does not fit: probe */
-		bool waits = unsent(c) > 0;
+		bool waits = has_unsent(c);
 		c->rtx_at = waits ? tick_in_us(e, min_u32(rto, PROBE_MAX_US)) : 0;
 		timer_update(e, c);
 		return;
@@ -184,7 +184,7 @@ static void tail_probe(struct tcp_engine *e, struct conn *c)
 static bool rtx_expired(struct tcp_engine *e, struct conn *c)
 {
 	c->rtx_at = 0;
-	if (c->snd_nxt == c->snd_una && unsent(c) == 0)
+	if (c->snd_nxt == c->snd_una && !has_unsent(c))
 		return true;
 	if (c->snd_nxt == c->snd_una || c->snd_wnd == 0)
 		return probe_expired(e, c);

@@ -113,8 +113,7 @@ static void take_over(struct io *io, uint64_t hash)
 	uint32_t other = clients_find(&io->clients, hash);
 	if (other == CLIENT_NONE)
 		return;
-	counter_add(io->counters, COUNTER_MQTT_TAKEN_OVER, 1);
-	tcp_abort(io->tcp, io->conns[other].handle);
+	mqtt_session_taken_over(&io->mqtt, &io->sessions[other]);
 }
 
 /* A hash travels as a pointer; the ring can be full only if a worker hangs for many polls, and

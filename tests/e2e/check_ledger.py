@@ -61,7 +61,8 @@ class Checker:
         self.wrong.append(text)
 
     def load_store(self):
-        for meter in sorted({e.meter for e in self.entries if e.meter}):
+        known = {e.meter for e in self.entries if e.meter and e.fate != "unknown_device"}
+        for meter in sorted(known):
             for ts, values in self.api.readings(meter):
                 if (meter, ts) in self.stored:
                     self.say(f"{meter} {ts}: in the store more than once")

@@ -22,7 +22,7 @@
 
 #define BLOCKS_MAX  200000u
 #define LIVES       25u /* cuts on one disk */
-#define STATES      1500u
+#define STATES      1200u
 #define SCRATCH     (256u * 1024u)
 
 struct model_block {
@@ -206,7 +206,7 @@ static void life(struct sim *s)
 	d->fail_write = accidents ? 20 : 0;
 	d->short_write = accidents ? 20 : 0;
 	d->fail_prepare = accidents ? 4 : 0;
-	d->cut_after = 1 + make_below(&s->make, make_below(&s->make, 8) == 0 ? 12 : 3000);
+	d->cut_after = 1 + make_below(&s->make, make_below(&s->make, 8) == 0 ? 12 : 1500);
 	if (life_open(s)) {
 		uint64_t first = s->j->active ? s->j->active->number : 0;
 		while (!d->cut) {

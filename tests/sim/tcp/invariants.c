@@ -24,7 +24,7 @@ static const char *check_flight(struct tcp_engine *e, struct conn *c)
 	if (c->cwnd == 0 || c->mss < MSS_FLOOR)
 		return "no congestion window or MSS";
 	bool guarded = c->rtx_at != 0 || c->flags & C_IN_FLUSH;
-	if ((flight > 0 || unsent(c) > 0) && !guarded)
+	if ((flight > 0 || has_unsent(c)) && !guarded)
 		return "data is queued and no timer guards it";
 	return NULL;
 }

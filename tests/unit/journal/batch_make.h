@@ -88,8 +88,9 @@ static inline void make_batch(struct make *m, struct batch *b, uint32_t count)
 			break;
 		make_reading(m, r);
 		r->origin_offset = origin;
-		for (uint32_t k = 0; k < raw_bytes; k++)
-			raw[k] = (uint8_t)make_random(m);
+		uint64_t word = make_random(m);
+		for (uint32_t k = 0; k < sizeof raw; k += sizeof word, word = word * 5 + k)
+			memcpy(raw + k, &word, sizeof word);
 		r->raw_bytes = (uint16_t)raw_bytes;
 		r->raw_offset = batch_put(b, raw, raw_bytes);
 		r->id_bytes = (uint8_t)(raw_bytes > 20 ? 8 : 0);
