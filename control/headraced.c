@@ -46,6 +46,7 @@ struct daemon {
 	struct api *api;
 	bool dpdk_running, pipeline_running, unanswered;
 	uint64_t replayed_blocks;
+	struct fate_totals totals_at_start;
 	int64_t started_ms;
 };
 
@@ -90,9 +91,11 @@ static enum result start_journal(struct daemon *d, struct error *err)
 	};
 	enum result r =
 	    journal_open(&c, store_durable_block(d->store), replay, d, &d->journal, err);
-	if (r == RESULT_OK)
+	if (r == RESULT_OK) {
 		log_info("journal", "%llu blocks replayed",
 		         (unsigned long long)d->replayed_blocks);
+		journal_totals_get(d->journal, &d->totals_at_start);
+	}
 	return r;
 }
 
@@ -348,6 +351,7 @@ static enum result start_api(struct daemon *d, struct error *err)
 	    .writer = d->writer,
 	    .registry = d->registry,
 	    .started_ms = d->started_ms,
+	    .totals_at_start = d->totals_at_start,
 	    .memory_budget_bytes = pipeline_memory_bytes(d->pipeline),
 	    .version = VERSION,
 	};

@@ -62,8 +62,8 @@ static void bench_decode(const char *name, const struct profile *profile, const 
 	for (int r = 0; r < ROUNDS; r++) {
 		uint64_t from = clock_cycles();
 		for (uint32_t i = 0; i < rounds; i++) {
-			uint32_t n = decode_json(plan, (const uint8_t *)text, bytes,
-			                         TEST_NESTED_MS, out, READINGS_PER_MESSAGE);
+			uint32_t n = decode_json(plan, (const uint8_t *)text, bytes, TEST_NESTED_MS,
+			                         out, READINGS_PER_MESSAGE);
 			CHECK_OP(n, ==, elements);
 			sink += (uint64_t)out[n - 1].value[0];
 		}
@@ -135,8 +135,8 @@ static struct registry_view *view_new(uint32_t devices)
 			*p = realloc(*p, sizeof **p + (count + 8) * sizeof(struct device_entry));
 		CHECK(*p != NULL);
 		(*p)->count = count + 1;
-		(*p)->entries[count] = (struct device_entry){
-		    .id_hash = hash, .device = i, .state = DEVICE_ACTIVE};
+		(*p)->entries[count] =
+		    (struct device_entry){.id_hash = hash, .device = i, .state = DEVICE_ACTIVE};
 	}
 	return v;
 }
@@ -161,8 +161,8 @@ static void bench_identify(uint32_t devices)
 		for (int b = 0; b < PER_ROUND / COUNT; b++) {
 			for (uint32_t i = 0; i < COUNT; i++) {
 				random = random * 6364136223846793005u + 1442695040888963407u;
-				readings[i] = (struct reading){
-				    .raw_offset = (uint16_t)(i * 11), .id_bytes = 11};
+				readings[i] = (struct reading){.raw_offset = (uint16_t)(i * 11),
+				                               .id_bytes = 11};
 				char id[16];
 				snprintf(id, sizeof id, "SM-%08u",
 				         (uint32_t)(random >> 33) % devices);

@@ -8,6 +8,7 @@
  */
 #include "ingest/decode.h"
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "ingest/decimal.h"
 #include "ingest/json.h"
@@ -227,16 +228,24 @@ static const uint8_t *take_member(struct element *e, uint16_t index, const uint8
 	return wrong_type(e, p, levels);
 }
 
-/* Is `name` at p, up to its closing quote? Then the place behind that. */
+/*
+ * Is `name` at p, up to its closing quote? Then the place behind that. Two words decide about names
+ * of up to 16 bytes (a call of memcmp was a sixth of all decoding).
+ */
 static inline const uint8_t *expected_name(const struct plan_name *name, const uint8_t *p,
                                            const uint8_t *end)
 {
 	uint32_t bytes = name->bytes;
+	bool same;
 
-	if (!name->plain || end - p < (ptrdiff_t)bytes + 2 || p[bytes + 1] != '"' ||
-	    memcmp(p + 1, name->text, bytes) != 0)
+	if (!name->plain || end - p < (ptrdiff_t)bytes + 2 || p[bytes + 1] != '"')
 		return NULL;
-	return p + bytes + 2;
+	if (bytes > 16 || end - p < 9)
+		same = memcmp(p + 1, name->text, bytes) == 0;
+	else
+		same = ((get_le64(p + 1) ^ name->head) & name->head_mask) == 0 &&
+		       (bytes <= 8 || get_le64(p + 1 + bytes - 8) == name->tail);
+	return same ? p + bytes + 2 : NULL;
 }
 
 /* A member's name (p at its quote): *index is its place in the plan or PLAN_NONE. */
@@ -372,7 +381,8 @@ static const uint8_t *take_element(struct message *m, const uint8_t *p, uint32_t
 	e.end = m->end;
 	e.raw = p;
 	e.present = e.slots = 0;
-	memset(e.seen, 0, e.plan->seen_words * sizeof e.seen[0]);
+	for (uint32_t i = 0; i < e.plan->seen_words; i++)
+		e.seen[i] = 0;
 	if (p < m->end && *p != '{') {
 		p = wrong_type(&e, p, levels);
 	} else if (p < m->end) {

@@ -25,9 +25,9 @@ void decode_plan_free(struct decode_plan *plan);
 /*
  * Decode one object or an array of them. Fills out[0..n) and returns n, 1 <= n <= out_max.
  * Every byte of the payload ends in some reading: a good element is FATE_PENDING; an element with
- * missing or wrong fields has its rejection as fate; what can't be parsed is one FATE_REJECT_PAYLOAD
- * that spans from the element at fault to the payload's end. An empty array or payload is one
- * FATE_REJECT_EMPTY; more than out_max elements are one FATE_REJECT_OVERSIZE in all.
+ * missing or wrong fields has its rejection as fate; what can't be parsed is one
+ * FATE_REJECT_PAYLOAD that spans from the element at fault to the payload's end. An empty array or
+ * payload is one FATE_REJECT_EMPTY; more than out_max elements are one FATE_REJECT_OVERSIZE in all.
  * Sets meter_ts_ms, received_ms, collected_delta_ms, raw_offset and raw_bytes (relative to the
  * payload), id_offset and id_bytes (relative to the raw bytes), profile, channels, values, flags,
  * fate. The caller sets the rest. Escapes in device ids are refused (FATE_REJECT_FIELD).
@@ -36,8 +36,9 @@ void decode_plan_free(struct decode_plan *plan);
  * array's brackets between elements. A payload that ends too early inside an array, or goes on
  * after its value, has a last entry FATE_REJECT_PAYLOAD from there to the end (which may be empty).
  * An element that is no object, a member given twice, a number beyond int64_t: FATE_REJECT_FIELD.
- * No channel at all: FATE_REJECT_MISSING. A rejected element keeps its id, if one was found, and has
- * no channels. A payload above PAYLOAD_BYTES_MAX is FATE_REJECT_OVERSIZE and its span is cut there.
+ * No channel at all: FATE_REJECT_MISSING. A rejected element keeps its id, if one was found, and
+ * has no channels. A payload above PAYLOAD_BYTES_MAX is FATE_REJECT_OVERSIZE and its span is cut
+ * there.
  */
 uint32_t decode_json(const struct decode_plan *plan, const uint8_t *payload, uint32_t bytes,
                      int64_t received_ms, struct reading *out, uint32_t out_max);

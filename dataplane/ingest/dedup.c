@@ -173,8 +173,8 @@ void device_state_warm(struct device_track *states, const struct profile_set *pr
 	t->slot_ms = profile && profile->interval_ms ? profile->interval_ms : SLOT_DEFAULT_MS;
 	t->newest_ms = newest->meter_ts_ms;
 	t->last_ts_ms = newest->ts_ms;
-	t->value_hash = dedup_hash(dedup_key(states), newest->channel_count, newest->channel,
-	                           newest->value);
+	t->value_hash =
+	    dedup_hash(dedup_key(states), newest->channel_count, newest->channel, newest->value);
 	if (!profile)
 		return;
 	int i = dedup_register_index(profile, newest->channel_count, newest->channel);

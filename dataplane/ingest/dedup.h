@@ -25,12 +25,12 @@
 #define DEDUP_SLOTS (DEDUP_WORDS * 64)
 
 struct device_track {
-	int64_t newest_ms;            /* greatest meter_ts accepted */
-	uint64_t window[DEDUP_WORDS]; /* bit i: slot newest-i is taken, or not known to be free */
-	uint64_t value_hash;          /* of the reading at newest_ms */
-	int64_t last_ts_ms;           /* greatest effective time accepted */
-	int64_t register_value;       /* the latest by effective time */
-	uint32_t slot_ms;             /* fixed by the first reading; 0: nothing accepted yet */
+	int64_t newest_ms;             /* greatest meter_ts accepted */
+	uint64_t window[DEDUP_WORDS];  /* bit i: slot newest-i is taken, or not known to be free */
+	uint64_t value_hash;           /* of the reading at newest_ms */
+	int64_t last_ts_ms;            /* greatest effective time accepted */
+	int64_t register_value;        /* the latest by effective time */
+	uint32_t slot_ms;              /* fixed by the first reading; 0: nothing accepted yet */
 	uint32_t register_channel : 8; /* 0: no register known */
 	uint32_t register_age_s : 24;  /* it was read that long before last_ts_ms, rounded up */
 };

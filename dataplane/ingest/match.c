@@ -141,8 +141,8 @@ static enum result add_filter(struct patterns *set, const struct profile_set *pr
 
 	if (wrong)
 		return fail(RESULT_INPUT, err, "profile '%s': %s '%s' %s",
-		            profiles->profiles[profile].name, topic ? "topic filter" : "URI pattern",
-		            filter, wrong);
+		            profiles->profiles[profile].name,
+		            topic ? "topic filter" : "URI pattern", filter, wrong);
 	return add_pattern(set, expression, profile, filter, err);
 }
 
@@ -184,8 +184,9 @@ static enum result add_profile(struct patterns *set, enum kind kind,
 		           : add_pattern(set, p->signature, index, p->signature, err);
 	uint32_t count = kind == TOPICS ? p->topic_count : p->uri_count;
 	for (uint32_t i = 0; i < count && result == RESULT_OK; i++)
-		result = add_filter(set, profiles, index,
-		                    kind == TOPICS ? p->topics[i] : p->uris[i], kind == TOPICS, err);
+		result =
+		    add_filter(set, profiles, index, kind == TOPICS ? p->topics[i] : p->uris[i],
+		               kind == TOPICS, err);
 	return result;
 }
 
@@ -206,8 +207,7 @@ static enum result build(enum kind kind, const struct profile_set *profiles, hs_
 	return result;
 }
 
-enum result matcher_new(const struct profile_set *profiles, struct matcher **out,
-                        struct error *err)
+enum result matcher_new(const struct profile_set *profiles, struct matcher **out, struct error *err)
 {
 	enum result result;
 

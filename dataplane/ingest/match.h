@@ -14,7 +14,7 @@
 #include "base/result.h"
 #include "contract/profile.h"
 
-struct matcher; /* immutable, shared by all workers */
+struct matcher;       /* immutable, shared by all workers */
 struct match_scratch; /* one per worker */
 
 /* Compile the patterns of all profiles. RESULT_INPUT names profile and pattern at fault. */

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "ingest/decode.h"
 
 _Static_assert(PROFILE_FIELDS_MAX <= 32, "struct decode_plan.required has a bit for each field");
@@ -41,6 +42,10 @@ static uint16_t add_name(struct decode_plan *plan, uint16_t at, const char *text
 	name->bytes = (uint8_t)bytes;
 	name->plain = is_plain(text, bytes);
 	memcpy(name->text, text, bytes);
+	name->head = get_le64(name->text);
+	name->head_mask = bytes >= 8 ? UINT64_MAX : (1ull << 8 * bytes) - 1;
+	if (bytes > 8)
+		name->tail = get_le64(name->text + bytes - 8);
 	name->chained = *bucket;
 	*bucket = index;
 	if (node->first == PLAN_NONE)

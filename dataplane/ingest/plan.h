@@ -21,7 +21,7 @@
 #define PLAN_NONE    UINT16_MAX
 #define PLAN_BUCKETS 64
 /* Each name takes at least one byte and a dot of a path. */
-#define PLAN_NAMES_MAX (PROFILE_FIELDS_MAX * PROFILE_PATH_BYTES / 2)
+#define PLAN_NAMES_MAX  (PROFILE_FIELDS_MAX * PROFILE_PATH_BYTES / 2)
 #define PLAN_SEEN_WORDS (PLAN_NAMES_MAX / 64)
 
 struct plan_name {
@@ -30,7 +30,9 @@ struct plan_name {
 	uint16_t next;    /* expected after this one, in the same node */
 	uint16_t chained; /* same bucket, same node */
 	uint8_t bytes;
-	bool plain; /* no byte of it is ever escaped */
+	bool plain;               /* no byte of it is ever escaped */
+	uint64_t head, head_mask; /* its first eight bytes as a little-endian word */
+	uint64_t tail;            /* its last eight, when there are more */
 	char text[PROFILE_PATH_BYTES];
 };
 

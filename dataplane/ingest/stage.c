@@ -54,7 +54,7 @@
 
 struct stage {
 	struct stage_config config;
-	struct hash_key key; /* of value hashes */
+	struct hash_key key;  /* of value hashes */
 	uint64_t barrier_seq; /* of the detour finished last */
 	struct accepted accepted;
 };

@@ -126,7 +126,8 @@ static void take_rtt(struct tcp_engine *e, struct conn *c, const struct segment 
 	}
 	/* RFC 6298 5: the backoff is kept until a valid sample (Karn). An ACK that comes when the
 	 * retransmission's would is good enough to say that the path is as it was. */
-	bool as_before = c->srtt_us != 0 && r->retx_age_us >= c->srtt_us / 2 &&
+	bool as_before = c->srtt_us != 0 && r->retx_age_us != 0 &&
+	                 r->retx_age_us + 4 * c->rttvar_us >= c->srtt_us / 2 &&
 	                 r->retx_age_us <= max_u32(c->srtt_us + 4 * c->rttvar_us, RTO_MIN_US);
 	if (valid)
 		rtt_sample(c, rtt);

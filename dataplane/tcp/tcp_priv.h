@@ -44,7 +44,7 @@
 #define GIVE_UP_TRIES   3                /* and at least so many retransmissions */
 #define DELAYED_ACK_MS  36               /* + 1 tick <= 40 ms */
 #define FIN_WAIT_2_MS   60000
-#define ORPHAN_MS       180000           /* closed by us, no progress of the peer */
+#define ORPHAN_MS       300000           /* closed by us, no progress of the peer */
 #define TIME_WAIT_MS    60000            /* 2 MSL of 30 s */
 #define CHALLENGE_MS    500              /* RFC 5961 7: at most one per connection and period */
 #define POKE_MS         50

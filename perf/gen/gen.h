@@ -311,9 +311,9 @@ void flood_run(struct gen *g);
 void schedule_start(struct gen *g);
 /* False: the run is over. */
 bool schedule_run(struct gen *g);
-/* A client came up, or went. */
+/* A client's CONNECT was accepted; it is closed as it wished; a message of it is done with. */
 void schedule_client_up(struct gen *g, uint32_t client);
-void schedule_client_down(struct gen *g, uint32_t client, bool for_good);
+void schedule_client_closed(struct gen *g, uint32_t client);
 void schedule_message_done(struct gen *g, uint32_t client);
 
 /* --- report.c --- */

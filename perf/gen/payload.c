@@ -6,7 +6,7 @@
  *
  * The register rises by 1 Wh each 7.2 s (500 W), counted from the epoch, on top of a start of the
  * meter's own: it never falls, whatever is sent again, late or in another run. Its six digits of
- * kWh never overflow: 2^41 ms / 7200 + 650,000 kWh < 10^6 kWh.
+ * kWh never overflow: 2^41 ms / 7200 + 600,000 kWh < 10^6 kWh.
  */
 #include <errno.h>
 #include <string.h>

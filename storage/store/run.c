@@ -11,11 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "storage/store/keys.h"
 
 #define SLOTS_MIN   1024u
 #define RADIX_BITS  11
 #define RADIX_SIZE  (1u << RADIX_BITS)
+_Static_assert(SLOTS_MIN / 4 > RUN_ADD_MAX, "one doubling makes room");
 
 bool run_init(struct run *r)
 {
@@ -59,20 +61,25 @@ static uint32_t identity_hash(const struct run *r, uint32_t device, int64_t mete
 	return (uint32_t)siphash13(r->key, bytes, sizeof bytes);
 }
 
+/* Device numbers are ours, not the network's: a multiplication spreads them well enough. */
 static uint32_t device_hash(const struct run *r, uint32_t device)
 {
-	return (uint32_t)siphash13(r->key, &device, sizeof device);
+	uint64_t h = (device ^ (uint32_t)r->key.k0) * 0x9e3779b97f4a7c15u;
+	return (uint32_t)(h >> 32);
 }
 
-/* The slot that holds the identity, or the free one where it belongs. */
-static uint32_t *identity_slot(const struct run *r, uint32_t device, int64_t meter_ts_ms)
+/* The slot that holds the identity, or the free one where it belongs. Of the rows on the way
+ * only those with the same hash are touched. */
+static uint64_t *identity_slot(const struct run *r, uint32_t hash, uint32_t device,
+                               int64_t meter_ts_ms)
 {
-	uint32_t i = identity_hash(r, device, meter_ts_ms);
-	for (;; i++) {
-		uint32_t *slot = &r->identity[i & r->identity_mask];
+	for (uint32_t i = hash;; i++) {
+		uint64_t *slot = &r->identity[i & r->identity_mask];
 		if (*slot == 0)
 			return slot;
-		const struct stored_reading *row = &r->row[*slot - 1];
+		if (*slot >> 32 != hash)
+			continue;
+		const struct stored_reading *row = &r->row[(uint32_t)*slot - 1];
 		if (row->device == device && row->meter_ts_ms == meter_ts_ms)
 			return slot;
 	}
@@ -91,23 +98,30 @@ static struct run_device *device_slot(const struct run *r, uint32_t device)
 /* Both tables stay at most half full. */
 static bool identities_grow(struct run *r)
 {
-	if (r->count < r->identity_mask / 2)
+	if (r->count + RUN_ADD_MAX < r->identity_mask / 2)
 		return true;
-	size_t slots = 2 * ((size_t)r->identity_mask + 1);
-	uint32_t *grown = calloc(slots, sizeof grown[0]);
+	size_t old_slots = (size_t)r->identity_mask + 1;
+	uint64_t *old = r->identity;
+	uint64_t *grown = calloc(2 * old_slots, sizeof grown[0]);
 	if (!grown)
 		return false;
-	free(r->identity);
 	r->identity = grown;
-	r->identity_mask = (uint32_t)(slots - 1);
-	for (uint32_t i = 0; i < r->count; i++)
-		*identity_slot(r, r->row[i].device, r->row[i].meter_ts_ms) = i + 1;
+	r->identity_mask = (uint32_t)(2 * old_slots - 1);
+	for (size_t i = 0; i < old_slots; i++) {
+		uint32_t at = (uint32_t)(old[i] >> 32);
+		if (old[i] == 0)
+			continue;
+		while (grown[at & r->identity_mask] != 0)
+			at++;
+		grown[at & r->identity_mask] = old[i];
+	}
+	free(old);
 	return true;
 }
 
 static bool devices_grow(struct run *r)
 {
-	if (r->device_count < r->device_mask / 2)
+	if (r->device_count + RUN_ADD_MAX < r->device_mask / 2)
 		return true;
 	size_t old_slots = (size_t)r->device_mask + 1;
 	struct run_device *old = r->device;
@@ -127,9 +141,9 @@ static bool devices_grow(struct run *r)
 
 static bool rows_grow(struct run *r)
 {
-	if (r->count < r->room)
+	if (r->count + RUN_ADD_MAX <= r->room)
 		return true;
-	uint32_t room = r->room ? 2 * r->room : SLOTS_MIN;
+	size_t room = r->room ? 2 * (size_t)r->room : SLOTS_MIN;
 	void *row = realloc(r->row, room * sizeof r->row[0]);
 	if (row)
 		r->row = row;
@@ -138,30 +152,46 @@ static bool rows_grow(struct run *r)
 		r->chain = chain;
 	if (!row || !chain)
 		return false;
-	r->room = room;
+	r->room = (uint32_t)room;
 	return true;
 }
 
-bool run_add(struct run *r, const struct stored_reading *reading)
+static void add_one(struct run *r, uint32_t hash, const struct stored_reading *reading)
 {
-	if (!rows_grow(r) || !identities_grow(r) || !devices_grow(r))
-		return false;
-	uint32_t *slot = identity_slot(r, reading->device, reading->meter_ts_ms);
+	uint64_t *slot = identity_slot(r, hash, reading->device, reading->meter_ts_ms);
 	if (*slot != 0)
-		return true;
+		return;
 	uint32_t index = r->count++;
 	r->row[index] = *reading;
-	*slot = index + 1;
+	*slot = (uint64_t)hash << 32 | (index + 1);
 
 	struct run_device *d = device_slot(r, reading->device);
 	if (d->newest == RUN_NONE) {
-		*d = (struct run_device){reading->device, index, RUN_NONE};
+		*d = (struct run_device){reading->device, index, RUN_NONE, reading->meter_ts_ms};
 		r->device_count++;
 	}
 	r->chain[index] = d->chain;
 	d->chain = index;
-	if (reading->meter_ts_ms > r->row[d->newest].meter_ts_ms)
+	if (reading->meter_ts_ms > d->newest_ts_ms) {
+		d->newest_ts_ms = reading->meter_ts_ms;
 		d->newest = index;
+	}
+}
+
+bool run_add(struct run *r, const struct stored_reading *reading, uint32_t count)
+{
+	uint32_t hash[RUN_ADD_MAX];
+	CHECK_OP(count, <=, RUN_ADD_MAX);
+	if (!rows_grow(r) || !identities_grow(r) || !devices_grow(r))
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		hash[i] = identity_hash(r, reading[i].device, reading[i].meter_ts_ms);
+		__builtin_prefetch(&r->identity[hash[i] & r->identity_mask], 1);
+		__builtin_prefetch(
+		    &r->device[device_hash(r, reading[i].device) & r->device_mask], 1);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		add_one(r, hash[i], &reading[i]);
 	return true;
 }
 
@@ -191,8 +221,9 @@ bool run_add_error(struct run *r, uint64_t number, const uint8_t *body, uint32_t
 
 const struct stored_reading *run_find(const struct run *r, uint32_t device, int64_t meter_ts_ms)
 {
-	uint32_t index = *identity_slot(r, device, meter_ts_ms);
-	return index == 0 ? NULL : &r->row[index - 1];
+	uint32_t hash = identity_hash(r, device, meter_ts_ms);
+	uint64_t slot = *identity_slot(r, hash, device, meter_ts_ms);
+	return slot == 0 ? NULL : &r->row[(uint32_t)slot - 1];
 }
 
 const struct run_device *run_device(const struct run *r, uint32_t device)

@@ -22,6 +22,7 @@ struct run_device {
 	uint32_t device;
 	uint32_t newest; /* row with the newest meter_ts_ms; RUN_NONE: the slot is free */
 	uint32_t chain;  /* the row added last; run.chain leads to the others */
+	int64_t newest_ts_ms; /* its meter_ts_ms: so that its row need not be touched */
 };
 
 struct run_error {
@@ -35,7 +36,7 @@ struct run {
 	struct stored_reading *row;
 	uint32_t *chain; /* the row of the same device that was added before */
 	uint32_t count, room;
-	uint32_t *identity; /* row + 1; 0: free */
+	uint64_t *identity; /* hash << 32 | (row + 1); 0: free */
 	uint32_t identity_mask;
 	struct run_device *device;
 	uint32_t device_mask, device_count;
@@ -50,8 +51,10 @@ void run_fini(struct run *r);
 /* Empty it; memory is kept. */
 void run_clear(struct run *r);
 
-/* False: no memory. A reading whose identity is there already is left out. */
-MUST_USE bool run_add(struct run *r, const struct stored_reading *reading);
+#define RUN_ADD_MAX 32u /* readings added at once: their table slots are fetched together */
+
+/* False: no memory; nothing was added. A reading whose identity is there already is left out. */
+MUST_USE bool run_add(struct run *r, const struct stored_reading *reading, uint32_t count);
 MUST_USE bool run_add_error(struct run *r, uint64_t number, const uint8_t *body, uint32_t bytes);
 
 /* NULL: not here. */

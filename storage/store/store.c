@@ -165,32 +165,42 @@ void store_close(struct store *s)
 
 /* --- applying --- */
 
+static enum result apply_failed(const struct journal_block *block, bool damaged, uint64_t index,
+                                struct error *err)
+{
+	if (!damaged)
+		return fail(RESULT_RESOURCE, err, "store: no memory to apply journal block %" PRIu64,
+		            block->number);
+	return fail(RESULT_MEDIA, err,
+	            "store: journal block %" PRIu64 ": record %" PRIu64 " is damaged", block->number,
+	            index);
+}
+
 static enum result records_apply(struct store *s, const struct journal_block *block,
                                  struct error *err)
 {
 	const uint8_t *at = block->records, *end = at + block->record_bytes;
-	struct record record;
-	bool room = true;
-	for (uint64_t index = 0; room; index++) {
-		switch (record_get(&at, end, &record)) {
-		case RECORD_END:
-			return RESULT_OK;
-		case RECORD_READING:
-			room = run_add(&s->run, &record.reading);
-			break;
-		case RECORD_ERROR:
-			room = run_add_error(&s->run, block->number << 20 | index, record.body,
-			                     record.body_bytes);
-			break;
-		case RECORD_DAMAGED:
-			return fail(RESULT_MEDIA, err,
-			            "store: journal block %" PRIu64 ": record %" PRIu64
-			            " is damaged",
-			            block->number, index);
+	struct stored_reading readings[RUN_ADD_MAX];
+	uint32_t count = 0;
+	for (uint64_t index = 0;; index++) {
+		struct record record;
+		enum record_kind kind = record_get(&at, end, &record);
+		if (kind == RECORD_READING)
+			readings[count++] = record.reading;
+		if (kind == RECORD_DAMAGED)
+			return apply_failed(block, true, index, err);
+		if ((kind == RECORD_END || count == RUN_ADD_MAX) && count > 0) {
+			if (!run_add(&s->run, readings, count))
+				return apply_failed(block, false, index, err);
+			count = 0;
 		}
+		if (kind == RECORD_ERROR &&
+		    !run_add_error(&s->run, block->number << 20 | index, record.body,
+		                   record.body_bytes))
+			return apply_failed(block, false, index, err);
+		if (kind == RECORD_END)
+			return RESULT_OK;
 	}
-	return fail(RESULT_RESOURCE, err, "store: no memory for a run of %u readings",
-	            s->run.count);
 }
 
 enum result store_apply(struct store *s, const struct journal_block *block, struct error *err)

@@ -86,7 +86,7 @@ def send_payloads(rng):
     makes = forge.json()
     with socket.create_connection((harness.SERVER, 1883), timeout=20) as s:
         stream = s.makefile("rb")
-        s.sendall(forge.mqtt_connect(b"SM-00001"))
+        s.sendall(forge.mqtt_connect())
         harness.check(read_packet(stream) == (0x20, b"\0\0"), "no CONNACK")
         for i in range(PAYLOADS):
             payload = makes[i % len(makes)](rng)

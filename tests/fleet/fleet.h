@@ -43,7 +43,7 @@ enum clock_kind { CLOCK_OK, CLOCK_FLAGGED, CLOCK_REPLACED, CLOCK_REJECTED };
 	X(CONFLICTING, "conflict")                                                                 \
 	X(DRIFTED, "clock_drift")                                                                  \
 	X(BROKEN_JSON, "bad_payload")                                                              \
-	X(EMPTY_ARRAY, "no_profile")                                                                  \
+	X(EMPTY_ARRAY, "no_profile")                                                               \
 	X(FOREIGN, "no_profile")                                                                   \
 	X(MISSING_TIME, "missing_field")                                                           \
 	X(WRONG_TYPE, "bad_field")                                                                 \

@@ -297,6 +297,11 @@ int main(int argc, char **argv)
 	mqtt_stop(f);
 	coap_stop(f);
 	close(f->epoll);
+	if (f->failed)
+		fprintf(stderr, "headrace-fleet: %llu connections lost, %llu readings given up, "
+		        "%u messages without an answer at the end\n",
+		        (unsigned long long)f->totals.connections_lost,
+		        (unsigned long long)f->totals.abandoned, f->inflight);
 	if (bad)
 		return 1;
 	return f->failed ? 3 : 0;

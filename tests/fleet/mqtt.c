@@ -19,7 +19,8 @@
 
 #define CONNECTS_PER_TURN 40
 #define CONNECT_WAIT_US   3000000 /* until the CONNACK */
-#define RETRY_US          300000
+#define RESTART_WAIT_US   800000  /* likewise, when restarts are expected */
+#define RETRY_US          200000
 #define KEEP_ALIVE_S      60
 
 enum client_state { CLIENT_DOWN, CLIENT_CONNECTING, CLIENT_UP, CLIENT_GONE };
@@ -209,11 +210,11 @@ void mqtt_event(struct fleet *f, uint32_t transport, uint32_t events)
 void mqtt_housekeep(struct fleet *f, uint64_t now_us)
 {
 	uint32_t budget = CONNECTS_PER_TURN;
+	uint64_t wait_us = f->options.reconnect ? RESTART_WAIT_US : CONNECT_WAIT_US;
 	for (uint32_t n = 0; n < f->mqtt_senders; n++) {
 		struct client *c = &clients[connect_next];
 		connect_next = (connect_next + 1) % f->mqtt_senders;
-		bool overdue = c->state == CLIENT_CONNECTING &&
-		               now_us > c->since_us + CONNECT_WAIT_US;
+		bool overdue = c->state == CLIENT_CONNECTING && now_us > c->since_us + wait_us;
 		bool down = c->state == CLIENT_DOWN &&
 		            (!c->since_us || now_us > c->since_us + RETRY_US);
 		if ((overdue || down) && budget) {

@@ -49,8 +49,8 @@ enum {
 #define TEST_NESTED_MS 1770560100000
 
 /* Both profiles with topics "meters/+/flat", "meters/+/nested" and URIs "/readings",
- * "/readings/nested/#", 15-minute intervals, domain thresholds (60, 300, 3,600 s; 48 h), no capacity
- * and no dials. Only the nested one has a signature ("energy" as a member). */
+ * "/readings/nested/#", 15-minute intervals, domain thresholds (60, 300, 3,600 s; 48 h), no
+ * capacity and no dials. Only the nested one has a signature ("energy" as a member). */
 void test_profiles_init(struct profile_set *set);
 
 #endif

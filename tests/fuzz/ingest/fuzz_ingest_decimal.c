@@ -104,7 +104,7 @@ static enum decimal_result reference_scale(struct reference *r, int scale, int64
 		v++;
 	if (v > limit)
 		return DECIMAL_OVERFLOW;
-	*value = r->negative ? (int64_t)-(__int128)v : (int64_t)v;
+	*value = r->negative ? (int64_t) - (__int128)v : (int64_t)v;
 	return first || rest ? DECIMAL_ROUNDED : DECIMAL_EXACT;
 }
 

@@ -106,8 +106,8 @@ static void number_of_many_digits_is_exact(void **state)
 
 static void bad_number_is_refused(void **state)
 {
-	static const char *const bad[] = {"",   "-",   "+1",  ".5",  "1.",   "1.e3", "1e",
-	                                  "1e+", "--1", "-.1", "e5", "NaN",  "Inf",  "x"};
+	static const char *const bad[] = {"",    "-",   "+1",  ".5", "1.",  "1.e3", "1e",
+	                                  "1e+", "--1", "-.1", "e5", "NaN", "Inf",  "x"};
 	struct decimal d;
 
 	(void)state;

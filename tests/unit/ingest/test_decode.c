@@ -59,7 +59,8 @@ static enum fate flat_fate(const char *members)
 {
 	char text[1024];
 
-	snprintf(text, sizeof text, "{\"meterId\":\"m\",\"ts\":\"2025-06-15T14:15:00Z\"%s}", members);
+	snprintf(text, sizeof text, "{\"meterId\":\"m\",\"ts\":\"2025-06-15T14:15:00Z\"%s}",
+	         members);
 	assert_int_equal(decode(flat, text), 1);
 	assert_int_equal(out[0].raw_offset, 0);
 	assert_int_equal(out[0].raw_bytes, strlen(text));
@@ -111,12 +112,12 @@ static void nested_message_is_a_reading(void **state)
 static void members_in_another_order_are_the_same(void **state)
 {
 	(void)state;
-	assert_int_equal(decode(nested,
-	                        " { \"status\" : {\"signal_strength\":-68,\"x\":[{}],"
-	                        "\"battery_level\":95,\"tamper_detected\":true},\"unknown\":{\"a\":"
-	                        "[1,\"]\"]},\"energy\":{\"power_factor\":0.92,\"active_kwh\":125.3},"
-	                        "\"timestamp\":\"2026-02-08T14:15:00Z\",\"meterId\":\"M\"} "),
-	                 1);
+	assert_int_equal(
+	    decode(nested, " { \"status\" : {\"signal_strength\":-68,\"x\":[{}],"
+	                   "\"battery_level\":95,\"tamper_detected\":true},\"unknown\":{\"a\":"
+	                   "[1,\"]\"]},\"energy\":{\"power_factor\":0.92,\"active_kwh\":125.3},"
+	                   "\"timestamp\":\"2026-02-08T14:15:00Z\",\"meterId\":\"M\"} "),
+	    1);
 	assert_int_equal(out[0].fate, FATE_PENDING);
 	assert_int_equal(out[0].flags, READING_F_TAMPER);
 	assert_int_equal(out[0].channel_count, 4);
@@ -299,10 +300,10 @@ static void wrong_type_or_size_is_a_bad_field(void **state)
 	                                "\"energy\":5}"),
 	                 1);
 	assert_int_equal(out[0].fate, FATE_REJECT_FIELD);
-	assert_int_equal(decode(nested,
-	                        "{\"meterId\":\"x\",\"timestamp\":\"2025-06-15T14:15:00Z\","
-	                        "\"energy\":{\"active_kwh\":1},\"status\":{\"tamper_detected\":0}}"),
-	                 1);
+	assert_int_equal(
+	    decode(nested, "{\"meterId\":\"x\",\"timestamp\":\"2025-06-15T14:15:00Z\","
+	                   "\"energy\":{\"active_kwh\":1},\"status\":{\"tamper_detected\":0}}"),
+	    1);
 	assert_int_equal(out[0].fate, FATE_REJECT_FIELD);
 }
 
@@ -321,8 +322,8 @@ static void bad_device_id_is_a_bad_field(void **state)
 		assert_int_equal(out[0].fate, FATE_REJECT_FIELD);
 		assert_int_equal(out[0].id_bytes, 0);
 	}
-	snprintf(text, sizeof text, "{\"meterId\":\"%064d\",\"ts\":\"2025-06-15T14:15:00Z\",\"kWh\":1}",
-	         7);
+	snprintf(text, sizeof text,
+	         "{\"meterId\":\"%064d\",\"ts\":\"2025-06-15T14:15:00Z\",\"kWh\":1}", 7);
 	assert_int_equal(decode(flat, text), 1);
 	assert_int_equal(out[0].fate, FATE_PENDING);
 	assert_int_equal(out[0].id_bytes, 64);

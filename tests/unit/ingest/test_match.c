@@ -93,10 +93,10 @@ static void topic_filter_follows_mqtt(void **state)
 static void uri_pattern_follows_mqtt(void **state)
 {
 	static const struct example examples[] = {
-	    {"/readings", "/readings", true},   {"/readings", "/readings/", false},
-	    {"/readings", "/reading", false},   {"/r/#", "/r", true},
-	    {"/r/#", "/r/a/b", true},           {"/+/x", "/a/x", true},
-	    {"/+/x", "/a/b/x", false},          {"/#", "/", true},
+	    {"/readings", "/readings", true}, {"/readings", "/readings/", false},
+	    {"/readings", "/reading", false}, {"/r/#", "/r", true},
+	    {"/r/#", "/r/a/b", true},         {"/+/x", "/a/x", true},
+	    {"/+/x", "/a/b/x", false},        {"/#", "/", true},
 	};
 
 	(void)state;

@@ -14,10 +14,10 @@
 #include "ingest/stage.h"
 #include "tests/support/profiles.h"
 
-#define DEVICES   8
-#define DETOURS   4
-#define T0        TEST_FLAT_MS
-#define SLOT      900000ll
+#define DEVICES 8
+#define DETOURS 4
+#define T0      TEST_FLAT_MS
+#define SLOT    900000ll
 
 static struct profile_set profiles;
 static struct counters counters;
@@ -218,8 +218,8 @@ static void detour_completes_what_the_store_did_not_have(void **state)
 	detour.readings[0].fate = FATE_DUPLICATE;
 	detour.barrier_seq = 3;
 	stage_finish(stage, &detour, 4);
-	static const enum fate fates[] = {FATE_DUPLICATE, FATE_STORED, FATE_DUPLICATE, FATE_CONFLICT,
-	                                  FATE_REJECT_NEGATIVE};
+	static const enum fate fates[] = {FATE_DUPLICATE, FATE_STORED, FATE_DUPLICATE,
+	                                  FATE_CONFLICT, FATE_REJECT_NEGATIVE};
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(detour.readings[i].fate, fates[i]);
 	assert_int_equal(counter_get(&counters, COUNTER_INGEST_DETOUR_KNOWN), 1);

@@ -33,8 +33,10 @@ static int setup(void **state)
 
 static struct reading live(int64_t meter_ts_ms, int64_t active)
 {
-	struct reading r = {
-	    .meter_ts_ms = meter_ts_ms, .received_ms = meter_ts_ms, .profile = 1, .channel_count = 1};
+	struct reading r = {.meter_ts_ms = meter_ts_ms,
+	                    .received_ms = meter_ts_ms,
+	                    .profile = 1,
+	                    .channel_count = 1};
 	r.channel[0] = TEST_CHANNEL_ACTIVE;
 	r.value[0] = active;
 	return r;
@@ -84,9 +86,8 @@ static void drift_is_accepted_flagged_replaced_or_rejected(void **state)
 			struct verdict v = validate(p, &track, &r);
 			expect(v, cases[i].fate, cases[i].flags);
 			if (v.fate == FATE_STORED)
-				assert_true(v.ts_ms == (v.flags & READING_F_TS_REPLACED
-				                            ? T0
-				                            : r.meter_ts_ms));
+				assert_true(v.ts_ms ==
+				            (v.flags & READING_F_TS_REPLACED ? T0 : r.meter_ts_ms));
 		}
 }
 
