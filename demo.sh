@@ -21,12 +21,21 @@ for argument; do
 done
 
 scripts/setup.sh
-if [ ! -f build/build.ninja ]; then
-	echo "setting up the build ..."
+
+# quietly COMMAND...: its output only if it fails.
+quietly() {
+	local log
 	log=$(mktemp)
-	meson setup build >"$log" 2>&1 || { cat "$log"; rm -f "$log"; exit 1; }
+	if ! "$@" >"$log" 2>&1; then
+		cat "$log"
+		rm -f "$log"
+		exit 1
+	fi
 	rm -f "$log"
+}
+if [ ! -f build/build.ninja ]; then
+	echo "building, which takes a minute or two the first time ..."
+	quietly meson setup build
 fi
-echo "building (the first time takes a minute or two) ..."
-ninja -C build --quiet headraced headrace headrace-fleet
+quietly meson compile -C build headraced headrace headrace-fleet
 HEADRACE_BUILD=$PWD/build exec python3 tests/e2e/demo.py "$@"

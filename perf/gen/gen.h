@@ -147,7 +147,6 @@ struct step {
 	uint64_t acked;            /* of them */
 	uint64_t acked_in_time;    /* acknowledged between start and end, of any step */
 	uint64_t left_out;         /* due, but never handed over: no room before the end */
-	uint64_t cpu_cycles;
 	struct latency latency;
 };
 
@@ -159,6 +158,8 @@ struct schedule {
 	uint32_t opened;        /* clients opened in order */
 	uint32_t half_open;
 	double open_due_us;
+	uint32_t close_next;
+	int64_t backlog_ms; /* the first interval that is replayed */
 	uint64_t first_open_us, last_up_us;
 	uint32_t step;
 	uint64_t next;          /* message of the step */
@@ -178,7 +179,7 @@ struct gen {
 	bool server_known;
 
 	struct client *clients;
-	int64_t *last_ts;      /* by client: its newest reading's time */
+	int64_t *last_ts;      /* by client: its newest reading's time; before: see schedule.c */
 	uint32_t client_count; /* senders, then zero-window holders */
 	uint32_t senders;
 	uint32_t up;
@@ -198,7 +199,6 @@ struct gen {
 	struct totals totals;
 	struct latency setup;  /* from when a connection was due to its CONNACK */
 	struct latency second; /* of the current second */
-	uint64_t *open_due;    /* by client, only while connecting: when it was due */
 	double flood_due_us;
 
 	struct ledger_line *ledger;

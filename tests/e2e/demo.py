@@ -117,33 +117,27 @@ def judge(rig, summary, wrong, fleet):
     return all(good for good, _ in answers)
 
 
-def next_value(rig, meter):
-    """A register value that the meter can have by now, kWh."""
-    readings = rig.api.readings(meter)
-    return max(float(values["active_energy"]) for _, values in readings) + 0.001
-
-
 def print_how_to_go_on(rig):
     inside = harness.enter_command(rig.daemon.pid)
     headrace = f"{harness.program('headrace')} --socket {rig.path('api.sock')}"
-    flat = ('{"meterId":"%s","ts":"\'"$(date -u +%%FT%%TZ)"\'","kWh":%.3f,"kW":3.21,"pf":0.97,'
+    flat = ('{"meterId":"%s","ts":"\'"$(date -u +%%FT%%TZ)"\'","kWh":1247.83,"kW":3.21,"pf":0.97,'
             '"v":239.4,"status":"OK"}')
-    by_mqtt = flat % ("SM-00001", next_value(rig, "SM-00001"))
-    by_coap = flat % ("SM-00011", next_value(rig, "SM-00011"))
+    by_mqtt, by_coap = flat % "SM-90002", flat % "SM-90003"  # two meters that the fleet leaves alone
     coap_client = harness.coap_client()
     print(f"""
 == headraced goes on, process {rig.daemon.pid}, folder {rig.folder}
 Publish a reading over MQTT, or send one over CoAP (PUBACK and 2.04 mean: it is on disk):
 
-  {inside} mosquitto_pub -d -h {harness.SERVER} -q 1 -i SM-00001 -t meters/SM-00001/readings -m '{by_mqtt}'
+  {inside} mosquitto_pub -d -h {harness.SERVER} -q 1 -i SM-90002 -t meters/SM-90002/readings -m '{by_mqtt}'
 
   {inside} {coap_client} -v 6 -m post -t json -e '{by_coap}' coap://{harness.SERVER}/readings
 
 Ask for it:
 
   {headrace} status
-  {headrace} readings SM-00001
-  {headrace} devices show SM-00011
+  {headrace} readings SM-90002
+  {headrace} readings SM-90003 --format csv
+  {headrace} devices show SM-00001
   {headrace} errors list
   {headrace} audit
 

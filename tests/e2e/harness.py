@@ -26,6 +26,9 @@ import urllib.parse
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("HEADRACE_BUILD", os.path.join(ROOT, "build"))
 
+# Where Debian keeps ip and ethtool, which an ordinary user's PATH leaves out.
+os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
 SERVER = "10.77.0.1"
 CLIENT = "10.77.0.2"
 PORT_IF = "hr0"        # headraced's end: no address, its own stack answers there

@@ -155,6 +155,9 @@ int fleet_write_devices(const struct fleet *f, const char *path)
 		           m->capacity_w, m->shape == SHAPE_FLAT ? "F1" : "N1", i + 1);
 	}
 	put_device(out, "SM-90001", "suspended", "", 25000, "F1", 90001);
+	/* for whoever wants to try a client of his own */
+	put_device(out, "SM-90002", "active", "", 25000, "F1", 90002);
+	put_device(out, "SM-90003", "active", "", 25000, "F1", 90003);
 	if (fclose(out)) {
 		fprintf(stderr, "headrace-fleet: %s: %s\n", path, strerror(errno));
 		return -1;
