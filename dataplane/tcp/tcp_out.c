@@ -210,7 +210,8 @@ bool retransmit(struct tcp_engine *e, struct conn *c, uint32_t i)
 		data = most;
 		fin = false;
 	}
-	uint8_t flags = ACK | (fin ? FIN : 0) | (data ? PSH : 0);
+	bool last = data > 0 && start + data == c->snd_una + c->tx_bytes;
+	uint8_t flags = ACK | (fin ? FIN : 0) | (last ? PSH : 0);
 	if (!emit(e, c, start, flags, data, NULL, 0))
 		return false;
 	count(e, COUNTER_TCP_RETRANSMITS);

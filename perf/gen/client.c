@@ -301,7 +301,6 @@ static void closed(struct gen *g, uint32_t client)
 	c->state = CLIENT_CLOSED;
 	wheel_cancel(&g->wheel, client);
 	g->totals.closed++;
-	schedule_client_closed(g, client);
 }
 
 /* The connection is gone, not by our will: try again later, with what is not acknowledged. */

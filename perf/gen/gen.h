@@ -134,8 +134,8 @@ struct totals {
 	uint64_t holders, holders_lost, closed;
 	uint64_t scheduled, sent, acked, unanswered, rejected, readings_sent, readings_acked;
 	uint64_t tcp_retransmitted, coap_retransmitted, mqtt_again, overloaded;
-	uint64_t rx_frames, tx_frames, tx_dropped, rx_ignored, bad_checksum, out_of_order;
-	uint64_t impaired_lost, impaired_reordered, protocol_errors, early_acks, floods;
+	uint64_t rx_frames, tx_frames, rx_ignored, bad_checksum, out_of_order;
+	uint64_t protocol_errors, early_acks, floods;
 	uint64_t acks_sent, busy_clients, pings;
 };
 
@@ -311,9 +311,8 @@ void flood_run(struct gen *g);
 void schedule_start(struct gen *g);
 /* False: the run is over. */
 bool schedule_run(struct gen *g);
-/* A client's CONNECT was accepted; it is closed as it wished; a message of it is done with. */
+/* A client's CONNECT was accepted; a message of it is done with. */
 void schedule_client_up(struct gen *g, uint32_t client);
-void schedule_client_closed(struct gen *g, uint32_t client);
 void schedule_message_done(struct gen *g, uint32_t client);
 
 /* --- report.c --- */

@@ -127,12 +127,6 @@ void schedule_client_up(struct gen *g, uint32_t client)
 		latency_add(&g->setup, g->now_us - due);
 }
 
-void schedule_client_closed(struct gen *g, uint32_t client)
-{
-	(void)g;
-	(void)client;
-}
-
 void schedule_message_done(struct gen *g, uint32_t client)
 {
 	if (g->clients[client].flags & CLIENT_ONE_SHOT && g->clients[client].state == CLIENT_UP)

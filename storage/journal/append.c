@@ -120,7 +120,7 @@ static bool block_open(struct journal *j, uint32_t need)
 		return false;
 	uint32_t bytes = j->config.block_bytes_max;
 	if (left < bytes)
-		bytes = (uint32_t)left;
+		bytes = (uint32_t)left / BLOCK_ALIGN * BLOCK_ALIGN;
 
 	struct buffer *b = &j->buffers[index];
 	b->header = j->running;

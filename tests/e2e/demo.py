@@ -3,7 +3,6 @@
 """The demo behind ./demo.sh: a fleet sends, headraced stores, the accounts are compared."""
 import argparse
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -170,8 +169,7 @@ def demo(options):
 def main():
     options = parse_options()
     harness.enter_namespace()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(128 + signal.SIGTERM))
+    harness.take_signals()
     try:
         harness.make_network()
         good = demo(options)

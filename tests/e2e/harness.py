@@ -314,11 +314,13 @@ class Rig:
     def __exit__(self, kind, value, trace):
         if self.keep and kind is None:
             return
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # what follows is short, and must be done
         for fleet in self.fleets:
             end(fleet, patience_s=5)
         if self.daemon:
             end(self.daemon, patience_s=10)
-        if kind is not None and kind is not KeyboardInterrupt:
+        if kind is not None and issubclass(kind, Exception):
             print(f"--- the end of headraced's log:\n{self.log_tail()}", file=sys.stderr)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -392,10 +394,17 @@ class Rig:
         return got.stdout
 
 
+def take_signals():
+    """Every polite end goes through the clean-up, also where SIGINT came to us ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+
 def main(test):
     """Run `test` in a namespace; exit 0, 1 with the reason, or 77."""
     enter_namespace()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    take_signals()
     try:
         make_network()
         test()

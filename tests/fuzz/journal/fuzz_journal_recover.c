@@ -25,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 #define SEGMENTS      3u
 #define SEGMENT_BYTES (4u << 20)
-#define USED_BYTES    (64u << 10) /* of each segment: keeps a run short */
+#define FILE_BYTES    (128u << 10) /* of those on the disk: keeps a run short */
+#define USED_BYTES    (64u << 10)
 #define OPS_MAX       64u
 
 struct seen {
@@ -107,7 +108,7 @@ static void run_op(struct sim_disk *d, const uint8_t *op, uint64_t *after)
 		break;
 	case 4: /* cut the file */
 		if (op[3] == 77)
-			f->bytes = value % SEGMENT_BYTES;
+			f->bytes = value % FILE_BYTES;
 		break;
 	default:
 		*after = op[3] % 8;
@@ -152,10 +153,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	disk.super_bytes = SUPER_BYTES;
 	for (uint32_t i = 0; i < SEGMENTS; i++) { /* the memory is used again: calloc is slow */
 		if (!memory[i])
-			memory[i] = calloc(1, SEGMENT_BYTES);
+			memory[i] = malloc(FILE_BYTES);
 		CHECK(memory[i]);
-		memset(memory[i], 0, 2 * USED_BYTES);
-		disk.file[i] = (struct sim_file){true, 1 + i, SEGMENT_BYTES, memory[i]};
+		memset(memory[i], 0, FILE_BYTES);
+		disk.file[i] = (struct sim_file){true, 1 + i, FILE_BYTES, memory[i]};
 	}
 	for (size_t at = 0; at + 8 <= bytes && at < OPS_MAX * 8; at += 8)
 		run_op(&disk, data + at, &first.after);

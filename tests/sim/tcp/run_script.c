@@ -43,54 +43,10 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "invariants.h"
-#include "peer.h"
+#include "script.h"
 #include "tcp/tcp.h"
 
-#define PEERS_MAX  16
-#define OUT_MAX    256
-#define EVENTS_MAX 256
-#define STREAM     77
-
-struct script_peer {
-	char name[32];
-	struct tcp_address address;
-	uint16_t port, local_port;
-	uint32_t iss, engine_iss;
-	tcp_handle handle;
-};
-
-struct output {
-	uint32_t peer;
-	uint32_t bytes;
-	uint8_t segment[1600];
-};
-
-struct event {
-	char text[48];
-};
-
-struct runner {
-	const char *file;
-	uint32_t line;
-	bool failed;
-	struct tcp_config config;
-	struct tcp_engine *engine;
-	struct counters counters;
-	uint64_t now_us;
-	struct tcp_address server;
-	struct script_peer peers[PEERS_MAX];
-	uint32_t peer_count, peer;
-	struct output out[OUT_MAX];
-	uint32_t out_head, out_count;
-	struct event events[EVENTS_MAX];
-	uint32_t event_head, event_count;
-	uint32_t take;
-	char mode[32];
-	char link[16];
-	uint8_t buffer[9216];
-};
-
-__attribute__((format(printf, 2, 3))) static void fail(struct runner *r, const char *format, ...)
+void script_fail(struct runner *r, const char *format, ...)
 {
 	va_list args;
 	if (r->failed)
@@ -183,7 +139,7 @@ static void link_send(void *link, const struct tcp_address *local, const struct 
 	struct runner *r = link;
 	CHECK_OP(r->out_count, <, (uint32_t)OUT_MAX);
 	if (memcmp(local, &r->server, sizeof *local) != 0)
-		fail(r, "sent from a wrong local address");
+		script_fail(r, "sent from a wrong local address");
 	for (uint32_t i = 0; i < r->peer_count; i++) {
 		struct script_peer *p = &r->peers[i];
 		if (p->port != get_be16(segment + 2) || p->local_port != get_be16(segment) ||
@@ -198,122 +154,12 @@ static void link_send(void *link, const struct tcp_address *local, const struct 
 			p->engine_iss = get_be32(segment + 4);
 		return;
 	}
-	fail(r, "sent to nobody");
+	script_fail(r, "sent to nobody");
 }
 
 static const struct tcp_link link_ops = {link_alloc, link_send};
 
-/* --- parsing of lines --------------------------------------------------------------------- */
-
-static const char letters[] = "FSRPAU";
-
-static int flags_parse(const char *text)
-{
-	int flags = 0;
-	if (strcmp(text, "-") == 0)
-		return 0;
-	for (; *text; text++) {
-		const char *at = strchr(letters, *text);
-		if (!at)
-			return -1;
-		flags |= 1 << (at - letters);
-	}
-	return flags;
-}
-
-static uint32_t hex_parse(const char *text, uint8_t *out, uint32_t most)
-{
-	uint32_t n = 0;
-	unsigned byte;
-	while (n < most && sscanf(text + 2 * n, "%2x", &byte) == 1)
-		out[n++] = (uint8_t)byte;
-	return n;
-}
-
-/* The value of NAME=VALUE; NULL: another name. */
-static const char *value_of(const char *field, const char *name)
-{
-	size_t n = strlen(name);
-	return strncmp(field, name, n) == 0 && field[n] == '=' ? field + n + 1 : NULL;
-}
-
-static uint32_t number(const char *text)
-{
-	return (uint32_t)strtoll(text, NULL, 0);
-}
-
-struct built {
-	uint8_t bytes[1800];
-	uint32_t options, data;
-	uint32_t cut, off;
-};
-
-static void add_option(struct built *b, const uint8_t *bytes, uint32_t count)
-{
-	memcpy(b->bytes + 20 + b->options, bytes, count);
-	b->options += count;
-}
-
-static void add_sack(struct runner *r, struct built *b, const char *v)
-{
-	uint8_t o[40] = {1, 1, 5};
-	uint32_t n = 4, iss = r->peers[r->peer].engine_iss;
-	while (v && n + 8 <= sizeof o) {
-		const char *dash = strchr(v, '-');
-		put_be32(o + n, iss + number(v));
-		put_be32(o + n + 4, iss + number(dash + 1));
-		n += 8;
-		v = strchr(v, ',');
-		v = v ? v + 1 : NULL;
-	}
-	o[3] = (uint8_t)(n - 2);
-	add_option(b, o, n);
-}
-
-static void add_field(struct runner *r, struct built *b, const char *f)
-{
-	struct script_peer *p = &r->peers[r->peer];
-	const char *v;
-	uint8_t o[40];
-	if ((v = value_of(f, "seq")))
-		put_be32(b->bytes + 4, p->iss + number(v));
-	else if ((v = value_of(f, "abs_seq")))
-		put_be32(b->bytes + 4, number(v));
-	else if ((v = value_of(f, "ack")))
-		put_be32(b->bytes + 8, p->engine_iss + number(v));
-	else if ((v = value_of(f, "abs_ack")))
-		put_be32(b->bytes + 8, number(v));
-	else if ((v = value_of(f, "win")))
-		put_be16(b->bytes + 14, (uint16_t)number(v));
-	else if ((v = value_of(f, "urg")))
-		put_be16(b->bytes + 18, (uint16_t)number(v));
-	else if ((v = value_of(f, "len")))
-		b->data = number(v);
-	else if ((v = value_of(f, "off")))
-		b->off = number(v) + 1;
-	else if ((v = value_of(f, "cut")))
-		b->cut = number(v);
-	else if ((v = value_of(f, "mss"))) {
-		memcpy(o, (uint8_t[]){2, 4}, 2);
-		put_be16(o + 2, (uint16_t)number(v));
-		add_option(b, o, 4);
-	} else if ((v = value_of(f, "ws"))) {
-		add_option(b, (uint8_t[]){1, 3, 3, (uint8_t)number(v)}, 4);
-	} else if (strcmp(f, "sackok") == 0) {
-		add_option(b, (uint8_t[]){1, 1, 4, 2}, 4);
-	} else if ((v = value_of(f, "ts"))) {
-		memcpy(o, (uint8_t[]){1, 1, 8, 10}, 4);
-		put_be32(o + 4, number(v));
-		put_be32(o + 8, number(strchr(v, '/') + 1));
-		add_option(b, o, 12);
-	} else if ((v = value_of(f, "sack"))) {
-		add_sack(r, b, v);
-	} else if ((v = value_of(f, "opt"))) {
-		add_option(b, o, hex_parse(v, o, sizeof o));
-	} else {
-		fail(r, "unknown field %s", f);
-	}
-}
+/* --- statements --------------------------------------------------------------------------- */
 
 static void end_of_poll(struct runner *r)
 {
@@ -321,7 +167,7 @@ static void end_of_poll(struct runner *r)
 	tcp_flush(r->engine);
 	const char *broken = tcp_invariants(r->engine);
 	if (broken)
-		fail(r, "%s", broken);
+		script_fail(r, "%s", broken);
 }
 
 static void engine_need(struct runner *r)
@@ -339,29 +185,16 @@ static void do_inject(struct runner *r, char **words, uint32_t n, bool poll_ends
 	struct built b = {0};
 	int flags = n > 1 ? flags_parse(words[1]) : -1;
 	if (flags < 0) {
-		fail(r, "flags?");
+		script_fail(r, "flags?");
 		return;
 	}
 	if (r->out_head != r->out_count) {
-		fail(r, "a segment that nobody expected was sent before this");
+		script_fail(r, "a segment that nobody expected was sent before this");
 		return;
 	}
 	engine_need(r);
-	put_be16(b.bytes, p->port);
-	put_be16(b.bytes + 2, p->local_port);
-	put_be16(b.bytes + 14, 65535);
-	b.bytes[13] = (uint8_t)flags;
-	for (uint32_t i = 2; i < n; i++)
-		add_field(r, &b, words[i]);
-	while (b.options % 4)
-		b.bytes[20 + b.options++] = 0;
-	b.bytes[12] = (uint8_t)((b.off ? b.off - 1 : 5 + b.options / 4) << 4);
-	uint32_t header = 20 + b.options;
-	for (uint32_t i = 0; i < b.data; i++)
-		b.bytes[header + i] =
-		    stream_byte(STREAM, get_be32(b.bytes + 4) - p->iss - 1 + i);
+	uint32_t bytes = segment_build(r, &b, (uint8_t)flags, words + 2, n - 2);
 	/* exactly as long as it says, so that a sanitizer sees a byte too far */
-	uint32_t bytes = header + b.data - b.cut;
 	uint8_t *exact = malloc(bytes ? bytes : 1);
 	CHECK(exact);
 	memcpy(exact, b.bytes, bytes);
@@ -369,88 +202,6 @@ static void do_inject(struct runner *r, char **words, uint32_t n, bool poll_ends
 	free(exact);
 	if (poll_ends)
 		end_of_poll(r);
-}
-
-static const uint8_t *option_of(const uint8_t *s, uint8_t kind)
-{
-	uint32_t end = (uint32_t)(s[12] >> 4) * 4;
-	for (uint32_t at = 20; at < end;) {
-		if (s[at] == kind)
-			return s + at;
-		at += s[at] <= 1 ? 1 : s[at + 1];
-	}
-	return NULL;
-}
-
-static void show(struct runner *r, const struct output *o)
-{
-	const uint8_t *s = o->segment;
-	const struct script_peer *p = &r->peers[o->peer];
-	printf("  sent to %s: ", p->name);
-	for (int i = 0; i < 6; i++)
-		if (s[13] >> i & 1)
-			printf("%c", letters[i]);
-	printf(" seq=%u ack=%u win=%u len=%u", get_be32(s + 4) - p->engine_iss,
-	       get_be32(s + 8) - p->iss, get_be16(s + 14), o->bytes - (s[12] >> 4) * 4u);
-	const uint8_t *sack = option_of(s, 5);
-	for (uint32_t i = 2; sack && i < sack[1]; i += 8)
-		printf(" sack %u-%u", get_be32(sack + i) - p->iss, get_be32(sack + i + 4) - p->iss);
-	printf("\n");
-}
-
-static bool sack_matches(const struct script_peer *p, const uint8_t *s, const char *v)
-{
-	const uint8_t *o = option_of(s, 5);
-	if (!o)
-		return false;
-	uint32_t at = 2;
-	while (v && at < o[1]) {
-		if (get_be32(o + at) - p->iss != number(v) ||
-		    get_be32(o + at + 4) - p->iss != number(strchr(v, '-') + 1))
-			return false;
-		at += 8;
-		v = strchr(v, ',');
-		v = v ? v + 1 : NULL;
-	}
-	return !v && at == o[1];
-}
-
-static bool field_matches(struct runner *r, const struct output *o, const char *f)
-{
-	const struct script_peer *p = &r->peers[o->peer];
-	const uint8_t *s = o->segment;
-	const uint8_t *opt;
-	const char *v;
-	if ((v = value_of(f, "seq")))
-		return get_be32(s + 4) - p->engine_iss == number(v);
-	if ((v = value_of(f, "abs_seq")))
-		return get_be32(s + 4) == number(v);
-	if ((v = value_of(f, "ack")))
-		return get_be32(s + 8) - p->iss == number(v);
-	if ((v = value_of(f, "abs_ack")))
-		return get_be32(s + 8) == number(v);
-	if ((v = value_of(f, "win")))
-		return get_be16(s + 14) == number(v);
-	if ((v = value_of(f, "len")))
-		return o->bytes - (s[12] >> 4) * 4u == number(v);
-	if ((v = value_of(f, "mss")))
-		return (opt = option_of(s, 2)) && get_be16(opt + 2) == number(v);
-	if ((v = value_of(f, "ws")))
-		return (opt = option_of(s, 3)) && opt[2] == number(v);
-	if ((v = value_of(f, "tsecr")))
-		return (opt = option_of(s, 8)) && get_be32(opt + 6) == number(v);
-	if ((v = value_of(f, "sack")))
-		return sack_matches(p, s, v);
-	if (strcmp(f, "sackok") == 0)
-		return option_of(s, 4) != NULL;
-	if (strcmp(f, "nosack") == 0)
-		return option_of(s, 5) == NULL && option_of(s, 4) == NULL;
-	if (strcmp(f, "nots") == 0)
-		return option_of(s, 8) == NULL;
-	if (strcmp(f, "nows") == 0)
-		return option_of(s, 3) == NULL;
-	fail(r, "unknown field %s", f);
-	return false;
 }
 
 static void do_expect(struct runner *r, char **words, uint32_t n)
@@ -463,19 +214,19 @@ static void do_expect(struct runner *r, char **words, uint32_t n)
 	if (none && r->out_head == r->out_count)
 		return;
 	if (r->out_head == r->out_count) {
-		fail(r, "nothing was sent");
+		script_fail(r, "nothing was sent");
 		return;
 	}
 	struct output *o = &r->out[r->out_head++];
 	bool good = !none && o->peer == r->peer && flags_parse(words[1]) == o->segment[13];
 	const char *wrong = good ? NULL : "flags or peer";
 	for (uint32_t i = 2; good && i < n; i++) {
-		good = field_matches(r, o, words[i]);
+		good = segment_matches(r, o, words[i]);
 		wrong = good ? NULL : words[i];
 	}
 	if (!good) {
-		fail(r, "another segment was sent: %s", wrong);
-		show(r, o);
+		script_fail(r, "another segment was sent: %s", wrong);
+		segment_show(r, o);
 	}
 	if (r->out_head == r->out_count)
 		r->out_head = r->out_count = 0;
@@ -493,7 +244,7 @@ static void do_pass_time(struct runner *r, const char *seconds)
 		tcp_set_now(r->engine, r->now_us);
 		end_of_poll(r);
 		if (steps > 1000000)
-			fail(r, "timers without end");
+			script_fail(r, "timers without end");
 	}
 }
 
@@ -511,7 +262,7 @@ static void do_app(struct runner *r, char **words, uint32_t n)
 		bool sent = tcp_send(r->engine, conn, bytes, number(words[2]));
 		bool wanted = n < 4 || strcmp(words[3], "fails") != 0;
 		if (sent != wanted)
-			fail(r, "tcp_send returned %d", sent);
+			script_fail(r, "tcp_send returned %d", sent);
 	} else if (strcmp(verb, "close") == 0) {
 		tcp_close(r->engine, conn);
 	} else if (strcmp(verb, "abort") == 0) {
@@ -559,7 +310,7 @@ static void do_event(struct runner *r, char **words, uint32_t n)
 	bool some = r->event_head < r->event_count;
 	const char *got = some ? r->events[r->event_head].text : "none";
 	if (strcmp(got, text) != 0)
-		fail(r, "the event is \"%s\"", got);
+		script_fail(r, "the event is \"%s\"", got);
 	if (some)
 		r->event_head++;
 }
@@ -571,10 +322,10 @@ static void do_counter(struct runner *r, char **words)
 			continue;
 		uint64_t is = counter_get(&r->counters, i);
 		if (is != number(words[2]))
-			fail(r, "%s is %" PRIu64, words[1], is);
+			script_fail(r, "%s is %" PRIu64, words[1], is);
 		return;
 	}
-	fail(r, "no counter %s", words[1]);
+	script_fail(r, "no counter %s", words[1]);
 }
 
 static void do_level(struct runner *r, char **words)
@@ -587,7 +338,7 @@ static void do_level(struct runner *r, char **words)
 	              : strcmp(words[1], "rx") == 0        ? l.rx_bytes
 	                                                   : l.tx_bytes;
 	if (is != number(words[2]))
-		fail(r, "%s is %" PRIu64, words[1], is);
+		script_fail(r, "%s is %" PRIu64, words[1], is);
 }
 
 static void do_peer(struct runner *r, char **words, uint32_t n)
@@ -615,7 +366,7 @@ static void do_peer(struct runner *r, char **words, uint32_t n)
 		else if ((v = value_of(words[i], "ip")))
 			hex_parse(v, p->address.ip, 16);
 		else
-			fail(r, "unknown %s", words[i]);
+			script_fail(r, "unknown %s", words[i]);
 	}
 }
 
@@ -645,7 +396,7 @@ static void do_config(struct runner *r, char **words, uint32_t n)
 		else if ((v = value_of(words[i], "per_prefix")))
 			g->conns_per_prefix_max = number(v);
 		else
-			fail(r, "unknown %s", words[i]);
+			script_fail(r, "unknown %s", words[i]);
 	}
 }
 
@@ -677,7 +428,7 @@ static void do_line(struct runner *r, char **words, uint32_t n)
 	else if (strcmp(verb, "config") == 0)
 		do_config(r, words, n);
 	else
-		fail(r, "what is \"%s\"?", verb);
+		script_fail(r, "what is \"%s\"?", verb);
 }
 
 static void runner_init(struct runner *r, const char *file)
@@ -718,8 +469,8 @@ static bool run(const char *file)
 			do_line(&r, words, n);
 	}
 	if (!r.failed && r.out_head != r.out_count) {
-		fail(&r, "a segment that nobody expected is left");
-		show(&r, &r.out[r.out_head]);
+		script_fail(&r, "a segment that nobody expected is left");
+		segment_show(&r, &r.out[r.out_head]);
 	}
 	fclose(f);
 	tcp_engine_free(r.engine);

@@ -506,6 +506,8 @@ static void random_streams_store_each_identity_once(void **state)
 	uint64_t raced = counter_get(&counters, COUNTER_INGEST_DETOUR_RACED);
 	printf("detours %llu, raced %llu\n", (unsigned long long)detours,
 	       (unsigned long long)raced);
+	if (given)
+		return;
 	/* the dice reached every corner */
 	assert_true(fates[FATE_STORED] > 100 && fates[FATE_DUPLICATE] > 100);
 	assert_true(fates[FATE_CONFLICT] > 100 && fates[FATE_REJECT_NEGATIVE] > 100);
