@@ -18,11 +18,11 @@ UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 
 SPDX = "SPDX-License-Identifier: Apache-2.0"
 SPDX_ENDINGS = (".c", ".h", ".def", ".py", ".sh", ".yaml", ".yml", "meson.build",
-                "meson_options.txt", ".ci/run")
+                ".ci/run")
 
 # Third-party headers, and the folders that may see them.
 LIBRARIES = [
-    (r"rte_\w+\.h", ["dataplane/net", "dataplane/worker"]),
+    (r"rte_\w+\.h", ["dataplane/net", "dataplane/worker", "perf/gen"]),
     (r"liburing(/.*)?\.h", ["storage/journal"]),
     (r"rocksdb/.*", ["storage/store"]),
     (r"(hs/)?hs(_\w+)?\.h", ["dataplane/ingest"]),
@@ -41,8 +41,8 @@ SYSTEM = re.compile(
     r"execinfo|x86intrin|immintrin|cpuid|nmmintrin|smmintrin|wmmintrin|emmintrin)\.h"
     r"|(sys|linux|netinet|arpa|net|netpacket|asm|asm-generic)/\w+\.h")
 
-# Our own headers: folder of the file (longest prefix wins) -> folders that it may include from,
-# beside its own.
+# Our own headers: file or its folder (the longest wins) -> folders and files that it may include
+# from, beside its own.
 BELOW = ["dataplane/base", "dataplane/contract"]
 MODULES = {
     "dataplane/base": [],
@@ -56,17 +56,18 @@ MODULES = {
     "dataplane/worker": ["dataplane", "storage", "control/config"],
     "storage": BELOW + ["storage"],
     "storage/journal": BELOW + ["storage/varint.h"],
-    # The store keeps the journal position that its data covers.
-    "storage/store": BELOW + ["storage/varint.h", "storage/journal/journal.h"],
+    # The store reads the journal's blocks, and keeps the position that its data covers.
+    "storage/store": BELOW + ["storage/varint.h", "storage/journal/journal.h",
+                              "storage/journal/record.h"],
     # The control plane stands on everything below it; a worker is seen through its report only.
     "control": BELOW + ["control", "storage", "dataplane/worker/report.h"],
     "control/config": BELOW,
-    # The daemon's start-up order.
-    "control/daemon": ["dataplane", "storage", "control"],
+    # The daemon is the start-up order of everything.
+    "control/headraced.c": ["dataplane", "storage", "control"],
     "tests": ["dataplane", "storage", "control", "tests"],
     # Clients know the server from outside only.
     "tests/fleet": ["dataplane/base"],
-    "perf": ["dataplane", "storage", "control", "perf"],
+    "perf": ["dataplane", "storage", "control", "perf", "tests/support"],
 }
 
 
@@ -104,7 +105,7 @@ def check_sizes(lines, say):
 
 
 def module_of(path):
-    folder = os.path.dirname(path)
+    folder = path
     while folder:
         if folder in MODULES:
             return folder

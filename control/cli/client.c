@@ -52,7 +52,7 @@ static void explain_connection(const char *path, CURLcode code, long system_errn
 	if (cause == EACCES)
 		fprintf(stderr, "Run this as the daemon's user or group (or with sudo).\n");
 	else
-		fprintf(stderr, "Start it with: headraced /etc/headrace/headrace.yaml\n"
+		fprintf(stderr, "Start it with: headraced --config /etc/headrace/headrace.yaml\n"
 		                "Or, if it runs, name its socket (api.socket in its configuration) "
 		                "with --socket PATH or HEADRACE_SOCKET.\n");
 }

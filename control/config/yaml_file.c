@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* What libcyaml logged about one failed load. */
 struct complaint {
@@ -272,24 +273,30 @@ static enum result explain(struct yaml_file *file, struct complaint *c, cyaml_er
 
 static enum result read_text(struct yaml_file *file, struct error *err)
 {
-	FILE *f = fopen(file->path, "rb");
-	if (!f)
-		return fail(RESULT_INPUT, err,
-		            "%s:1: cannot be opened: %s; expected a readable YAML file",
-		            file->path, strerror(errno));
+	struct stat st;
 	enum result result = RESULT_OK;
-	file->text = malloc(YAML_FILE_BYTES_MAX + 1);
-	if (!file->text)
-		result = fail(RESULT_RESOURCE, err, "%s: no memory", file->path);
-	else
-		file->bytes = fread(file->text, 1, YAML_FILE_BYTES_MAX + 1, f);
-	if (result == RESULT_OK && ferror(f))
-		result = fail(RESULT_INPUT, err, "%s:1: cannot be read: %s; expected a YAML file",
+	FILE *f = fopen(file->path, "rb");
+	if (!f || fstat(fileno(f), &st) != 0) {
+		result = fail(RESULT_INPUT, err,
+		              "%s:1: cannot be opened: %s; expected a readable YAML file",
 		              file->path, strerror(errno));
-	else if (result == RESULT_OK && file->bytes > YAML_FILE_BYTES_MAX)
+	} else if (!S_ISREG(st.st_mode)) {
+		result = fail(RESULT_INPUT, err, "%s:1: is no ordinary file; expected a YAML file",
+		              file->path);
+	} else if (st.st_size > YAML_FILE_BYTES_MAX) {
 		result = fail(RESULT_INPUT, err, "%s:1: is too long; expected at most %d bytes",
 		              file->path, YAML_FILE_BYTES_MAX);
-	fclose(f);
+	} else if (!(file->text = malloc((size_t)st.st_size + 1))) {
+		result = fail(RESULT_RESOURCE, err, "%s: no memory", file->path);
+	} else {
+		file->bytes = fread(file->text, 1, (size_t)st.st_size, f);
+		if (ferror(f))
+			result = fail(RESULT_INPUT, err,
+			              "%s:1: cannot be read: %s; expected a YAML file", file->path,
+			              strerror(errno));
+	}
+	if (f)
+		fclose(f);
 	return result;
 }
 

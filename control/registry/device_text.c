@@ -236,19 +236,19 @@ static size_t put_field(const struct device *d, const struct field *f, char *out
 
 	if (numeric ? number == 0 : f->kind != KIND_STATE && *text == '\0')
 		return at;
-	at += (size_t)sprintf(out + at, ",\"%s\":", f->name);
+	at += (size_t)snprintf(out + at, DEVICE_JSON_BYTES - at, ",\"%s\":", f->name);
 	if (numeric)
-		return at + (size_t)sprintf(out + at, "%" PRIu32, number);
+		return at + (size_t)snprintf(out + at, DEVICE_JSON_BYTES - at, "%" PRIu32, number);
 	if (f->kind == KIND_STATE)
 		return put_quoted(out, at, states[d->state]);
 	if (f->kind == KIND_JSON)
-		return at + (size_t)sprintf(out + at, "%s", text);
+		return at + (size_t)snprintf(out + at, DEVICE_JSON_BYTES - at, "%s", text);
 	return put_quoted(out, at, text);
 }
 
 size_t device_json(const struct device *d, char out[DEVICE_JSON_BYTES])
 {
-	size_t at = (size_t)sprintf(out, "{\"number\":%" PRIu32, d->number);
+	size_t at = (size_t)snprintf(out, DEVICE_JSON_BYTES, "{\"number\":%" PRIu32, d->number);
 	for (int f = 0; f < DEVICE_FIELD_COUNT; f++)
 		at = put_field(d, &fields[f], out, at);
 	out[at++] = '}';

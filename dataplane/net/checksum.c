@@ -32,6 +32,16 @@ uint64_t checksum_pseudo_ipv4(const uint8_t source[4], const uint8_t destination
 	return sum;
 }
 
+uint64_t checksum_pseudo_ipv6(const uint8_t source[16], const uint8_t destination[16],
+                              uint8_t protocol, uint32_t l4_bytes)
+{
+	uint64_t sum = checksum_add(0, source, 16);
+	sum = checksum_add(sum, destination, 16);
+	sum += (uint32_t)protocol << 24;
+	sum += __builtin_bswap32(l4_bytes);
+	return sum;
+}
+
 uint16_t checksum_fold(uint64_t sum)
 {
 	sum = (sum & 0xffffffff) + (sum >> 32);

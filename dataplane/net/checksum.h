@@ -13,6 +13,10 @@ uint64_t checksum_add(uint64_t sum, const void *data, uint32_t bytes);
 uint64_t checksum_pseudo_ipv4(const uint8_t source[4], const uint8_t destination[4],
                               uint8_t protocol, uint32_t l4_bytes);
 
+/* Sum of the IPv6 pseudo header (RFC 8200 8.1). */
+uint64_t checksum_pseudo_ipv6(const uint8_t source[16], const uint8_t destination[16],
+                              uint8_t protocol, uint32_t l4_bytes);
+
 /* Fold to 16 bits in network order, not complemented (what hardware wants as a start). */
 uint16_t checksum_fold(uint64_t sum);
 

@@ -53,7 +53,7 @@ static uint32_t bucket_of(const struct neighbours *n, const uint8_t address[16])
 static bool entry_read(const struct neighbour *e, struct neighbour *copy)
 {
 	for (int i = 0; i < READ_TRIES_MAX; i++) {
-		/* pairs with the release at the end of neighbours_learn */
+		/* pairs with the release at the end of entry_write */
 		uint32_t before = atomic_load_explicit(&e->sequence, memory_order_acquire);
 		if (before & 1)
 			continue;
@@ -83,8 +83,8 @@ static struct neighbour *entry_for(struct neighbours *n, const uint8_t address[1
 	return choice;
 }
 
-void neighbours_learn(struct neighbours *n, const uint8_t address[16], const uint8_t mac[6],
-                      uint64_t now_us)
+static void entry_write(struct neighbours *n, const uint8_t address[16], const uint8_t mac[6],
+                        uint64_t learned_us)
 {
 	struct neighbour *e = entry_for(n, address);
 	uint32_t sequence = atomic_load_explicit(&e->sequence, memory_order_relaxed);
@@ -96,9 +96,24 @@ void neighbours_learn(struct neighbours *n, const uint8_t address[16], const uin
 	memcpy(e->address, address, 16);
 	memcpy(e->mac, mac, 6);
 	e->used = 1;
-	e->learned_us = now_us;
+	e->learned_us = learned_us;
 	/* pairs with the acquire in entry_read */
 	atomic_store_explicit(&e->sequence, sequence + 2, memory_order_release);
+}
+
+void neighbours_learn(struct neighbours *n, const uint8_t address[16], const uint8_t mac[6],
+                      uint64_t now_us)
+{
+	entry_write(n, address, mac, now_us);
+}
+
+void neighbours_hint(struct neighbours *n, const uint8_t address[16], const uint8_t mac[6],
+                     uint64_t now_us)
+{
+	uint8_t known[6];
+	if (neighbours_find(n, address, now_us, known) == NEIGHBOUR_UNKNOWN ||
+	    memcmp(known, mac, 6) != 0)
+		entry_write(n, address, mac, now_us > FRESH_US ? now_us - FRESH_US : 0);
 }
 
 enum neighbour_state neighbours_find(const struct neighbours *n, const uint8_t address[16],

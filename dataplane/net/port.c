@@ -114,6 +114,11 @@ static enum result configure(const struct port_config *config, struct port *port
 		port->tx_checksums = (info.tx_offload_capa & TX_CHECKSUMS) == TX_CHECKSUMS;
 		conf.rxmode.offloads = port->rx_checksums ? RX_CHECKSUMS : 0;
 		conf.txmode.offloads = port->tx_checksums ? TX_CHECKSUMS : 0;
+		if (config->vlan) {
+			port->tx_vlan = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+			conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+			conf.txmode.offloads |= info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+		}
 		if (config->queues > 1 && info.flow_type_rss_offloads) {
 			conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 			conf.rx_adv_conf.rss_conf.rss_hf =
@@ -136,7 +141,7 @@ static enum result set_up_queues(const struct port_config *config, struct port *
 		char name[RTE_MEMPOOL_NAMESIZE];
 		snprintf(name, sizeof name, "rx%u.%u", port->id, q);
 		struct rte_mempool *pool = rte_pktmbuf_pool_create(
-		    name, RX_BUFFERS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+		    name, RX_BUFFERS, 256, 0, port->buffer_bytes, SOCKET_ID_ANY);
 		if (!pool)
 			return fail(RESULT_RESOURCE, err,
 			            "port %s: no memory for receive buffers: %s; raise dpdk.memory_mb",
@@ -151,6 +156,22 @@ static enum result set_up_queues(const struct port_config *config, struct port *
 	return RESULT_OK;
 }
 
+/* The groups whose frames we need: all nodes, and the solicited-node groups of our addresses
+ * (RFC 4861 7.2.1). A port that can't be told takes every group's, or does not filter. */
+static void join_groups(const struct port *port)
+{
+	struct rte_ether_addr macs[3] = {{{0x33, 0x33, 0, 0, 0, 1}}};
+	const uint8_t *addresses[2] = {port->local.ipv6, port->local.link_local};
+	for (uint32_t i = 0; i < 2; i++) {
+		uint8_t group[16];
+		packet_solicited_node(addresses[i], group);
+		packet_group_mac(group, macs[i + 1].addr_bytes);
+	}
+	bool same = memcmp(&macs[1], &macs[2], sizeof macs[1]) == 0;
+	if (rte_eth_dev_set_mc_addr_list(port->id, macs, same ? 2 : 3) != 0)
+		rte_eth_allmulticast_enable(port->id);
+}
+
 static enum result start(const struct port_config *config, struct port *port, struct error *err)
 {
 	struct rte_ether_addr mac;
@@ -163,18 +184,38 @@ static enum result start(const struct port_config *config, struct port *port, st
 	/* not every device can set these; it then keeps what it has */
 	rte_eth_dev_set_mtu(port->id, config->mtu);
 	memcpy(port->local.mac, mac.addr_bytes, sizeof port->local.mac);
+	packet_link_local(port->local.mac, port->local.link_local);
+	if (port->local.has_ipv6)
+		join_groups(port);
 	return RESULT_OK;
 }
 
-enum result port_open(const struct port_config *config, struct port *port, struct error *err)
+/* Who we are, as far as the configuration says. */
+static void take_config(const struct port_config *config, struct port *port)
 {
 	*port = (struct port){.queues = config->queues,
 	                      .mtu = config->mtu,
-	                      .has_gateway = config->has_gateway};
+	                      .has_gateway = config->has_gateway,
+	                      .has_gateway6 = config->has_gateway6};
 	memcpy(port->local.ipv4, config->ipv4, 4);
 	memcpy(port->gateway_ipv4, config->gateway_ipv4, 4);
 	port->local.ipv4_mask =
 	    config->prefix_bits == 0 ? 0 : UINT32_MAX << (32 - config->prefix_bits);
+	port->local.has_ipv6 = config->has_ipv6;
+	port->local.ipv6_prefix_bits = config->ipv6_prefix_bits;
+	memcpy(port->local.ipv6, config->ipv6, 16);
+	memcpy(port->gateway6, config->gateway6, 16);
+	port->local.vlan = config->vlan;
+	/* net_alloc leaves room for the longer of the two IP headers */
+	uint32_t frame_bytes = config->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN +
+	                       IPV6_HEADER_BYTES - IPV4_HEADER_BYTES;
+	port->buffer_bytes = (uint16_t)RTE_MAX((uint32_t)RTE_MBUF_DEFAULT_BUF_SIZE,
+	                                       RTE_PKTMBUF_HEADROOM + frame_bytes);
+}
+
+enum result port_open(const struct port_config *config, struct port *port, struct error *err)
+{
+	take_config(config, port);
 	port->neighbours = neighbours_new(NEIGHBOUR_ENTRIES);
 	if (!port->neighbours)
 		return fail(RESULT_RESOURCE, err, "port %s: no memory", config->device);

@@ -36,6 +36,13 @@ struct port_config {
 	uint8_t gateway_ipv4[4];
 	uint16_t mtu;
 	uint16_t queues;
+	/* IPv6, beside a link-local address made from the MAC address */
+	bool has_ipv6;
+	uint8_t ipv6[16];
+	uint8_t ipv6_prefix_bits;
+	bool has_gateway6;
+	uint8_t gateway6[16]; /* may be link-local */
+	uint16_t vlan;        /* 1..4094: only frames with this 802.1Q tag; 0: untagged ones */
 };
 
 struct port {
@@ -45,6 +52,10 @@ struct port {
 	struct packet_local local;
 	bool has_gateway;
 	uint8_t gateway_ipv4[4];
+	bool has_gateway6;
+	uint8_t gateway6[16];
+	uint16_t buffer_bytes; /* of a packet buffer, head room included: holds a frame of the MTU */
+	bool tx_vlan;          /* the port inserts the VLAN tag */
 	bool rx_checksums; /* the port verifies IPv4, TCP and UDP checksums */
 	bool tx_checksums; /* the port fills them in */
 	struct neighbours *neighbours;

@@ -2,10 +2,12 @@
 /*
  * One queue of a port: frames in, TCP segments and datagrams out to the protocols, and back.
  *
- * Thread: the io worker that owns the queue. Answers ARP and ICMP echo itself. Received bytes are
- * lent to the handlers until they return. Memory: packet buffers from pools made in
- * net_stack_new; segments without data, ARP and ICMP have a pool of their own, so that they get
- * through when data has used up the other.
+ * Thread: the io worker that owns the queue. Answers ARP, neighbour discovery and ICMP echo itself,
+ * and puts fragmented datagrams together. Received bytes are lent to the handlers until they
+ * return. Memory: packet buffers from pools made in net_stack_new; segments without data, ARP, ND
+ * and ICMP have a pool of their own, so that they get through when data has used up the other.
+ *
+ * IPv4 or IPv6 is chosen by the peer's address: ::ffff:a.b.c.d is IPv4.
  */
 #ifndef HEADRACE_NET_STACK_H
 #define HEADRACE_NET_STACK_H

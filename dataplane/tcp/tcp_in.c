@@ -192,6 +192,7 @@ bool finished_if_due(struct tcp_engine *e, struct conn *c)
 /* RFC 9293 3.10.7.4, eighth. */
 bool fin_received(struct tcp_engine *e, struct conn *c)
 {
+	rx_end(e, c);
 	c->rcv_nxt++;
 	if (seq_lt(c->rcv_adv, c->rcv_nxt))
 		c->rcv_adv = c->rcv_nxt;
@@ -224,11 +225,8 @@ static bool text_input(struct tcp_engine *e, struct conn *c, struct segment *s)
 	if (c->flags & C_FIN_RCVD)
 		return true;
 	struct ext *x = ext_of(e, c);
-	if (x && x->ooo_has_fin && x->ooo_fin == c->rcv_nxt) {
-		x->ooo_has_fin = false;
-		ext_release_if_idle(e, c);
+	if (x && x->ooo_has_fin && x->ooo_fin == c->rcv_nxt)
 		return fin_received(e, c);
-	}
 	if (!fin)
 		return true;
 	if (fin_seq == c->rcv_nxt)

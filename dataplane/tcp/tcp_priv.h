@@ -517,6 +517,8 @@ bool rx_input(struct tcp_engine *e, struct conn *c, struct segment *s);
 /* Offer kept data. False: the connection is gone. */
 bool rx_offer(struct tcp_engine *e, struct conn *c);
 void rx_release(struct tcp_engine *e, struct conn *c);
+/* The peer's FIN is next: whatever lies behind it is void. */
+void rx_end(struct tcp_engine *e, struct conn *c);
 /* The window to advertise now, in bytes (not rounded). */
 uint32_t rx_window(const struct tcp_engine *e, const struct conn *c);
 bool rx_update_due(const struct tcp_engine *e, const struct conn *c);

@@ -53,6 +53,18 @@ void rx_release(struct tcp_engine *e, struct conn *c)
 	}
 }
 
+void rx_end(struct tcp_engine *e, struct conn *c)
+{
+	struct ext *x = ext_of(e, c);
+	if (x) {
+		x->ooo_count = 0;
+		x->ooo_has_fin = false;
+		ext_release_if_idle(e, c);
+	}
+	if (c->rx_bytes == 0)
+		buffer_drop(e, c);
+}
+
 /* Move what is in use to a buffer of another order. */
 static bool buffer_change(struct tcp_engine *e, struct conn *c, uint32_t order)
 {

@@ -156,6 +156,7 @@ bool io_dispatch(struct io *io, const struct message *m)
 	uint32_t count = decode(io, m);
 	if (batches_needed(io, count) > free_batches)
 		return false;
+	decode_count(io->counters, io->decoded, count);
 	for (uint32_t i = 0; i < count; i++)
 		io->decoded[i].device = DEVICE_NONE;
 	identify_run(io->view, m->payload, io->decoded, count, m->sender_hash,

@@ -213,7 +213,8 @@ bool run_add_error(struct run *r, uint64_t number, const uint8_t *body, uint32_t
 		r->error_bytes = grown;
 		r->error_bytes_room = room;
 	}
-	memcpy(r->error_bytes + r->error_bytes_used, body, bytes);
+	if (bytes > 0)
+		memcpy(r->error_bytes + r->error_bytes_used, body, bytes);
 	r->error[r->error_count++] = (struct run_error){number, r->error_bytes_used, bytes};
 	r->error_bytes_used += bytes;
 	return true;

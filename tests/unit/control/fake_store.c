@@ -117,7 +117,8 @@ static void settle(struct store *s, enum store_space space)
 		return;
 	struct entry *e = s->entries[space];
 	size_t kept = 0;
-	qsort(e, s->count[space], sizeof *e, by_key);
+	if (s->count[space] > 0)
+		qsort(e, s->count[space], sizeof *e, by_key);
 	for (size_t i = 0; i < s->count[space]; i++) {
 		bool same = kept > 0 && e[kept - 1].key_bytes == e[i].key_bytes &&
 		            memcmp(e[kept - 1].key, e[i].key, e[i].key_bytes) == 0;

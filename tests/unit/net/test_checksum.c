@@ -52,12 +52,27 @@ static void checksum_of_block_with_its_checksum_is_zero(void **state)
 	assert_int_equal(checksum_finish(checksum_add(0, header, sizeof header)), 0);
 }
 
+/* RFC 8200 8.1: the pseudo header written out, in front of the segment */
+static void checksum_pseudo_ipv6_equals_definition(void **state)
+{
+	(void)state;
+	uint8_t all[40 + 101], stored[2];
+	for (uint32_t i = 0; i < sizeof all; i++)
+		all[i] = (uint8_t)(i * 37 + 5);
+	put_be32(all + 32, 101);
+	put_be32(all + 36, 58);
+	uint64_t sum = checksum_pseudo_ipv6(all, all + 16, 58, 101);
+	put_le16(stored, checksum_finish(checksum_add(sum, all + 40, 101)));
+	assert_int_equal(get_be16(stored), reference(all, sizeof all));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(checksum_rfc1071_example_matches),
 	    cmocka_unit_test(checksum_equals_definition_for_every_length),
 	    cmocka_unit_test(checksum_of_block_with_its_checksum_is_zero),
+	    cmocka_unit_test(checksum_pseudo_ipv6_equals_definition),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

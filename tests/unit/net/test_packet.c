@@ -18,6 +18,7 @@ static const struct packet_local us = {
 static const uint8_t peer_mac[6] = {2, 0, 0, 0, 0, 2};
 static const uint8_t peer_ip[4] = {10, 77, 0, 2};
 static const struct packet_offload unverified;
+static const struct packet_offload verified = {.ip_checksum_good = true, .l4_checksum_good = true};
 
 struct frame {
 	uint8_t bytes[256];
@@ -116,7 +117,7 @@ static void tcp_bad_checksum_is_dropped_unless_verified(void **state)
 	f.bytes[L4 + 4] ^= 1;
 	expect_drop(&f, COUNTER_NET_RX_DROP_L4_CHECKSUM);
 	struct packet p;
-	packet_parse(f.bytes, f.count, &us, (struct packet_offload){true, true}, &p);
+	packet_parse(f.bytes, f.count, &us, verified, &p);
 	assert_int_equal(p.kind, PACKET_TCP);
 }
 
@@ -189,18 +190,116 @@ static void ip_for_another_host_is_dropped(void **state)
 	expect_drop(&f, COUNTER_NET_RX_DROP_MAC);
 }
 
-/* CVE-2020-11896 and AMNESIA:33: fragments never reach a parser */
-static void ip_fragments_are_dropped(void **state)
+/* CVE-2020-11896: fragments of anything but UDP never reach a parser */
+static void ip_fragments_are_told_apart(void **state)
 {
 	(void)state;
 	static const uint16_t fields[] = {0x2000, 0x0001, 0x3fff};
+	static const uint8_t others[] = {1, 4, 6, 41, 58};
 	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
 		struct frame f;
 		build_udp(&f);
 		put_be16(f.bytes + ETHERNET_BYTES + 6, fields[i]);
 		seal_ip(&f);
-		expect_drop(&f, COUNTER_NET_RX_DROP_FRAGMENT);
+		struct packet p = parse(&f);
+		assert_int_equal(p.kind, PACKET_FRAGMENT);
+		assert_int_equal(p.fragment.id, 7);
+		assert_int_equal(p.fragment.offset, (fields[i] & 0x1fff) * 8);
+		assert_int_equal(p.fragment.more, (fields[i] & 0x2000) != 0);
+		assert_ptr_equal(p.l4, f.bytes + L4);
+		assert_int_equal(p.l4_bytes, 12);
+		for (size_t k = 0; k < sizeof others; k++) {
+			f.bytes[ETHERNET_BYTES + 9] = others[k];
+			seal_ip(&f);
+			expect_drop(&f, COUNTER_NET_RX_DROP_FRAGMENT);
+		}
 	}
+}
+
+static void frame_from_a_group_is_dropped(void **state)
+{
+	(void)state;
+	struct frame f;
+	build_tcp(&f);
+	f.bytes[6] |= 1;
+	expect_drop(&f, COUNTER_NET_RX_DROP_MAC_SOURCE);
+}
+
+static void tag(struct frame *f, uint16_t tci)
+{
+	memmove(f->bytes + 16, f->bytes + 12, f->count - 12);
+	put_be16(f->bytes + 12, 0x8100);
+	put_be16(f->bytes + 14, tci);
+	f->count += VLAN_TAG_BYTES;
+}
+
+static struct packet parse_in_vlan(const struct frame *f, uint16_t vlan,
+                                   struct packet_offload offload)
+{
+	struct packet_local local = us;
+	struct packet p = {0};
+	local.vlan = vlan;
+	packet_parse(f->bytes, f->count, &local, offload, &p);
+	return p;
+}
+
+static void vlan_tag_decides(void **state)
+{
+	(void)state;
+	struct frame f, tagged;
+	build_tcp(&f);
+	struct packet_offload stripped = {.vlan_stripped = true, .vlan_tag = 0x600a};
+	/* untagged */
+	assert_int_equal(parse_in_vlan(&f, 0, unverified).kind, PACKET_TCP);
+	assert_int_equal(parse_in_vlan(&f, 10, unverified).drop, COUNTER_NET_RX_DROP_VLAN);
+	/* the port has taken VLAN 10's tag away */
+	assert_int_equal(parse_in_vlan(&f, 10, stripped).kind, PACKET_TCP);
+	assert_int_equal(parse_in_vlan(&f, 0, stripped).drop, COUNTER_NET_RX_DROP_VLAN);
+	assert_int_equal(parse_in_vlan(&f, 11, stripped).drop, COUNTER_NET_RX_DROP_VLAN);
+	/* the tag is in the frame; its priority does not matter */
+	tagged = f;
+	tag(&tagged, 0xe00a);
+	assert_int_equal(parse_in_vlan(&tagged, 10, unverified).kind, PACKET_TCP);
+	assert_int_equal(parse_in_vlan(&tagged, 0, unverified).drop, COUNTER_NET_RX_DROP_VLAN);
+	assert_int_equal(parse_in_vlan(&tagged, 11, unverified).drop, COUNTER_NET_RX_DROP_VLAN);
+	tagged = f;
+	tag(&tagged, 0x6000); /* a priority only */
+	assert_int_equal(parse_in_vlan(&tagged, 0, unverified).kind, PACKET_TCP);
+}
+
+static void vlan_two_tags_or_half_a_tag_is_dropped(void **state)
+{
+	(void)state;
+	struct frame f;
+	build_tcp(&f);
+	tag(&f, 10);
+	struct packet_offload stripped = {.vlan_stripped = true, .vlan_tag = 10};
+	assert_int_equal(parse_in_vlan(&f, 10, stripped).drop, COUNTER_NET_RX_DROP_VLAN);
+	f.count = 17;
+	assert_int_equal(parse_in_vlan(&f, 10, unverified).drop, COUNTER_NET_RX_DROP_SHORT);
+	build_tcp(&f);
+	tag(&f, 10);
+	tag(&f, 10);
+	assert_int_equal(parse_in_vlan(&f, 10, unverified).drop, COUNTER_NET_RX_DROP_VLAN);
+}
+
+static void udp_put_together_is_checked(void **state)
+{
+	(void)state;
+	struct frame f;
+	struct packet whole, last;
+	build_udp(&f);
+	last = parse(&f);
+	packet_parse_reassembled(&last, f.bytes + L4, 12, &whole);
+	assert_int_equal(whole.kind, PACKET_UDP);
+	assert_memory_equal(whole.l4, "abcd", 4);
+	assert_int_equal(whole.source_port, 12345);
+	f.bytes[L4 + 9] ^= 1;
+	packet_parse_reassembled(&last, f.bytes + L4, 12, &whole);
+	assert_int_equal(whole.kind, PACKET_DROP);
+	assert_int_equal(whole.drop, COUNTER_NET_RX_DROP_L4_CHECKSUM);
+	packet_parse_reassembled(&last, f.bytes + L4, 7, &whole);
+	assert_int_equal(whole.drop, COUNTER_NET_RX_DROP_L4_HEADER);
 }
 
 static void with_options(struct frame *f, const uint8_t options[4])
@@ -332,7 +431,11 @@ int main(void)
 	    cmocka_unit_test(ip_header_checksum_wrong_is_dropped),
 	    cmocka_unit_test(ip_source_that_cannot_send_is_dropped),
 	    cmocka_unit_test(ip_for_another_host_is_dropped),
-	    cmocka_unit_test(ip_fragments_are_dropped),
+	    cmocka_unit_test(ip_fragments_are_told_apart),
+	    cmocka_unit_test(frame_from_a_group_is_dropped),
+	    cmocka_unit_test(vlan_tag_decides),
+	    cmocka_unit_test(vlan_two_tags_or_half_a_tag_is_dropped),
+	    cmocka_unit_test(udp_put_together_is_checked),
 	    cmocka_unit_test(ip_options_malformed_are_dropped),
 	    cmocka_unit_test(ip_other_protocols_are_dropped),
 	    cmocka_unit_test(icmp_echo_is_recognised),

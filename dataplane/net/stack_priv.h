@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One queue of a port from inside. Private to net/.
+ *
+ * stack.c   life, frames in
+ * answer.c  what is answered here: ARP, neighbour discovery, echo
+ * send.c    buffers, next hops, checksums, frames out
+ */
+#ifndef HEADRACE_NET_STACK_PRIV_H
+#define HEADRACE_NET_STACK_PRIV_H
+
+#include <rte_mbuf.h>
+
+#include "net/reassembly.h"
+#include "net/stack.h"
+
+#define TX_QUEUED_MAX 256
+#define CONTROL_BYTES (RTE_PKTMBUF_HEADROOM + 256)
+#define ASKED_RECENT  64 /* addresses whose last request is remembered */
+/* Room for either family's header: where the transport header is in a buffer of net_alloc. */
+#define L4_OFFSET     (ETHERNET_BYTES + IPV6_HEADER_BYTES)
+#define HOP_LIMIT     64
+
+struct asked {
+	uint8_t address[16];
+	uint64_t asked_us;
+};
+
+struct net_stack {
+	struct port *port;
+	const struct net_handlers *handlers;
+	void *context;
+	struct counters *counters;
+	struct rte_mempool *data_pool, *control_pool;
+	struct reassembly *reassembly;
+	struct rte_mbuf *building; /* of the last net_alloc, not yet sent */
+	uint64_t now_us;
+	uint64_t echo_window_us;
+	uint32_t echo_count;
+	uint16_t queue;
+	uint16_t identification;
+	uint32_t queued_count;
+	struct asked asked[ASKED_RECENT];
+	struct rte_mbuf *queued[TX_QUEUED_MAX];
+};
+
+/* --- send.c --- */
+/* `frame_bytes` of room; NULL (counted): none left, or too long. */
+struct rte_mbuf *stack_buffer(struct net_stack *n, uint32_t frame_bytes, bool control);
+/* Queue a whole frame. */
+void stack_transmit(struct net_stack *n, struct rte_mbuf *m);
+/* The MAC address of the next hop towards `peer`; false: not known (yet). */
+bool stack_resolve(struct net_stack *n, const uint8_t peer[16], uint8_t mac[6]);
+
+/* --- answer.c --- */
+void stack_answer_arp(struct net_stack *n, const struct packet *p);
+void stack_answer_solicit(struct net_stack *n, const struct packet *p);
+/* False: over the rate, or no buffer. */
+bool stack_answer_echo(struct net_stack *n, const struct packet *p);
+
+#endif
