@@ -152,7 +152,9 @@ static void csv_header(const struct api_context *c, const bool present[256], str
 		const struct channel *ch = &c->channels->by_id[id];
 		if (!present[id])
 			continue;
-		if (ch->id)
+		if (ch->id && strcmp(ch->unit, "1") == 0)
+			text_add(t, ",%s", ch->name);
+		else if (ch->id)
 			text_add(t, ",%s_%s", ch->name, ch->unit);
 		else
 			text_add(t, ",channel_%u", id);

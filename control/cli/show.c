@@ -335,8 +335,8 @@ int command_readings(const struct arguments *a)
 	json_t *readings = json_object_get(answer, "readings");
 	if (json_array_size(readings) > 0)
 		print_readings(readings);
-	printf("%s%s readings\n", json_array_size(readings) ? "\n" : "",
-	       grouped(number_of(answer, "count")));
+	json_int_t count = number_of(answer, "count");
+	printf("%s%s reading%s\n", count ? "\n" : "", grouped(count), count == 1 ? "" : "s");
 	if (json_is_true(json_object_get(answer, "more")))
 		printf("There are more: set --from and --to, or a larger --limit\n");
 	json_decref(answer);

@@ -70,7 +70,7 @@ static void print_readings(const json_t *s)
 	json_t *fates = json_object_get(readings, "since_start"), *count;
 	const char *name;
 	printf("%sReadings since start%s\n", colour_bold(), colour_end());
-	printf("  received         %s (%.1f readings/s, %.1f messages/s over %.0f s)\n",
+	printf("  received         %s (%.1f readings/s, %.1f messages/s over %.1f s)\n",
 	       grouped(number_at(readings, "received")), real_at(rates, "readings_per_s"),
 	       real_at(rates, "messages_per_s"), real_at(rates, "window_s"));
 	json_object_foreach(fates, name, count)

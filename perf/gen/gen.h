@@ -4,6 +4,7 @@
  *
  *   options.c   what was asked for
  *   schedule.c  when each message is due (open loop), connections opened, the phases of a run
+ *   items.c     the messages under way
  *   payload.c   meter and time -> JSON; a pure function, so that nothing sent has to be kept
  *   mqtt.c      MQTT 3.1.1, client side: packets out, CONNACK, PUBACK and PINGRESP in
  *   client.c    TCP, client side: active open, in-order, retransmission, the peer's window
@@ -147,6 +148,7 @@ struct step {
 	uint64_t acked;            /* of them */
 	uint64_t acked_in_time;    /* acknowledged between start and end, of any step */
 	uint64_t left_out;         /* due, but never handed over: no room before the end */
+	uint64_t busy_cycles;      /* of this program, in polls that found something to do */
 	struct latency latency;
 };
 
@@ -257,7 +259,7 @@ uint32_t payload_meter_id(const struct options *o, uint32_t meter, char out[32])
 void payload_channels(FILE *out, const struct options *o, uint32_t meter, int64_t ts_ms);
 int payload_write_devices(const struct options *o, const char *path);
 
-/* --- items, clients in general: main.c --- */
+/* --- items.c --- */
 /* NONE: all in use. */
 uint32_t item_new(struct gen *g);
 void item_free(struct gen *g, uint32_t index);

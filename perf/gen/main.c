@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Start-up, the loop, the end; and the items that all others use. */
-#include <math.h>
+/* Start-up, the loop, the end. */
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,58 +21,6 @@ static void on_signal(int number)
 {
 	(void)number;
 	gen.stop = true;
-}
-
-/* --- items --- */
-
-uint32_t item_new(struct gen *g)
-{
-	uint32_t index = g->free_item;
-	if (index == NONE)
-		return NONE;
-	g->free_item = g->items[index].next;
-	g->items[index] = (struct item){.next = NONE, .line = NONE};
-	g->items_used++;
-	return index;
-}
-
-void item_free(struct gen *g, uint32_t index)
-{
-	g->items[index].next = g->free_item;
-	g->free_item = index;
-	g->items_used--;
-}
-
-void gen_sent(struct gen *g, struct item *item)
-{
-	if (item->kind != ITEM_PUBLISH && item->kind != ITEM_COAP)
-		return;
-	g->totals.sent++;
-	g->totals.readings_sent += item->readings;
-}
-
-void gen_acked(struct gen *g, uint32_t index)
-{
-	struct item *i = &g->items[index];
-	struct step *step = &g->steps[i->step];
-	uint64_t us = g->now_us > i->due_us ? g->now_us - i->due_us : 0;
-	g->totals.acked++;
-	g->totals.readings_acked += i->readings;
-	step->acked++;
-	if (g->schedule.phase == PHASE_LOAD)
-		g->steps[g->schedule.step].acked_in_time++;
-	latency_add(&g->second, us);
-	if (i->due_us >= step->start_us + (uint64_t)(g->options.warmup * 1e6))
-		latency_add(&step->latency, us);
-	if (i->line != NONE)
-		g->ledger[i->line].acked = 1;
-	item_free(g, index);
-}
-
-void gen_unanswered(struct gen *g, uint32_t index)
-{
-	g->totals.unanswered++;
-	item_free(g, index);
 }
 
 /* --- start --- */
@@ -145,8 +92,8 @@ static void run(struct gen *g)
 {
 	uint64_t second_us = g->now_us + SECOND_US;
 	uint32_t empty = 0;
+	uint64_t last_cycles = clock_cycles(), sent = 0;
 	while (schedule_run(g)) {
-		uint64_t sent = g->totals.tx_frames;
 		link_flush(&g->link, g->now_us);
 		g->now_us = clock_mono_us();
 		uint32_t received = wire_poll(g);
@@ -158,7 +105,13 @@ static void run(struct gen *g)
 			report_second(g);
 			second_us += SECOND_US;
 		}
-		empty = received || sent != g->totals.tx_frames ? 0 : empty + 1;
+		uint64_t cycles = clock_cycles();
+		bool busy = received || sent != g->totals.tx_frames;
+		if (busy && g->schedule.phase == PHASE_LOAD)
+			g->steps[g->schedule.step].busy_cycles += cycles - last_cycles;
+		last_cycles = cycles;
+		sent = g->totals.tx_frames;
+		empty = busy ? 0 : empty + 1;
 		if (empty > EMPTY_POLLS)
 			sched_yield(); /* the server may share this core */
 	}

@@ -120,9 +120,11 @@ static void put_steps(FILE *out, const struct gen *g)
 			break;
 		fprintf(out,
 		        "%s\n  {\"offered_per_s\":%.1f,\"seconds\":%.3f,\"scheduled\":%llu,"
-		        "\"acked\":%llu,\"acked_per_s\":%.1f,\"left_out\":%llu,",
+		        "\"acked\":%llu,\"acked_per_s\":%.1f,\"left_out\":%llu,"
+		        "\"generator_cycles_per_message\":%.0f,",
 		        i ? "," : "", s->rate, seconds, ull(s->scheduled), ull(s->acked),
-		        seconds > 0 ? (double)s->acked_in_time / seconds : 0, ull(s->left_out));
+		        seconds > 0 ? (double)s->acked_in_time / seconds : 0, ull(s->left_out),
+		        s->acked ? (double)s->busy_cycles / (double)s->acked : 0);
 		put_latency(out, "latency_us", &s->latency);
 		fputs("}", out);
 	}

@@ -5,7 +5,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 
-#include "control/config/config.h"
+#include "control/config/config_priv.h"
 #include "folder.h"
 
 #include <cmocka.h> /* last: it has a macro named fail */
@@ -306,6 +306,30 @@ static void shipped_file_equals_defaults(void **state)
 	config_free(minimal);
 }
 
+/* The manual page has every number with its default and range. */
+static void manual_page_equals_the_table(void **state)
+{
+	static char page[65536];
+	char row[160];
+	(void)state;
+	FILE *f = fopen(MANUAL_DIR "/headrace.yaml.5", "rb");
+	assert_non_null(f);
+	page[fread(page, 1, sizeof page - 1, f)] = '\0';
+	fclose(f);
+#define CHECK_ROW(section, key, otherwise, least, most)                                            \
+	snprintf(row, sizeof row, ".IR %s.%s \" (default %d; %d to %d)\"\n", #section, #key,        \
+	         otherwise, least, most);                                                          \
+	if (!strstr(page, row))                                                                    \
+		fail_msg("headrace.yaml(5) lacks: %s", row);
+	DPDK_NUMBERS(CHECK_ROW)
+	MQTT_NUMBERS(CHECK_ROW)
+	COAP_NUMBERS(CHECK_ROW)
+	LIMITS_NUMBERS(CHECK_ROW)
+	JOURNAL_NUMBERS(CHECK_ROW)
+	STORE_NUMBERS(CHECK_ROW)
+	VALIDATION_NUMBERS(CHECK_ROW)
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +340,7 @@ int main(void)
 	    cmocka_unit_test(missing_file_is_refused),
 	    cmocka_unit_test(long_file_is_refused),
 	    cmocka_unit_test(shipped_file_equals_defaults),
+	    cmocka_unit_test(manual_page_equals_the_table),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
