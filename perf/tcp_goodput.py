@@ -7,7 +7,7 @@ its own, then the engine (engine_host). Many connections at once, one seed for t
 ways: the server as sender (port 19), and as receiver (port 9).
 
 Usage: tcp_goodput.py [--loss PERCENT] [--rtt-ms MS] [--flows N] [--seconds S] [--seed N]
-                      [--congestion NAME] [--check PERCENT]
+                      [--congestion NAME] [--check PERCENT] [--verbose]
 
 --check: exit 1 if the engine is more than so much below the kernel.
 """
@@ -100,6 +100,7 @@ class Network:
 
     def __init__(self, o, kind):
         self.children = []
+        self.verbose = o.verbose
         harness.run("ip", "link", "add", "client0", "type", "veth", "peer", "name", "shim0")
         harness.run("ip", "link", "add", "server0", "type", "veth", "peer", "name", "shim1")
         configure("client0", CLIENT)
@@ -133,6 +134,8 @@ class Network:
     def __exit__(self, *_):
         for child in self.children:
             harness.end(child)
+            if self.verbose:
+                print(child.stdout.read(), end="")
         harness.run("ip", "link", "del", "client0")
         if exists("shim1"):
             harness.run("ip", "link", "del", "shim1")
@@ -207,6 +210,8 @@ def options():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--congestion", default="cubic", help="the kernel's algorithm")
     p.add_argument("--check", type=float, metavar="PERCENT")
+    p.add_argument("--verbose", action="store_true",
+                   help="print the counters of the engine and the network")
     p.add_argument("--serve", metavar="INTERFACE", help=argparse.SUPPRESS)
     return p.parse_args()
 

@@ -22,7 +22,7 @@ SPDX_ENDINGS = (".c", ".h", ".def", ".py", ".sh", ".yaml", ".yml", "meson.build"
 
 # Third-party headers, and the folders that may see them.
 LIBRARIES = [
-    (r"rte_\w+\.h", ["dataplane/net", "dataplane/worker", "perf/gen"]),
+    (r"rte_\w+\.h", ["dataplane/net", "dataplane/worker", "perf/gen", "tests/unit/net"]),
     (r"liburing(/.*)?\.h", ["storage/journal"]),
     (r"rocksdb/.*", ["storage/store"]),
     (r"(hs/)?hs(_\w+)?\.h", ["dataplane/ingest"]),

@@ -21,6 +21,7 @@
 
 #define NAP_US_MIN       1000u
 #define NAP_US_MAX       5000u
+#define NAP_US_AWAITED   100u /* while somebody waits for what comes next */
 #define RETRY_US         1000000u
 #define SEGMENTS_IN_USE  8u       /* flush early beyond so many ... */
 #define FLUSH_US_MIN     1000000u /* ... but not more often than this */
@@ -37,6 +38,7 @@ struct store_writer {
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* visible rose, or stop was set */
+	uint32_t awaited; /* threads in store_writer_wait_visible */
 	bool stop;
 	bool failed;
 	char failure[ERROR_TEXT_BYTES];
@@ -47,10 +49,12 @@ static void sleep_until_changed(struct store_writer *w, uint64_t us)
 {
 	struct timespec until;
 	clock_gettime(CLOCK_MONOTONIC, &until);
+	pthread_mutex_lock(&w->lock);
+	if (w->awaited > 0 && us > NAP_US_AWAITED && us <= NAP_US_MAX)
+		us = NAP_US_AWAITED;
 	uint64_t ns = (uint64_t)until.tv_nsec + us * 1000;
 	until.tv_sec += (time_t)(ns / 1000000000u);
 	until.tv_nsec = (long)(ns % 1000000000u);
-	pthread_mutex_lock(&w->lock);
 	if (!w->stop)
 		pthread_cond_timedwait(&w->changed, &w->lock, &until);
 	pthread_mutex_unlock(&w->lock);
@@ -225,8 +229,12 @@ bool store_writer_wait_visible(struct store_writer *w, uint32_t stage, uint64_t 
 
 	int error = 0;
 	pthread_mutex_lock(&w->lock);
+	w->awaited++;
+	if (w->visible[stage] < seq)
+		pthread_cond_broadcast(&w->changed); /* end the writer's nap */
 	while (w->visible[stage] < seq && error == 0)
 		error = pthread_cond_timedwait(&w->changed, &w->lock, &until);
+	w->awaited--;
 	bool visible = w->visible[stage] >= seq;
 	pthread_mutex_unlock(&w->lock);
 	return visible;

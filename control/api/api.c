@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ struct api {
 	struct api_context context;
 	struct sampler *sampler;
 	struct listener unix_socket, tcp;
+	atomic_flag receiving; /* one large body at a time: it is kept in memory */
 };
 
 static const struct route {
@@ -61,6 +63,7 @@ struct incoming {
 	struct api_reply reply;
 	struct text body;
 	bool too_long;
+	atomic_flag *receiving; /* to be given back; NULL: not taken */
 };
 
 static bool route_matches(const struct route *r, const char *path)
@@ -87,7 +90,13 @@ static void find_route(struct incoming *in, const struct listener *l, const char
 		in->route = NULL;
 		api_problem(&in->reply, 403, "Not here", "use the Unix socket (headrace does)",
 		            "this address answers GET only");
+	} else if (in->route && in->route->body_bytes_max > 0 &&
+	           atomic_flag_test_and_set(&l->api->receiving)) {
+		in->route = NULL;
+		api_problem(&in->reply, 503, "Busy", "try again when it is done",
+		            "another import is under way");
 	} else if (in->route) {
+		in->receiving = in->route->body_bytes_max > 0 ? &l->api->receiving : NULL;
 		in->rest = path + strlen(in->route->path);
 	} else if (other) {
 		api_problem(&in->reply, 405, "Wrong method", "use the method that the path takes",
@@ -196,6 +205,14 @@ static void take_body(struct incoming *in, const char *data, size_t bytes)
 	}
 }
 
+static void drop_body(struct incoming *in)
+{
+	text_free(&in->body);
+	if (in->receiving)
+		atomic_flag_clear(in->receiving);
+	in->receiving = NULL;
+}
+
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
                                   const char *path, const char *method, const char *version,
                                   const char *data, size_t *bytes, void **state)
@@ -221,6 +238,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		in->rest = path + strlen(in->route->path);
 		answer(l, connection, in);
 	}
+	/* before the answer goes out: who has it may import again */
+	drop_body(in);
 	return send_reply(connection, in);
 }
 
@@ -230,7 +249,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	struct incoming *in = *state;
 	(void)context, (void)connection, (void)code;
 	if (in) {
-		text_free(&in->body);
+		drop_body(in);
 		text_free(&in->reply.text);
 		free(in);
 	}
@@ -271,7 +290,7 @@ static enum result listen_unix(const char *path, int *out, struct error *err)
 	make_folder(path);
 	if (is_alive(&address))
 		return fail(RESULT_RESOURCE, err,
-		            "%s: another headraced answers there; stop it, or set another api.socket",
+		            "%s: another headraced answers there; stop it or set another socket",
 		            path);
 	struct stat st;
 	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
@@ -335,6 +354,7 @@ enum result api_start(const struct api_context *context, struct api **out, struc
 	if (!api)
 		return fail(RESULT_RESOURCE, err, "api: no memory");
 	api->context = *context;
+	atomic_flag_clear(&api->receiving);
 	api->unix_socket.api = api->tcp.api = api;
 	api->tcp.read_only = true;
 	enum result result = sampler_start(context->pipeline, &api->sampler, err);

@@ -72,7 +72,8 @@ static void check_count(struct audit *a, const char *name, uint64_t count, uint6
 		    before);
 	else
 		say(a, name, count >= before && count <= after,
-		    "%" PRIu64 " found, %" PRIu64 " to %" PRIu64 " by the totals (readings came in)",
+		    "%" PRIu64 " found, %" PRIu64 " to %" PRIu64
+		    " by the totals (readings came in)",
 		    count, before, after);
 }
 

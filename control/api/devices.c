@@ -108,7 +108,8 @@ void api_devices_import(const struct api_request *request, struct api_reply *rep
 
 	if (!import_format(request, &format)) {
 		api_problem(reply, 415, "Unknown type of body",
-		            "set Content-Type to text/csv, application/json or application/x-ndjson",
+		            "set Content-Type to text/csv, application/json or "
+		            "application/x-ndjson",
 		            "Content-Type is '%.80s'",
 		            request->content_type ? request->content_type : "not set");
 		return;

@@ -41,8 +41,8 @@ void api_failed(struct api_reply *reply, enum result result, const struct error 
 		            "look it up in the list: headrace devices list", "%s", err->text);
 		break;
 	case RESULT_RESOURCE:
-		api_problem(reply, 503, "Out of resources", "try again later, or ask for less", "%s",
-		            err->text);
+		api_problem(reply, 503, "Out of resources", "try again later, or ask for less",
+		            "%s", err->text);
 		break;
 	default:
 		api_problem(reply, 500, "The daemon could not do it",

@@ -314,7 +314,8 @@ int command_readings(const struct arguments *a)
 	char *path = NULL;
 
 	if (!table && strcmp(format, "json") != 0 && strcmp(format, "csv") != 0) {
-		fprintf(stderr, "headrace: --format is '%s'; expected table, json or csv\n", format);
+		fprintf(stderr, "headrace: --format is '%s'; expected table, json or csv\n",
+		        format);
 		return EXIT_USAGE;
 	}
 	char *meter = client_escape(a->words[0]);

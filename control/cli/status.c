@@ -85,8 +85,8 @@ static void print_storage(const json_t *s)
 {
 	const json_t *j = json_object_get(s, "journal"), *t = json_object_get(s, "store");
 	printf("\n%sJournal%s\n", colour_bold(), colour_end());
-	printf("  durable          block %s, store has %s\n", grouped(number_at(j, "durable_block")),
-	       grouped(number_at(j, "released_block")));
+	printf("  durable          block %s, store has %s\n",
+	       grouped(number_at(j, "durable_block")), grouped(number_at(j, "released_block")));
 	printf("  written          %s in %s blocks; %s segments, %s free\n",
 	       size_text(number_at(j, "bytes_written")), grouped(number_at(j, "blocks_written")),
 	       grouped(number_at(j, "segments")), grouped(number_at(j, "segments_free")));

@@ -83,7 +83,7 @@ static enum result check_numbers(struct yaml_file *file, const struct config *c,
 {
 	if (c->journal.buffers < c->journal.inflight + 2)
 		return yaml_fail(file, "journal.buffers", err,
-		                 "journal.buffers is %u; expected at least journal.inflight + 2 = %u",
+		                 "journal.buffers is %u; expected at least inflight + 2 = %u",
 		                 c->journal.buffers, c->journal.inflight + 2);
 	if (c->journal.block_kb % 4 != 0)
 		return yaml_fail(file, "journal.block_kb", err,
@@ -97,7 +97,8 @@ static enum result check_numbers(struct yaml_file *file, const struct config *c,
 		                 c->journal.size_max_mb, (unsigned long long)least);
 	if (c->validation.drift_accept_s > c->validation.drift_flag_s)
 		return yaml_fail(file, "validation.drift_flag_s", err,
-		                 "validation.drift_flag_s is %u; expected at least drift_accept_s, %u",
+		                 "validation.drift_flag_s is %u; expected at least "
+		                 "drift_accept_s, %u",
 		                 c->validation.drift_flag_s, c->validation.drift_accept_s);
 	if (c->validation.drift_flag_s > c->validation.drift_replace_s)
 		return yaml_fail(

@@ -89,7 +89,7 @@ struct config {
 		uint32_t run_readings; /* default 65,536 */
 		uint32_t run_age_ms;   /* default 1,000 */
 		uint32_t cache_mb;     /* default 64 */
-		uint32_t flush_s;      /* RocksDB is flushed, and the journal cut, this often; default 60 */
+		uint32_t flush_s;      /* flushed, and the journal cut, this often; default 60 */
 	} store;
 	/* defaults for profiles that don't say otherwise */
 	struct {
@@ -106,7 +106,7 @@ struct config {
 	} registry;
 	struct {
 		char *socket; /* path of the API's Unix socket */
-		char *listen; /* optional "127.0.0.1:9404": TCP for /metrics and the API; NULL: off */
+		char *listen; /* "127.0.0.1:9404": TCP, for reading only; NULL: off */
 	} api;
 };
 

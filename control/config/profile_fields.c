@@ -88,8 +88,8 @@ static enum result check_keys(struct profile_load *p, uint32_t i, struct error *
 	for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
 		if (keys[k].given && !keys[k].wanted)
 			return yaml_fail(&p->file, where(i, keys[k].key, path), err,
-			                 "%s means nothing here; expected it with role %s only", path,
-			                 keys[k].roles);
+			                 "%s means nothing here; expected it with role %s only",
+			                 path, keys[k].roles);
 	if (channel && !f->channel)
 		return yaml_fail(&p->file, where(i, "", path), err,
 		                 "%s has role channel but no key 'channel'; expected the name of "

@@ -28,8 +28,8 @@ static enum result take_list(struct profile_load *p, const char *key, char **fro
 		snprintf(path, sizeof path, "%s[%u]", key, i);
 		if (!is_filter(from[i]))
 			return yaml_fail(&p->file, path, err,
-			                 "%s is '%s'; expected '+' and '#' as whole levels only, '#' "
-			                 "last, at most %d bytes", path, from[i],
+			                 "%s is '%s'; expected '+' and '#' as whole levels "
+			                 "only, '#' last, at most %d bytes", path, from[i],
 			                 PROFILE_MATCH_BYTES - 1);
 		if (uri && from[i][0] != '/')
 			return yaml_fail(&p->file, path, err,

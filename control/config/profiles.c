@@ -40,8 +40,8 @@ static enum result take_identity(struct profile_load *p, const struct profile_se
 		const struct profile *other = &set->profiles[i];
 		if (other->id == id)
 			return yaml_fail(&p->file, "id", err,
-			                 "id %d is that of profile '%s' version %u; expected one of "
-			                 "its own for each version", other->id, other->name,
+			                 "id %d is that of profile '%s' version %u; expected "
+			                 "one of its own for each version", other->id, other->name,
 			                 other->version);
 		if (other->version == version && strcmp(other->name, p->raw->name) == 0)
 			return yaml_fail(&p->file, "version", err,

@@ -87,7 +87,8 @@ static yaml_node_t *path_step(yaml_document_t *document, yaml_node_t *node, cons
 
 unsigned yaml_line(struct yaml_file *file, const char *path)
 {
-	yaml_node_t *node = file->has_document ? yaml_document_get_root_node(&file->document) : NULL;
+	yaml_node_t *node =
+	    file->has_document ? yaml_document_get_root_node(&file->document) : NULL;
 	unsigned line = node ? (unsigned)node->start_mark.line + 1 : 1;
 	while (node && *path) {
 		path += *path == '.';

@@ -112,7 +112,8 @@ enum result change_put(struct change *c, const struct device *line, uint32_t giv
 	d.number = registry_find(r, c->next, d.id, strlen(d.id), &hash_taken);
 	if (hash_taken) {
 		snprintf(cause, DEVICE_CAUSE_BYTES,
-		         "the hash of id '%s' is taken; restart headraced, which draws new ones", d.id);
+		         "the hash of id '%s' is taken; restart headraced, which draws new ones",
+		         d.id);
 		return RESULT_OK;
 	}
 	*kind = d.number == DEVICE_NONE ? CHANGE_NEW : CHANGE_CHANGED;

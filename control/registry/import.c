@@ -101,8 +101,9 @@ static enum result csv_header(struct csv *csv, int columns[CSV_FIELDS_MAX], uint
 {
 	uint32_t seen = 0;
 	if (!csv_next(csv))
-		return fail(RESULT_INPUT, err, "line 1: the text is empty; expected a line with the "
-		            "names of the columns, then one line per device");
+		return fail(RESULT_INPUT, err,
+		            "line 1: the text is empty; expected a line with the names of the "
+		            "columns, then one line per device");
 	if (csv->wrong)
 		return fail(RESULT_INPUT, err, "line %llu: %s; expected the names of the columns",
 		            (unsigned long long)csv->line, csv->wrong);
@@ -198,8 +199,9 @@ static enum result import_json(struct import *im, const char *text, size_t bytes
 	while (result == RESULT_OK && json_split_next(&split))
 		result = json_piece(im, &split);
 	if (result == RESULT_OK && im->report->lines == 0 && !split.array)
-		return fail(RESULT_INPUT, im->err, "line 1: the text is empty; expected an array of "
-		            "objects, or one object per line");
+		return fail(RESULT_INPUT, im->err,
+		            "line 1: the text is empty; expected an array of objects, or one "
+		            "object per line");
 	return result;
 }
 
@@ -242,8 +244,9 @@ enum result registry_import_file(struct registry *r, const char *path,
 	*report = (struct registry_import){0};
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-		enum result result = fail(RESULT_INPUT, err, "%s: %s; expected a readable file", path,
-		                          fd < 0 ? strerror(errno) : "not an ordinary file");
+		enum result result =
+		    fail(RESULT_INPUT, err, "%s: %s; expected a readable file", path,
+		         fd < 0 ? strerror(errno) : "not an ordinary file");
 		if (fd >= 0)
 			close(fd);
 		return result;

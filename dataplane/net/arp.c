@@ -2,8 +2,9 @@
 /*
  * ARP, RFC 826, for Ethernet and IPv4 only:
  *
- *     0          2          4      5      6           8            14          18           24
- *     | hardware | protocol | 6    | 4    | operation | sender MAC | sender IP | target MAC | target IP
+ *     0          2          4   5   6           8        14      18       24
+ *     | hardware | protocol | 6 | 4 | operation | MAC, address | MAC, address |
+ *                                                 of the sender  of the target
  */
 #include <string.h>
 

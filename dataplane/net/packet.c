@@ -13,9 +13,10 @@
 static bool l4_checksum_is_right(const struct packet *p, const uint8_t *l4, uint32_t bytes,
                                  uint8_t protocol)
 {
-	uint64_t sum = address_is_ipv4(p->source)
-	                   ? checksum_pseudo_ipv4(p->source + 12, p->destination + 12, protocol, bytes)
-	                   : checksum_pseudo_ipv6(p->source, p->destination, protocol, bytes);
+	uint64_t sum =
+	    address_is_ipv4(p->source)
+	        ? checksum_pseudo_ipv4(p->source + 12, p->destination + 12, protocol, bytes)
+	        : checksum_pseudo_ipv6(p->source, p->destination, protocol, bytes);
 	return checksum_finish(checksum_add(sum, l4, bytes)) == 0;
 }
 

@@ -17,9 +17,13 @@
 #define TX_DESCRIPTORS    1024
 #define RX_BUFFERS        (2 * RX_DESCRIPTORS)
 #define RX_CHECKSUMS                                                                               \
-	(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
+	(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM |                            \
+	 RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
 #define TX_CHECKSUMS                                                                               \
-	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
+	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |                            \
+	 RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
+#define RX_VLAN RTE_ETH_RX_OFFLOAD_VLAN_STRIP
+#define TX_VLAN RTE_ETH_TX_OFFLOAD_VLAN_INSERT
 
 /* Free huge pages of any size, by the kernel's count. */
 static bool hugepages_free(void)
@@ -72,8 +76,8 @@ enum result dpdk_init(const struct dpdk_config *config, struct error *err)
 
 	if (rte_eal_init(count, args) < 0)
 		return fail(RESULT_RESOURCE, err,
-		            "DPDK did not start: %s (%s huge pages, %u MB, lcores %s); the lines above "
-		            "say why", rte_strerror(rte_errno), huge ? "with" : "without",
+		            "DPDK did not start: %s (%s huge pages, %u MB, lcores %s); the lines "
+		            "above say why", rte_strerror(rte_errno), huge ? "with" : "without",
 		            config->memory_mb, lcores);
 	return RESULT_OK;
 }
@@ -88,9 +92,9 @@ static enum result probe(const struct port_config *config, struct port *port, st
 	int rc = rte_dev_probe(config->device);
 	if (rc != 0)
 		return fail(RESULT_RESOURCE, err,
-		            "port %s: the device can't be probed: %s; is the interface there and up, "
-		            "and may this user open it (CAP_NET_RAW, CAP_NET_ADMIN)?", config->device,
-		            rte_strerror(-rc));
+		            "port %s: the device can't be probed: %s; is the interface there and "
+		            "up, and may this user open it (CAP_NET_RAW, CAP_NET_ADMIN)?",
+		            config->device, rte_strerror(-rc));
 	snprintf(port->device, sizeof port->device, "%s", config->device);
 	port->device[strcspn(port->device, ",")] = '\0';
 	if (rte_eth_dev_get_port_by_name(port->device, &port->id) != 0)
@@ -106,8 +110,8 @@ static enum result configure(const struct port_config *config, struct port *port
 	struct rte_eth_conf conf = {0};
 	int rc = rte_eth_dev_info_get(port->id, &info);
 	if (rc == 0 && (config->queues > info.max_rx_queues || config->queues > info.max_tx_queues))
-		return fail(RESULT_INPUT, err, "port %s: %u queues are configured, the device has %u",
-		            config->device, config->queues,
+		return fail(RESULT_INPUT, err,
+		            "port %s: %u queues are configured, the device has %u", config->device, config->queues,
 		            RTE_MIN(info.max_rx_queues, info.max_tx_queues));
 	if (rc == 0) {
 		port->rx_checksums = (info.rx_offload_capa & RX_CHECKSUMS) == RX_CHECKSUMS;
@@ -115,9 +119,9 @@ static enum result configure(const struct port_config *config, struct port *port
 		conf.rxmode.offloads = port->rx_checksums ? RX_CHECKSUMS : 0;
 		conf.txmode.offloads = port->tx_checksums ? TX_CHECKSUMS : 0;
 		if (config->vlan) {
-			port->tx_vlan = info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
-			conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
-			conf.txmode.offloads |= info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+			port->tx_vlan = info.tx_offload_capa & TX_VLAN;
+			conf.rxmode.offloads |= info.rx_offload_capa & RX_VLAN;
+			conf.txmode.offloads |= info.tx_offload_capa & TX_VLAN;
 		}
 		if (config->queues > 1 && info.flow_type_rss_offloads) {
 			conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -132,6 +136,11 @@ static enum result configure(const struct port_config *config, struct port *port
 	return RESULT_OK;
 }
 
+static void rx_pool_name(const struct port *port, uint16_t queue, char name[RTE_MEMPOOL_NAMESIZE])
+{
+	snprintf(name, RTE_MEMPOOL_NAMESIZE, "rx%u.%u", port->id, queue);
+}
+
 static enum result set_up_queues(const struct port_config *config, struct port *port,
                                  struct error *err)
 {
@@ -139,13 +148,13 @@ static enum result set_up_queues(const struct port_config *config, struct port *
 	int rc = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
 	for (uint16_t q = 0; rc == 0 && q < config->queues; q++) {
 		char name[RTE_MEMPOOL_NAMESIZE];
-		snprintf(name, sizeof name, "rx%u.%u", port->id, q);
+		rx_pool_name(port, q, name);
 		struct rte_mempool *pool = rte_pktmbuf_pool_create(
 		    name, RX_BUFFERS, 256, 0, port->buffer_bytes, SOCKET_ID_ANY);
 		if (!pool)
 			return fail(RESULT_RESOURCE, err,
-			            "port %s: no memory for receive buffers: %s; raise dpdk.memory_mb",
-			            config->device, rte_strerror(rte_errno));
+			            "port %s: no memory for receive buffers: %s; "
+			            "raise dpdk.memory_mb", config->device, rte_strerror(rte_errno));
 		rc = rte_eth_rx_queue_setup(port->id, q, rx, SOCKET_ID_ANY, NULL, pool);
 		if (rc == 0)
 			rc = rte_eth_tx_queue_setup(port->id, q, tx, SOCKET_ID_ANY, NULL);
@@ -234,6 +243,11 @@ void port_close(struct port *port)
 {
 	rte_eth_dev_stop(port->id);
 	rte_eth_dev_close(port->id);
+	for (uint16_t q = 0; q < port->queues; q++) {
+		char name[RTE_MEMPOOL_NAMESIZE];
+		rx_pool_name(port, q, name);
+		rte_mempool_free(rte_mempool_lookup(name));
+	}
 	neighbours_free(port->neighbours);
 	port->neighbours = NULL;
 }

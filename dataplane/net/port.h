@@ -54,7 +54,7 @@ struct port {
 	uint8_t gateway_ipv4[4];
 	bool has_gateway6;
 	uint8_t gateway6[16];
-	uint16_t buffer_bytes; /* of a packet buffer, head room included: holds a frame of the MTU */
+	uint16_t buffer_bytes; /* of a packet buffer, with head room: a frame fits */
 	bool tx_vlan;          /* the port inserts the VLAN tag */
 	bool rx_checksums; /* the port verifies IPv4, TCP and UDP checksums */
 	bool tx_checksums; /* the port fills them in */

@@ -166,8 +166,9 @@ static void fill_checksums(struct net_stack *n, struct rte_mbuf *m, uint32_t ip_
 		if (ipv4)
 			put_le16(ip + 10, checksum_finish(checksum_add(0, ip, ip_bytes)));
 		sum = checksum_finish(checksum_add(pseudo, l4, l4_bytes));
+		/* RFC 768, RFC 8200 8.1: a computed zero is sent as all ones */
 		if (protocol == IP_UDP && sum == 0)
-			sum = 0xffff; /* RFC 768, RFC 8200 8.1: a computed zero is sent as all ones */
+			sum = 0xffff;
 	}
 	put_le16(l4 + checksum_offset(protocol), sum);
 }

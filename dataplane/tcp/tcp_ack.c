@@ -167,6 +167,7 @@ static bool new_data_acked(struct tcp_engine *e, struct conn *c, const struct se
 	take_rtt(e, c, s, r);
 	undo_if_spurious(e, c, s, r);
 	probe_answered(e, c, r);
+	bool recovering = c->flags & C_RECOVERY;
 	leave_recovery(c);
 	if (c->flags & C_RECOVERY) {
 		if (!(c->flags & C_SACK)) {
@@ -177,7 +178,8 @@ static bool new_data_acked(struct tcp_engine *e, struct conn *c, const struct se
 		}
 	} else {
 		c->dup_acks = 0;
-		grow_window(e, c, acked, flight);
+		if (!recovering)
+			grow_window(e, c, acked, flight);
 	}
 	if (c->flags & C_FIN_QUEUED && c->state != STATE_FIN_WAIT_2)
 		c->life_at = tick_in_ms(e, ORPHAN_MS);

@@ -257,12 +257,13 @@ static uint32_t worth_sending(const struct conn *c, uint32_t most)
 
 bool send_new(struct tcp_engine *e, struct conn *c, uint32_t most)
 {
-	if (c->flags & C_FIN_SENT || !score_has_room(e, c))
+	if (!has_unsent(c))
 		return false;
 	uint32_t data = worth_sending(c, min_u32(most, payload_max(c)));
 	if (data == 0 && unsent(c) > 0)
 		return false;
-	return send_range(e, c, data);
+	/* last, because it may take an extension block */
+	return score_has_room(e, c) && send_range(e, c, data);
 }
 
 void send_probe(struct tcp_engine *e, struct conn *c)

@@ -545,7 +545,8 @@ static inline uint32_t rxpool_order(uint32_t bytes)
 bool tx_append(struct tcp_engine *e, struct conn *c, const uint8_t *bytes, uint32_t count);
 void tx_drop(struct tcp_engine *e, struct conn *c, uint32_t bytes);
 void tx_release(struct tcp_engine *e, struct conn *c);
-/* Copy [offset, offset + count) from snd_una on. Reading in order is O(1) per chunk. */
+/* Copy [offset, offset + count) from snd_una on. A read at snd_nxt is O(1) per chunk; the caller
+ * then advances snd_nxt by as much. */
 void tx_copy(struct tcp_engine *e, struct conn *c, uint32_t offset, uint8_t *out,
              uint32_t count);
 

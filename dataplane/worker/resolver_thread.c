@@ -10,7 +10,7 @@
 
 #define WAIT_MS     100
 #define IDLE_US_MIN 100
-#define IDLE_US_MAX 2000
+#define IDLE_US_MAX 1000
 #define RETRY_US    100000
 
 /* False: told to stop before it was done; nothing in it is acknowledged then. */

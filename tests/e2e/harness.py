@@ -335,8 +335,11 @@ class Rig:
         """Start headraced; return when it serves."""
         with open(self.log_file, "a") as log:
             start = log.tell()
+            # where DPDK keeps its files; /run/dpdk otherwise, which is not ours to write to
+            environment = dict(os.environ, RUNTIME_DIRECTORY=self.folder)
             self.daemon = spawn([program("headraced"), "--config", self.config_file],
-                                keep=self.keep, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                keep=self.keep, env=environment, stdin=subprocess.DEVNULL,
+                                stdout=log, stderr=log)
         deadline = time.monotonic() + patience_s
         while wait and time.monotonic() < deadline:
             if self.daemon.poll() is not None:

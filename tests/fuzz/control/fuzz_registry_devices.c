@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Arbitrary text as a JSON file of devices. Oracles: pieces lie in the text, in order, and begin and
- * end with braces; a device that is taken, written as it is stored and read again is the same.
+ * Arbitrary text as a JSON file of devices. Oracles: pieces lie in the text, in order, and begin
+ * and end with braces; a device that is taken, written as stored and read again is the same.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,11 @@
  * Sequences of fragments into the reassembly, against a model that keeps every datagram as plain
  * bytes beside a byte per byte: which fragment of it came. Six bytes make a fragment:
  *
- *     | datagram, 3 bits | more, other bytes, last bit | offset in 8 | length, 2 bytes | seconds | -
+ *     0       1              3              5
+ *     | flags | offset, or - | length, or - | time passed, in 50 ms
+ *
+ *     flags: bits 0-2 which datagram; 3 more follow; 4 the offset is one byte, in 48 bytes;
+ *     5 the length is; 6 the bytes are not the datagram's
  *
  * Oracles: the verdict is the model's; a datagram that is handed out is complete and byte for byte
  * the model's; a datagram that overlapped is never handed out; the number under way is the model's.

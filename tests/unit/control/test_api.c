@@ -8,15 +8,13 @@
 #include <setjmp.h>
 #include <stdint.h>
 
-#include <arpa/inet.h>
 #include <jansson.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
 #include "contract/reading.h"
 #include "control/api/api.h"
+#include "api_client.h"
 #include "fake_pipeline.h"
 #include "fake_store.h"
 #include "folder.h"
@@ -161,53 +159,6 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* --- a client --- */
-
-static char answer[1 << 20]; /* the body */
-static char headers[4096];
-
-static int dial(bool tcp)
-{
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(tcp_port)};
-	strcpy(un.sun_path, f.config.api.socket);
-	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	int fd = socket(tcp ? AF_INET : AF_UNIX, SOCK_STREAM, 0);
-	int done = tcp ? connect(fd, (struct sockaddr *)&in, sizeof in)
-	               : connect(fd, (struct sockaddr *)&un, sizeof un);
-	assert_int_equal(done, 0);
-	return fd;
-}
-
-static int exchange(int fd, const char *request, size_t bytes)
-{
-	static char all[sizeof answer + sizeof headers];
-	size_t used = 0;
-	while (bytes > 0) {
-		ssize_t n = send(fd, request, bytes, MSG_NOSIGNAL);
-		if (n <= 0)
-			break;
-		request += n;
-		bytes -= (size_t)n;
-	}
-	for (ssize_t n; used < sizeof all - 1 &&
-	                (n = recv(fd, all + used, sizeof all - 1 - used, 0)) > 0;)
-		used += (size_t)n;
-	close(fd);
-	all[used] = '\0';
-	int status = 0;
-	sscanf(all, "HTTP/1.%*c %d", &status);
-	char *body = strstr(all, "\r\n\r\n");
-	if (!body)
-		return status;
-	*body = '\0';
-	size_t length = strlen(all) < sizeof headers ? strlen(all) : sizeof headers - 1;
-	memcpy(headers, all, length);
-	headers[length] = '\0';
-	strcpy(answer, body + 4);
-	return status;
-}
-
 static int ask_at(bool tcp, const char *method, const char *path, const char *type,
                   const char *body)
 {
@@ -217,7 +168,7 @@ static int ask_at(bool tcp, const char *method, const char *path, const char *ty
 	                      "Content-Length: %zu\r\n\r\n%s",
 	                      method, path, type ? "Content-Type: " : "", type ? type : "",
 	                      type ? "\r\n" : "", strlen(body), body);
-	return exchange(dial(tcp), request, (size_t)length);
+	return exchange(dial(f.config.api.socket, tcp ? tcp_port : 0), request, (size_t)length);
 }
 
 static int ask(const char *path)
@@ -360,6 +311,26 @@ static void import_takes_csv_and_json(void **state)
 	fake_store_fail_writes(f.store, 1);
 	assert_int_equal(ask_at(false, "POST", "/devices/import", "text/csv", "id\nN-4\n"), 500);
 	assert_has("the fake disk is full");
+}
+
+static void second_import_waits_for_the_first(void **state)
+{
+	(void)state;
+	int first = dial(f.config.api.socket, 0);
+	const char *half = "POST /devices/import HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+	                   "Content-Type: text/csv\r\nContent-Length: 8\r\n\r\nid\n";
+	assert_int_equal(send(first, half, strlen(half), MSG_NOSIGNAL), strlen(half));
+	int status = 200;
+	for (int i = 0; i < 500 && status != 503; i++) /* until the first has arrived */
+		status = ask_at(false, "POST", "/devices/import", "text/csv", "id\n");
+	assert_int_equal(status, 503);
+	assert_has("another import is under way");
+	assert_int_equal(exchange(first, "LAST\n", 5), 200);
+	assert_has("\"added\":1");
+	/* whoever has the answer may go on at once */
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(ask_at(false, "POST", "/devices/import", "text/csv", "id\n"),
+		                 200);
 }
 
 static void readings_are_exact_decimals(void **state)
@@ -537,18 +508,18 @@ static void hostile_requests_leave_the_api_working(void **state)
 	(void)state;
 	memset(big, 'a', sizeof big);
 	memcpy(big, "GET /", 5);
-	int status = exchange(dial(false), big, sizeof big);
+	int status = exchange(dial(f.config.api.socket, 0), big, sizeof big);
 	assert_true(status == 0 || status >= 400);
-	int half = dial(false); /* no request, and nothing more comes */
+	int half = dial(f.config.api.socket, 0); /* no request, and nothing more comes */
 	assert_int_equal(send(half, "\x00\xff\r\n", 4, MSG_NOSIGNAL), 4);
 	close(half);
 	const char *lie = "POST /status HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
 	                  "Content-Length: 5\r\n\r\nhello";
-	assert_int_equal(exchange(dial(false), lie, strlen(lie)), 405);
+	assert_int_equal(exchange(dial(f.config.api.socket, 0), lie, strlen(lie)), 405);
 	const char *body = "POST /audit HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
 	                   "Content-Length: 5\r\n\r\nhello";
-	assert_int_equal(exchange(dial(false), body, strlen(body)), 413);
-	close(dial(false));
+	assert_int_equal(exchange(dial(f.config.api.socket, 0), body, strlen(body)), 413);
+	close(dial(f.config.api.socket, 0));
 	assert_int_equal(ask("/health"), 200);
 }
 
@@ -695,6 +666,7 @@ int main(void)
 	    CASE(health_says_what_is_wrong),
 	    CASE(devices_are_listed_and_shown),
 	    CASE(import_takes_csv_and_json),
+	    CASE(second_import_waits_for_the_first),
 	    CASE(readings_are_exact_decimals),
 	    CASE(readings_are_chosen_by_period_and_limit),
 	    CASE(bad_requests_are_refused_with_a_remedy),

@@ -94,7 +94,8 @@ static void given_values_are_taken(void **state)
 	folder_write("headrace.yaml",
 	             "dpdk: {hugepages: no, memory_mb: 128, file_prefix: hr-2}\n"
 	             "ports:\n"
-	             "  - {device: 0000:01:00.0, address: 10.0.0.2/8, gateway: 10.0.0.1, queues: 2}\n"
+	             "  - {device: 0000:01:00.0, address: 10.0.0.2/8, gateway: 10.0.0.1,\n"
+	             "     queues: 2}\n"
 	             "  - {device: net_tap0, address: 192.168.1.9/31, mtu: 9000}\n"
 	             "workers:\n"
 	             "  - {cpu: 3, stages: [io0, io2, stage1]}\n"
@@ -133,113 +134,114 @@ static void given_values_are_taken(void **state)
 	config_free(c);
 }
 
+static const struct {
+	const char *text, *expected;
+} wrong_files[] = {
+    /* YAML itself */
+    {"", "1: is empty; expected keys and values"},
+    {"ports: [\n", "2: did not find expected node content while parsing a flow node; "
+                   "expected valid YAML..."},
+    {PORT "mqtt:\n\tport: 1\n", "4: found character that cannot start any token..."},
+    {PORT "---\nmqtt: {}\n", "4: a second document begins; expected one per file"},
+    {PORT "idle: \xff\n", "3: invalid leading UTF-8 octet..."},
+    {"- a\n", "1: the file is a list; expected a mapping of keys and values"},
+    /* keys and types */
+    {PORT "mqtt:\n  prt: 1\n",
+     "4: unknown key 'prt' in mqtt; expected one of port, packet_bytes_max, "
+     "keep_alive_max_s, connect_timeout_ms, inflight_max"},
+    {PORT "\n\nmqqt:\n  port: 1\n", "5: unknown key 'mqqt' at the top level; expected one "
+                                    "of dpdk, ports, workers, idle, mqtt, coap..."},
+    {PORT "mqtt:\n  port: many\n", "4: mqtt.port is 'many'; expected a whole number"},
+    {PORT "mqtt: 3\n", "3: mqtt is a single value; expected a mapping of keys and values"},
+    {PORT "mqtt:\n  port: [1]\n", "4: mqtt.port is a list; expected a whole number"},
+    {PORT "mqtt:\n  port: 1\n  port: 2\n", "5: mqtt.port is given twice; expected once"},
+    {PORT "idle: sometimes\n", "3: idle is 'sometimes'; expected one of backoff, spin"},
+    {PORT "workers:\n  - cpu: 0\n", "4: 'workers[0].stages' is missing; expected a list of "
+                                   "1 to 33 entries"},
+    {"mqtt: {port: 1}\n", "1: 'ports' is missing; expected a list of 1 to 16 entries"},
+    {"ports: []\n", "1: ports has too few entries; expected a list of 1 to 16 entries"},
+    {"ports:\n  - device: x\n", "2: 'ports[0].address' is missing; expected text"},
+    /* ranges */
+    {PORT "mqtt:\n  port: 70000\n",
+     "4: mqtt.port is 70000; expected a number from 0 to 65535"},
+    {PORT "mqtt:\n  inflight_max: -1\n",
+     "4: mqtt.inflight_max is -1; expected a number from 1 to 65535"},
+    {PORT "journal: {buffers: 5, inflight: 4}\n",
+     "3: journal.buffers is 5; expected at least inflight + 2 = 6"},
+    {PORT "journal:\n  block_kb: 66\n",
+     "4: journal.block_kb is 66; expected a multiple of 4"},
+    {PORT "journal:\n  size_max_mb: 100\n",
+     "4: journal.size_max_mb is 100; expected 0 (no limit) or room for segments_spare + 2 "
+     "segments: at least 256"},
+    {PORT "validation:\n  drift_flag_s: 30\n",
+     "4: validation.drift_flag_s is 30; expected at least drift_accept_s, 60"},
+    {PORT "validation:\n  drift_replace_s: 299\n",
+     "4: validation.drift_replace_s is 299; expected at least drift_flag_s, 300"},
+    {PORT "mqtt: {port: 0}\ncoap: {port: 0}\n",
+     "3: mqtt.port and coap.port are both 0 (off); expected at least one protocol"},
+    /* addresses */
+    {"ports:\n  - device: x\n    address: 10.0.0.1\n",
+     "3: ports[0].address is '10.0.0.1'; expected an IPv4 host address with prefix length, "
+     "as 10.77.0.1/24"},
+    {"ports:\n  - device: x\n    address: 10.0.0.300/24\n",
+     "3: ports[0].address is '10.0.0.300/24'; expected an IPv4 host address..."},
+    {"ports:\n  - device: x\n    address: 224.0.0.1/24\n",
+     "3: ports[0].address is '224.0.0.1/24'; expected an IPv4 host address..."},
+    {"ports:\n  - device: x\n    address: 10.0.0.255/24\n",
+     "3: ports[0].address is '10.0.0.255/24', the network's own or broadcast address..."},
+    {"ports:\n  - device: x\n    address: 10.0.0.1/24\n    gateway: 10.0.1.1\n",
+     "4: ports[0].gateway is '10.0.1.1'; expected another address in the network "
+     "10.0.0.1/24"},
+    {"ports:\n  - device: x\n    address: 10.0.0.1/24\n    gateway: home\n",
+     "4: ports[0].gateway is 'home'; expected an IPv4 address"},
+    {PORT "  - {device: \"net_null0,copy=1\", address: 10.1.0.1/24}\n",
+     "3: ports[1].device is 'net_null0,copy=1', as in ports[0]; expected another device"},
+    {PORT "  - {device: net_null1, address: 10.77.0.1/16}\n",
+     "3: ports[1] has the address 10.77.0.1/16 of ports[0]; expected another"},
+    {"ports:\n  - {device: a, address: 10.0.0.1/24, queues: 9}\n"
+     "  - {device: b, address: 10.0.1.1/24, queues: 9}\n",
+     "1: the ports have 18 queues together; expected at most 16"},
+    /* stages */
+    {PORT "workers:\n  - cpu: 0\n    stages: [io0, store]\n",
+     "3: no worker runs 'stage0'; expected stages numbered from 0 without a gap, each on "
+     "one worker"},
+    {PORT "workers:\n  - {cpu: 0, stages: [io0, stage0, stage2, store]}\n",
+     "3: no worker runs 'stage1'; expected..."},
+    {PORT "workers:\n  - {cpu: 0, stages: [stage0, store]}\n",
+     "3: no worker runs 'io0'; expected each of io0 to io0..."},
+    {PORT "workers:\n  - {cpu: 0, stages: [io0, stage0]}\n",
+     "3: no worker runs 'store'; expected it on one worker"},
+    {PORT "workers:\n  - {cpu: 0, stages: [io0, store]}\n  - cpu: 1\n    stages:\n"
+          "      - stage0\n      - io0\n",
+     "8: stage 'io0' is given twice; expected on one worker only"},
+    {PORT "workers:\n  - {cpu: 0, stages: [io0, stage0, store, store]}\n",
+     "4: stage 'store' is given twice; expected on one worker only"},
+    {PORT "workers:\n  - cpu: 0\n    stages: [io0, io1, stage0, store]\n",
+     "5: there is no stage 'io1'; expected io0 to io0 (one per queue of the ports), stage0 "
+     "to stage15, or store"},
+    {PORT "workers:\n  - {cpu: 0, stages: [io0, stage00, store]}\n",
+     "4: there is no stage 'stage00'..."},
+    {PORT "workers:\n  - {cpu: 0, stages: [io0, stage0]}\n  - {cpu: 0, stages: [store]}\n",
+     "5: cpu 0 already has workers[0]; expected one worker per cpu, with all stages that "
+     "share it"},
+    /* paths and names */
+    {PORT "channels_file: none.yaml\n", "3: channels_file is '..."},
+    {PORT "profiles_dir: channels.yaml\n", "3: profiles_dir is '..."},
+    {PORT "registry:\n  file: nothing.csv\n", "4: registry.file is '..."},
+    {PORT "store: {dir: /a}\njournal: {dir: /a}\n",
+     "3: store.dir is the journal's folder '/a'; expected one of its own"},
+    {PORT "api:\n  listen: 0.0.0.0:9404\n",
+     "4: api.listen is '0.0.0.0:9404'; expected a loopback address and port, as "
+     "127.0.0.1:9404"},
+    {PORT "dpdk:\n  file_prefix: a/b\n", "4: dpdk.file_prefix is 'a/b'; expected up to 32 "
+                                        "letters, digits, '-' and '_'"},
+};
+
 static void wrong_file_is_refused_with_its_line(void **state)
 {
-	static const struct {
-		const char *text, *expected;
-	} cases[] = {
-	    /* YAML itself */
-	    {"", "1: is empty; expected keys and values"},
-	    {"ports: [\n", "2: did not find expected node content while parsing a flow node; "
-	                   "expected valid YAML..."},
-	    {PORT "mqtt:\n\tport: 1\n", "4: found character that cannot start any token..."},
-	    {PORT "---\nmqtt: {}\n", "4: a second document begins; expected one per file"},
-	    {PORT "idle: \xff\n", "3: invalid leading UTF-8 octet..."},
-	    {"- a\n", "1: the file is a list; expected a mapping of keys and values"},
-	    /* keys and types */
-	    {PORT "mqtt:\n  prt: 1\n",
-	     "4: unknown key 'prt' in mqtt; expected one of port, packet_bytes_max, "
-	     "keep_alive_max_s, connect_timeout_ms, inflight_max"},
-	    {PORT "\n\nmqqt:\n  port: 1\n", "5: unknown key 'mqqt' at the top level; expected one "
-	                                    "of dpdk, ports, workers, idle, mqtt, coap..."},
-	    {PORT "mqtt:\n  port: many\n", "4: mqtt.port is 'many'; expected a whole number"},
-	    {PORT "mqtt: 3\n", "3: mqtt is a single value; expected a mapping of keys and values"},
-	    {PORT "mqtt:\n  port: [1]\n", "4: mqtt.port is a list; expected a whole number"},
-	    {PORT "mqtt:\n  port: 1\n  port: 2\n", "5: mqtt.port is given twice; expected once"},
-	    {PORT "idle: sometimes\n", "3: idle is 'sometimes'; expected one of backoff, spin"},
-	    {PORT "workers:\n  - cpu: 0\n", "4: 'workers[0].stages' is missing; expected a list of "
-	                                   "1 to 33 entries"},
-	    {"mqtt: {port: 1}\n", "1: 'ports' is missing; expected a list of 1 to 16 entries"},
-	    {"ports: []\n", "1: ports has too few entries; expected a list of 1 to 16 entries"},
-	    {"ports:\n  - device: x\n", "2: 'ports[0].address' is missing; expected text"},
-	    /* ranges */
-	    {PORT "mqtt:\n  port: 70000\n",
-	     "4: mqtt.port is 70000; expected a number from 0 to 65535"},
-	    {PORT "mqtt:\n  inflight_max: -1\n",
-	     "4: mqtt.inflight_max is -1; expected a number from 1 to 65535"},
-	    {PORT "journal: {buffers: 5, inflight: 4}\n",
-	     "3: journal.buffers is 5; expected at least journal.inflight + 2 = 6"},
-	    {PORT "journal:\n  block_kb: 66\n",
-	     "4: journal.block_kb is 66; expected a multiple of 4"},
-	    {PORT "journal:\n  size_max_mb: 100\n",
-	     "4: journal.size_max_mb is 100; expected 0 (no limit) or room for segments_spare + 2 "
-	     "segments: at least 256"},
-	    {PORT "validation:\n  drift_flag_s: 30\n",
-	     "4: validation.drift_flag_s is 30; expected at least drift_accept_s, 60"},
-	    {PORT "validation:\n  drift_replace_s: 299\n",
-	     "4: validation.drift_replace_s is 299; expected at least drift_flag_s, 300"},
-	    {PORT "mqtt: {port: 0}\ncoap: {port: 0}\n",
-	     "3: mqtt.port and coap.port are both 0 (off); expected at least one protocol"},
-	    /* addresses */
-	    {"ports:\n  - device: x\n    address: 10.0.0.1\n",
-	     "3: ports[0].address is '10.0.0.1'; expected an IPv4 host address with prefix length, "
-	     "as 10.77.0.1/24"},
-	    {"ports:\n  - device: x\n    address: 10.0.0.300/24\n",
-	     "3: ports[0].address is '10.0.0.300/24'; expected an IPv4 host address..."},
-	    {"ports:\n  - device: x\n    address: 224.0.0.1/24\n",
-	     "3: ports[0].address is '224.0.0.1/24'; expected an IPv4 host address..."},
-	    {"ports:\n  - device: x\n    address: 10.0.0.255/24\n",
-	     "3: ports[0].address is '10.0.0.255/24', the network's own or broadcast address..."},
-	    {"ports:\n  - device: x\n    address: 10.0.0.1/24\n    gateway: 10.0.1.1\n",
-	     "4: ports[0].gateway is '10.0.1.1'; expected another address in the network "
-	     "10.0.0.1/24"},
-	    {"ports:\n  - device: x\n    address: 10.0.0.1/24\n    gateway: home\n",
-	     "4: ports[0].gateway is 'home'; expected an IPv4 address"},
-	    {PORT "  - {device: \"net_null0,copy=1\", address: 10.1.0.1/24}\n",
-	     "3: ports[1].device is 'net_null0,copy=1', as in ports[0]; expected another device"},
-	    {PORT "  - {device: net_null1, address: 10.77.0.1/16}\n",
-	     "3: ports[1] has the address 10.77.0.1/16 of ports[0]; expected another"},
-	    {"ports:\n  - {device: a, address: 10.0.0.1/24, queues: 9}\n"
-	     "  - {device: b, address: 10.0.1.1/24, queues: 9}\n",
-	     "1: the ports have 18 queues together; expected at most 16"},
-	    /* stages */
-	    {PORT "workers:\n  - cpu: 0\n    stages: [io0, store]\n",
-	     "3: no worker runs 'stage0'; expected stages numbered from 0 without a gap, each on "
-	     "one worker"},
-	    {PORT "workers:\n  - {cpu: 0, stages: [io0, stage0, stage2, store]}\n",
-	     "3: no worker runs 'stage1'; expected..."},
-	    {PORT "workers:\n  - {cpu: 0, stages: [stage0, store]}\n",
-	     "3: no worker runs 'io0'; expected each of io0 to io0..."},
-	    {PORT "workers:\n  - {cpu: 0, stages: [io0, stage0]}\n",
-	     "3: no worker runs 'store'; expected it on one worker"},
-	    {PORT "workers:\n  - {cpu: 0, stages: [io0, store]}\n  - cpu: 1\n    stages:\n"
-	          "      - stage0\n      - io0\n",
-	     "8: stage 'io0' is given twice; expected on one worker only"},
-	    {PORT "workers:\n  - {cpu: 0, stages: [io0, stage0, store, store]}\n",
-	     "4: stage 'store' is given twice; expected on one worker only"},
-	    {PORT "workers:\n  - cpu: 0\n    stages: [io0, io1, stage0, store]\n",
-	     "5: there is no stage 'io1'; expected io0 to io0 (one per queue of the ports), stage0 "
-	     "to stage15, or store"},
-	    {PORT "workers:\n  - {cpu: 0, stages: [io0, stage00, store]}\n",
-	     "4: there is no stage 'stage00'..."},
-	    {PORT "workers:\n  - {cpu: 0, stages: [io0, stage0]}\n  - {cpu: 0, stages: [store]}\n",
-	     "5: cpu 0 already has workers[0]; expected one worker per cpu, with all stages that "
-	     "share it"},
-	    /* paths and names */
-	    {PORT "channels_file: none.yaml\n", "3: channels_file is '..."},
-	    {PORT "profiles_dir: channels.yaml\n", "3: profiles_dir is '..."},
-	    {PORT "registry:\n  file: nothing.csv\n", "4: registry.file is '..."},
-	    {PORT "store: {dir: /a}\njournal: {dir: /a}\n",
-	     "3: store.dir is the journal's folder '/a'; expected one of its own"},
-	    {PORT "api:\n  listen: 0.0.0.0:9404\n",
-	     "4: api.listen is '0.0.0.0:9404'; expected a loopback address and port, as "
-	     "127.0.0.1:9404"},
-	    {PORT "dpdk:\n  file_prefix: a/b\n", "4: dpdk.file_prefix is 'a/b'; expected up to 32 "
-	                                        "letters, digits, '-' and '_'"},
-	};
 	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-		assert_refused(cases[i].text, cases[i].expected);
+	for (size_t i = 0; i < sizeof wrong_files / sizeof wrong_files[0]; i++)
+		assert_refused(wrong_files[i].text, wrong_files[i].expected);
 }
 
 static void dangling_reference_says_which_and_why(void **state)
@@ -317,8 +319,8 @@ static void manual_page_equals_the_table(void **state)
 	page[fread(page, 1, sizeof page - 1, f)] = '\0';
 	fclose(f);
 #define CHECK_ROW(section, key, otherwise, least, most)                                            \
-	snprintf(row, sizeof row, ".IR %s.%s \" (default %d; %d to %d)\"\n", #section, #key,        \
-	         otherwise, least, most);                                                          \
+	snprintf(row, sizeof row, ".IR %s.%s \" (default %d; %d to %d)\"\n", #section,            \
+	         #key, otherwise, least, most);                                                    \
 	if (!strstr(page, row))                                                                    \
 		fail_msg("headrace.yaml(5) lacks: %s", row);
 	DPDK_NUMBERS(CHECK_ROW)

@@ -155,77 +155,79 @@ static void wrong_channel_is_refused_with_its_line(void **state)
 	}
 }
 
+static const struct {
+	const char *text, *expected;
+} wrong_profiles[] = {
+    {"id: 0\nversion: 1\nname: p\ntopics: [t]\nfields:\n" KEYS,
+     "1: id is 0; expected a number from 1 to 255"},
+    {"id: 1\nversion: 1\nname: p\nfields:\n" KEYS,
+     "1: there is neither a topic nor a URI; expected at least one in 'topics' or 'uris'"},
+    {"id: 1\nversion: 1\nname: p\ntopics:\n  - a\n  - b/#/c\nfields:\n" KEYS,
+     "6: topics[1] is 'b/#/c'; expected '+' and '#' as whole levels only..."},
+    {"id: 1\nversion: 1\nname: p\nuris: [x]\nfields:\n" KEYS,
+     "4: uris[0] is 'x'; expected a path that begins with '/'"},
+    {BODY, "5: fields has 0 with role channel; expected 1 to 8"},
+    {HEAD "fields:\n  - {path: d, role: device}\n",
+     "5: fields has 0 with role timestamp; expected 1 to 1"},
+    {BODY "  - {path: x, role: device}\n"
+          "  - {path: e, role: channel, channel: energy}\n",
+     "5: fields has 2 with role device; expected 1 to 1"},
+    {BODY "  - {path: e, role: chanel}\n",
+     "8: fields[2].role is 'chanel'; expected one of ignored, device, timestamp, "
+     "collected, channel, status, tamper"},
+    {BODY "  - {path: e, role: channel, channel: power}\n",
+     "8: fields[2].channel is 'power', which the channel catalogue lacks; expected one of "
+     "its names (or add it there)"},
+    {BODY "  - {path: e, role: channel}\n",
+     "8: fields[2] has role channel but no key 'channel'; expected the name of a channel "
+     "of the catalogue"},
+    {BODY "  - path: e\n    role: channel\n    channel: energy\n    unit: kvarh\n",
+     "11: fields[2].unit is 'kvarh', which can't be converted to kWh, the unit of "
+     "'energy'; expected the same unit or another power of ten of it"},
+    {BODY "  - {path: e, role: channel, channel: energy}\n"
+          "  - {path: f, role: channel, channel: energy}\n",
+     "9: channel 'energy' is given twice; expected one field for it"},
+    {BODY "  - {path: d, role: status, good: OK}\n",
+     "8: fields[2].path is 'd', which overlaps 'd' of fields[0]; expected each member "
+     "once"},
+    {BODY "  - {path: t.x, role: status, good: OK}\n",
+     "8: fields[2].path is 't.x', which overlaps 't' of fields[1]; expected each member "
+     "once"},
+    {BODY "  - {path: a..b, role: status, good: OK}\n",
+     "8: fields[2].path is 'a..b'; expected member names joined by '.', at most 63 bytes"},
+    {BODY "  - {path: s, role: status}\n",
+     "8: fields[2] needs 'good', the text that means all is well..."},
+    {BODY "  - {path: s, role: tamper, unit: V}\n",
+     "8: fields[2].unit means nothing here; expected it with role channel only"},
+    {BODY "  - {path: s, role: tamper, required: maybe}\n",
+     "8: fields[2].required is 'maybe'; expected one of yes, no, true, false"},
+    {BODY "  - {path: v, role: channel, channel: volt, min: \"0.0001\"}\n",
+     "8: fields[2].min is '0.0001'; expected a decimal number of V with at most 3 "
+     "decimals"},
+    {BODY "  - {path: v, role: channel, channel: volt, min: \"2\", max: \"1\"}\n",
+     "8: fields[2].max is 1; expected at least min, 2"},
+    {BODY "  - {path: e, role: channel, channel: energy}\nregister: volt\n",
+     "9: register is 'volt', no channel of this profile; expected one of those in "
+     "'fields'"},
+    {BODY "  - {path: w, role: channel, channel: water}\nregister: water\n",
+     "9: register is 'water', not a register of active energy; expected a channel of kind "
+     "register in a unit of Wh"},
+    {BODY "  - {path: e, role: channel, channel: energy}\nbattery:\n  channel: x\n"
+          "  low: \"1\"\n",
+     "10: battery.channel is 'x', no channel of this profile; expected one of those in "
+     "'fields'"},
+    {BODY "  - {path: v, role: channel, channel: volt}\n"
+          "battery: {channel: volt, low: half}\n",
+     "9: battery.low is 'half'; expected a decimal number of V with at most 3 decimals"},
+    {BODY "  - {path: e, role: channel, channel: energy}\nvalidation:\n"
+          "  drift_flag_s: 10\n",
+     "10: validation.drift_flag_s is 10; expected at least drift_accept_s, 60"},
+    {BODY "  - {path: e, role: channel, channel: energy}\nvalidation:\n  dials: 13\n",
+     "10: validation.dials is 13; expected a number from 0 to 12"},
+};
+
 static void wrong_profile_is_refused_with_its_line(void **state)
 {
-	static const struct {
-		const char *text, *expected;
-	} cases[] = {
-	    {"id: 0\nversion: 1\nname: p\ntopics: [t]\nfields:\n" KEYS,
-	     "1: id is 0; expected a number from 1 to 255"},
-	    {"id: 1\nversion: 1\nname: p\nfields:\n" KEYS,
-	     "1: there is neither a topic nor a URI; expected at least one in 'topics' or 'uris'"},
-	    {"id: 1\nversion: 1\nname: p\ntopics:\n  - a\n  - b/#/c\nfields:\n" KEYS,
-	     "6: topics[1] is 'b/#/c'; expected '+' and '#' as whole levels only..."},
-	    {"id: 1\nversion: 1\nname: p\nuris: [x]\nfields:\n" KEYS,
-	     "4: uris[0] is 'x'; expected a path that begins with '/'"},
-	    {BODY, "5: fields has 0 with role channel; expected 1 to 8"},
-	    {HEAD "fields:\n  - {path: d, role: device}\n",
-	     "5: fields has 0 with role timestamp; expected 1 to 1"},
-	    {BODY "  - {path: x, role: device}\n"
-	          "  - {path: e, role: channel, channel: energy}\n",
-	     "5: fields has 2 with role device; expected 1 to 1"},
-	    {BODY "  - {path: e, role: chanel}\n",
-	     "8: fields[2].role is 'chanel'; expected one of ignored, device, timestamp, "
-	     "collected, channel, status, tamper"},
-	    {BODY "  - {path: e, role: channel, channel: power}\n",
-	     "8: fields[2].channel is 'power', which the channel catalogue lacks; expected one of "
-	     "its names (or add it there)"},
-	    {BODY "  - {path: e, role: channel}\n",
-	     "8: fields[2] has role channel but no key 'channel'; expected the name of a channel "
-	     "of the catalogue"},
-	    {BODY "  - path: e\n    role: channel\n    channel: energy\n    unit: kvarh\n",
-	     "11: fields[2].unit is 'kvarh', which can't be converted to kWh, the unit of "
-	     "'energy'; expected the same unit or another power of ten of it"},
-	    {BODY "  - {path: e, role: channel, channel: energy}\n"
-	          "  - {path: f, role: channel, channel: energy}\n",
-	     "9: channel 'energy' is given twice; expected one field for it"},
-	    {BODY "  - {path: d, role: status, good: OK}\n",
-	     "8: fields[2].path is 'd', which overlaps 'd' of fields[0]; expected each member once"},
-	    {BODY "  - {path: t.x, role: status, good: OK}\n",
-	     "8: fields[2].path is 't.x', which overlaps 't' of fields[1]; expected each member "
-	     "once"},
-	    {BODY "  - {path: a..b, role: status, good: OK}\n",
-	     "8: fields[2].path is 'a..b'; expected member names joined by '.', at most 63 bytes"},
-	    {BODY "  - {path: s, role: status}\n",
-	     "8: fields[2] needs 'good', the text that means all is well..."},
-	    {BODY "  - {path: s, role: tamper, unit: V}\n",
-	     "8: fields[2].unit means nothing here; expected it with role channel only"},
-	    {BODY "  - {path: s, role: tamper, required: maybe}\n",
-	     "8: fields[2].required is 'maybe'; expected one of yes, no, true, false"},
-	    {BODY "  - {path: v, role: channel, channel: volt, min: \"0.0001\"}\n",
-	     "8: fields[2].min is '0.0001'; expected a decimal number of V with at most 3 "
-	     "decimals"},
-	    {BODY "  - {path: v, role: channel, channel: volt, min: \"2\", max: \"1\"}\n",
-	     "8: fields[2].max is 1; expected at least min, 2"},
-	    {BODY "  - {path: e, role: channel, channel: energy}\nregister: volt\n",
-	     "9: register is 'volt', no channel of this profile; expected one of those in "
-	     "'fields'"},
-	    {BODY "  - {path: w, role: channel, channel: water}\nregister: water\n",
-	     "9: register is 'water', not a register of active energy; expected a channel of kind "
-	     "register in a unit of Wh"},
-	    {BODY "  - {path: e, role: channel, channel: energy}\nbattery:\n  channel: x\n"
-	          "  low: \"1\"\n",
-	     "10: battery.channel is 'x', no channel of this profile; expected one of those in "
-	     "'fields'"},
-	    {BODY "  - {path: v, role: channel, channel: volt}\n"
-	          "battery: {channel: volt, low: half}\n",
-	     "9: battery.low is 'half'; expected a decimal number of V with at most 3 decimals"},
-	    {BODY "  - {path: e, role: channel, channel: energy}\nvalidation:\n"
-	          "  drift_flag_s: 10\n",
-	     "10: validation.drift_flag_s is 10; expected at least drift_accept_s, 60"},
-	    {BODY "  - {path: e, role: channel, channel: energy}\nvalidation:\n  dials: 13\n",
-	     "10: validation.dials is 13; expected a number from 0 to 12"},
-	};
 	static struct channel_catalogue channels;
 	static struct profile_set set;
 	struct error err;
@@ -233,12 +235,12 @@ static void wrong_profile_is_refused_with_its_line(void **state)
 	folder_write("channels.yaml", CHANNELS);
 	assert_int_equal(config_load_channels(folder_path("channels.yaml"), &channels, &err),
 	                 RESULT_OK);
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		folder_write("wrong/a.yaml", cases[i].text);
+	for (size_t i = 0; i < sizeof wrong_profiles / sizeof wrong_profiles[0]; i++) {
+		folder_write("wrong/a.yaml", wrong_profiles[i].text);
 		if (config_load_profiles(folder_path("wrong"), &channels, &defaults, &set, &err) !=
 		    RESULT_INPUT)
-			fail_msg("taken: %s", cases[i].text);
-		assert_text(err.text, "wrong/a.yaml", cases[i].expected);
+			fail_msg("taken: %s", wrong_profiles[i].text);
+		assert_text(err.text, "wrong/a.yaml", wrong_profiles[i].expected);
 	}
 }
 
@@ -256,8 +258,9 @@ static void clashing_profiles_are_refused(void **state)
 	folder_write("two/2.yaml", "name: q\nid: 1\nversion: 1\n" FIELDS);
 	assert_int_equal(config_load_profiles(folder_path("two"), &channels, &defaults, &set, &err),
 	                 RESULT_INPUT);
-	assert_text(err.text, "two/2.yaml", "2: id 1 is that of profile 'p' version 1; expected one "
-	                                    "of its own for each version");
+	assert_text(err.text, "two/2.yaml",
+	            "2: id 1 is that of profile 'p' version 1; expected one of its own for each "
+	            "version");
 	folder_write("two/2.yaml", "name: p\nid: 2\nversion: 1\n" FIELDS);
 	assert_int_equal(config_load_profiles(folder_path("two"), &channels, &defaults, &set, &err),
 	                 RESULT_INPUT);

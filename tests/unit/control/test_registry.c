@@ -169,8 +169,8 @@ static void json_import_takes_arrays_and_lines(void **state)
 	                    " {\"id\":\"B\",\"dials\":5,\"state\":\"pending\",\"model\":null}\n]\n";
 	assert_report(import(f, REGISTRY_JSON, array, &c), 2, 0, 0, 0);
 	assert_report(import(f, REGISTRY_JSON, array, &c), 0, 0, 2, 0);
-	assert_report(import(f, REGISTRY_JSON, "{\"id\":\"B\",\"dials\":6}\n\n{\"id\":\"C\"}\n", &c),
-	              1, 1, 0, 0);
+	const char *lines = "{\"id\":\"B\",\"dials\":6}\n\n{\"id\":\"C\"}\n";
+	assert_report(import(f, REGISTRY_JSON, lines, &c), 1, 1, 0, 0);
 	assert_int_equal(registry_get(f->r, "A", &d, &err), RESULT_OK);
 	assert_string_equal(d.manufacturer, "Acme");
 	assert_string_equal(d.firmware, "1.2");

@@ -75,6 +75,7 @@ static inline int bench_setup(void **state)
 static inline int bench_teardown(void **state)
 {
 	struct bench *t = *state;
+	t->disk.stuck = false; /* closing waits for what is in flight */
 	if (t->j)
 		journal_close(t->j);
 	sim_disk_fini(&t->disk);

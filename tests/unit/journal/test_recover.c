@@ -68,7 +68,7 @@ static void torn_last_block_is_cut_off(void **state)
 {
 	struct bench *t = *state;
 	write_blocks(t, 5);
-	block_at(t, 1, 5)[2000] ^= 1;
+	block_at(t, 1, 5)[1100] ^= 1;
 	bench_open(t, 0);
 	assert_int_equal(t->replayed_last, 4);
 	write_block(t, 200); /* number 5 again */
@@ -89,7 +89,7 @@ static void stale_block_behind_a_torn_one_never_counts(void **state)
 	assert_true(block_header_parse(five, &h));
 	h.durable_before = 3; /* as it is when 4 and 5 were in flight together */
 	block_seal(five, &h);
-	block_at(t, 1, 4)[1500] ^= 1;
+	block_at(t, 1, 4)[1100] ^= 1;
 	bench_open(t, 0);
 	assert_int_equal(t->replayed_last, 3);
 	write_block(t, 100);

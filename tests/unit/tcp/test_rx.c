@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "harness.h"
+
+static void open_taking(uint32_t take)
+{
+	h_init();
+	h_start();
+	h_open(true);
+	h.take = take;
+}
+
+static void rx_in_order_data_is_lent_and_not_stored(void **state)
+{
+	(void)state;
+	open_taking(UINT32_MAX);
+	h_in(ACK, 1, 1, 1000, NULL, 0);
+	assert_int_equal(h.data_bytes, 1000);
+	assert_int_equal(h_conn()->rx_buffer, NONE);
+	assert_int_equal(h.e->rx.used, 0);
+}
+
+static void rx_rest_is_kept_and_offered_with_the_next(void **state)
+{
+	(void)state;
+	open_taking(900);
+	h_in(ACK, 1, 1, 1000, NULL, 0);
+	assert_int_equal(h_conn()->rx_bytes, 100);
+	assert_int_equal(h.e->rx.used, 256);
+	h.take = UINT32_MAX;
+	h_in(ACK, 1001, 1, 50, NULL, 0);
+	assert_int_equal(h.data_bytes, 150);
+	assert_int_equal(h.e->rx.used, 0);
+}
+
+static void rx_resume_offers_kept_data_in_the_flush(void **state)
+{
+	(void)state;
+	open_taking(0);
+	h_in(ACK, 1, 1, 300, NULL, 0);
+	h.take = 100;
+	tcp_resume(h.e, h.conn);
+	assert_int_equal(h.data_calls, 1);
+	h_poll();
+	assert_int_equal(h.data_calls, 2);
+	assert_int_equal(h_conn()->rx_bytes, 200);
+	h_poll();
+	assert_int_equal(h.data_calls, 2);
+}
+
+static void rx_window_shrinks_by_what_is_kept(void **state)
+{
+	(void)state;
+	open_taking(0);
+	h_in(ACK, 1, 1, 1000, NULL, 0);
+	h_in(ACK, 1001, 1, 1000, NULL, 0);
+	assert_int_equal(h.out[0].window, 16384 - 2000);
+	assert_int_equal(rx_window(h.e, h_conn()), 14384);
+}
+
+static void rx_window_shrinks_as_the_pool_fills(void **state)
+{
+	(void)state;
+	open_taking(UINT32_MAX);
+	uint32_t before = rx_window(h.e, h_conn());
+	while (h.e->rx.used <= h.e->rx.size / 4 * 3)
+		rxpool_get(&h.e->rx, 6);
+	assert_int_equal(rx_window(h.e, h_conn()), before / 2);
+	while (h.e->rx.used <= h.e->rx.size / 8 * 7)
+		rxpool_get(&h.e->rx, 6);
+	assert_int_equal(rx_window(h.e, h_conn()), before / 8);
+}
+
+static void rx_large_buffer_shrinks_with_its_content(void **state)
+{
+	(void)state;
+	open_taking(0);
+	for (uint32_t i = 0; i < 10; i++)
+		h_in(ACK, 1 + 1000 * i, 1, 1000, NULL, 0);
+	assert_int_equal(h.e->rx.used, 16384);
+	h.take = 9900;
+	tcp_resume(h.e, h.conn);
+	h_poll();
+	assert_int_equal(h_conn()->rx_bytes, 100);
+	assert_int_equal(h.e->rx.used, 256);
+}
+
+static void rx_ranges_merge_and_are_delivered_together(void **state)
+{
+	(void)state;
+	open_taking(UINT32_MAX);
+	h_in(ACK, 301, 1, 100, NULL, 0);
+	h_in(ACK, 101, 1, 100, NULL, 0);
+	h_in(ACK, 201, 1, 100, NULL, 0);
+	assert_int_equal(h.out[0].opt.sack_count, 1);
+	assert_int_equal(h.out[0].opt.sack[0].start - HARNESS_ISS, 101);
+	assert_int_equal(h.out[0].opt.sack[0].end - HARNESS_ISS, 401);
+	assert_int_equal(h.data_calls, 0);
+	h_in(ACK, 1, 1, 100, NULL, 0);
+	assert_int_equal(h.data_bytes, 400);
+	assert_int_equal(h_conn()->ext, NONE);
+}
+
+static void rx_beyond_16_kb_is_not_reassembled(void **state)
+{
+	(void)state;
+	h_init();
+	h.config.rx_buffer_bytes = 65535;
+	h_start();
+	h_open(true);
+	h_in(ACK, 1 + OOO_BYTES, 1, 1, NULL, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_OOO_LIMIT), 1);
+	h_in(ACK, OOO_BYTES, 1, 1, NULL, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_OOO_LIMIT), 1);
+	assert_int_equal(h_conn()->ext != NONE, 1);
+}
+
+static void rx_reassembly_leaves_the_last_quarter_of_the_pool(void **state)
+{
+	(void)state;
+	open_taking(UINT32_MAX);
+	while (h.e->rx.used <= h.e->rx.size / 4 * 3)
+		rxpool_get(&h.e->rx, 6);
+	h_in(ACK, 101, 1, 100, NULL, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_OOO_NO_MEMORY), 1);
+	assert_int_equal(h_conn()->ext, NONE);
+	h.take = 0; /* in order there is still room */
+	h_in(ACK, 1, 1, 100, NULL, 0);
+	assert_int_equal(h_conn()->rx_bytes, 100);
+}
+
+static void rx_without_memory_is_not_acknowledged(void **state)
+{
+	(void)state;
+	open_taking(10);
+	while (rxpool_get(&h.e->rx, 0) != NONE)
+		;
+	h_in(ACK, 1, 1, 100, NULL, 0);
+	assert_int_equal(h.out[0].ack, 11);
+	assert_int_equal(h_counter(COUNTER_TCP_RX_NO_MEMORY), 1);
+	h.take = UINT32_MAX;
+	h_in(ACK, 1, 1, 100, NULL, 0);
+	assert_int_equal(h.data_bytes, 90);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_teardown(rx_in_order_data_is_lent_and_not_stored, h_stop),
+	    cmocka_unit_test_teardown(rx_rest_is_kept_and_offered_with_the_next, h_stop),
+	    cmocka_unit_test_teardown(rx_resume_offers_kept_data_in_the_flush, h_stop),
+	    cmocka_unit_test_teardown(rx_window_shrinks_by_what_is_kept, h_stop),
+	    cmocka_unit_test_teardown(rx_window_shrinks_as_the_pool_fills, h_stop),
+	    cmocka_unit_test_teardown(rx_large_buffer_shrinks_with_its_content, h_stop),
+	    cmocka_unit_test_teardown(rx_ranges_merge_and_are_delivered_together, h_stop),
+	    cmocka_unit_test_teardown(rx_beyond_16_kb_is_not_reassembled, h_stop),
+	    cmocka_unit_test_teardown(rx_reassembly_leaves_the_last_quarter_of_the_pool, h_stop),
+	    cmocka_unit_test_teardown(rx_without_memory_is_not_acknowledged, h_stop),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

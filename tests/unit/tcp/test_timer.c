@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "harness.h"
+
+static const uint8_t data[4000];
+
+static void open_conn(bool sack)
+{
+	h_init();
+	h_start();
+	h_open(sack);
+}
+
+static void timer_idle_connection_has_none(void **state)
+{
+	(void)state;
+	open_conn(true);
+	assert_true(tcp_next_timer_us(h.e) == UINT64_MAX);
+	assert_int_equal(h.e->wheel.armed, 0);
+}
+
+static void timer_next_is_the_earliest_deadline(void **state)
+{
+	(void)state;
+	open_conn(false);
+	assert_true(tcp_send(h.e, h.conn, data, 10));
+	h_poll();
+	assert_in_range(tcp_next_timer_us(h.e), h.now_us + 200000, h.now_us + 1010000);
+	h_in(ACK, 1, 1, 10, NULL, 0); /* a delayed ACK comes first */
+	assert_in_range(tcp_next_timer_us(h.e), h.now_us, h.now_us + 41000);
+}
+
+static void timer_later_deadline_is_rechecked_not_rearmed(void **state)
+{
+	(void)state;
+	open_conn(false);
+	assert_true(tcp_send(h.e, h.conn, data, 10));
+	h_poll();
+	uint32_t armed_for = h_conn()->timer.deadline;
+	for (uint32_t i = 0; i < 5; i++) {
+		h.now_us += 100000;
+		h_in(ACK, 1, 11 + 10 * i, 0, NULL, 0);
+		assert_true(tcp_send(h.e, h.conn, data, 10));
+		h_poll();
+		assert_int_equal(h_conn()->timer.deadline, armed_for);
+	}
+	h_pass(700000); /* past the old one: nothing is retransmitted */
+	assert_int_equal(h.out_count, 0);
+	h_pass(400000);
+	assert_int_equal(h.out_count, 1);
+}
+
+static void timer_backoff_doubles_to_120_s(void **state)
+{
+	(void)state;
+	open_conn(false);
+	struct conn *c = h_conn();
+	uint32_t before = rto_us(c);
+	for (c->backoff = 1; c->backoff <= 7; c->backoff++)
+		assert_int_equal(rto_us(c), min_u32(before << c->backoff, 120000000));
+	c->backoff = 0;
+}
+
+static void timer_thousands_due_in_one_tick_are_spread_over_polls(void **state)
+{
+	(void)state;
+	h_init();
+	h.config.conns_max = 3000;
+	h.config.syn_cache_max = 4;
+	h.config.first_data_timeout_ms = 1000;
+	h_start();
+	for (uint32_t i = 0; i < 3000; i++) {
+		h.port = (uint16_t)(2000 + i);
+		h_in(SYN, 0, 0, 0, NULL, 0);
+		h_in(ACK, 1, 1, 0, NULL, 0);
+	}
+	assert_int_equal(h.accepted, 3000);
+	h.now_us += 2000000;
+	tcp_set_now(h.e, h.now_us);
+	for (uint32_t polls = 0; h.e->conn_count > 0; polls++) {
+		uint32_t before = h.closed;
+		h.out_count = 0;
+		tcp_run_timers(h.e, 100);
+		assert_true(h.closed - before <= 100);
+		assert_true(polls < 200);
+	}
+}
+
+static void timer_first_data_ends_the_deadline(void **state)
+{
+	(void)state;
+	h_init();
+	h.config.first_data_timeout_ms = 1000;
+	h_start();
+	h_open(false);
+	h_in(ACK, 1, 1, 1, NULL, 0);
+	h_pass(5000000);
+	assert_int_equal(h.closed, 0);
+}
+
+static void timer_orphan_without_progress_is_reset(void **state)
+{
+	(void)state;
+	open_conn(false);
+	assert_true(tcp_send(h.e, h.conn, data, 10));
+	tcp_close(h.e, h.conn);
+	h_poll();
+	for (uint32_t i = 0; i < 400 && h.closed == 0; i++) {
+		/* acknowledges nothing, but lives */
+		h.now_us += 1000000;
+		h_in(ACK, 1, 1, 0, NULL, 0);
+	}
+	assert_int_equal(h.closed, 1);
+	assert_int_equal(h.reason, TCP_CLOSED_TIMEOUT);
+}
+
+static void timer_probe_does_not_touch_the_congestion_window(void **state)
+{
+	(void)state;
+	open_conn(false);
+	struct conn *c = h_conn();
+	c->snd_wnd = 0;
+	uint32_t cwnd = c->cwnd;
+	assert_true(tcp_send(h.e, h.conn, data, 1000));
+	h_poll();
+	assert_int_equal(h.out_count, 0);
+	h_pass(1100000);
+	assert_int_equal(h.out_count, 1);
+	assert_int_equal(h.out[0].bytes, 1);
+	assert_int_equal(c->cwnd, cwnd);
+	assert_int_equal(h_counter(COUNTER_TCP_TIMEOUTS), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_teardown(timer_idle_connection_has_none, h_stop),
+	    cmocka_unit_test_teardown(timer_next_is_the_earliest_deadline, h_stop),
+	    cmocka_unit_test_teardown(timer_later_deadline_is_rechecked_not_rearmed, h_stop),
+	    cmocka_unit_test_teardown(timer_backoff_doubles_to_120_s, h_stop),
+	    cmocka_unit_test_teardown(timer_thousands_due_in_one_tick_are_spread_over_polls, h_stop),
+	    cmocka_unit_test_teardown(timer_first_data_ends_the_deadline, h_stop),
+	    cmocka_unit_test_teardown(timer_orphan_without_progress_is_reset, h_stop),
+	    cmocka_unit_test_teardown(timer_probe_does_not_touch_the_congestion_window, h_stop),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
