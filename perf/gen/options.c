@@ -410,6 +410,7 @@ int options_parse(struct options *o, int argc, char **argv)
 	    .seed = 1,
 	};
 	int option;
+	optind = 1;
 	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		if (option == OPT_HELP) {
 			fputs(usage, stdout);

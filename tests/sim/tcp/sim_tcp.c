@@ -282,8 +282,9 @@ static void make_net(struct world *w, struct net_config *g, bool ipv6)
 	}
 	if (rng_chance(r, 4000))
 		g->reorder = (uint32_t)rng_below(r, 2000);
-	static const uint64_t delays[] = {100, 5000, 50000, 100000, 100000, 700000, 8000000};
-	g->delay_us = delays[rng_below(r, 7)];
+	static const uint64_t delays[] = {100,    5000,   50000,   100000,
+	                                  100000, 700000, 8000000, 15000000};
+	g->delay_us = delays[rng_below(r, 8)];
 	g->jitter_us = rng_below(r, 2) ? g->delay_us / 4 : 0;
 	if (g->delay_us > 1000000 && (g->loss > 100 || g->burst_start || g->corrupt > 100))
 		w->harsh = true;

@@ -69,7 +69,7 @@ void link_release(struct link *l)
 
 /* --- the generator --- */
 
-static void rig_init(struct gen *g, enum protocol protocol)
+static inline void rig_init(struct gen *g, enum protocol protocol)
 {
 	char *argv[] = {(char[]){"gen"}, (char[]){"--device"}, (char[]){"none"}};
 	memset(g, 0, sizeof *g);
@@ -101,7 +101,7 @@ static void rig_init(struct gen *g, enum protocol protocol)
 	rig_no_buffers = false;
 }
 
-static void rig_fini(struct gen *g)
+static inline void rig_fini(struct gen *g)
 {
 	free(g->clients);
 	free(g->last_ts);

@@ -38,7 +38,7 @@ static void flat_reading_has_the_shape_of_the_field(void **state)
 	                          "\"kWh\":", 63);
 	char status[16];
 	double kwh, kw, pf, v;
-	assert_int_equal(sscanf(text + 56, "\"kWh\":%lf,\"kW\":%lf,\"pf\":%lf,\"v\":%lf,\"status\":%15s",
+	assert_int_equal(sscanf(text + 57, "\"kWh\":%lf,\"kW\":%lf,\"pf\":%lf,\"v\":%lf,\"status\":%15s",
 	                        &kwh, &kw, &pf, &v, status), 5);
 	assert_true(kwh >= 100000 && kwh < 1000000 && kw < 10 && pf <= 1 && v >= 200 && v < 300);
 	assert_string_equal(status, "\"OK\"}");

@@ -75,7 +75,8 @@ static void stuck_disk_pushes_back_and_loses_nothing(void **state)
 		journal_submit(t->j, false);
 		assert_true(taken < 100);
 	}
-	assert_int_equal(taken, 6 * 2); /* 6 buffers, two such records a block */
+	/* 6 buffers, two such records a block, but the first went out with one */
+	assert_int_equal(taken, 6 * 2 - 1);
 	assert_false(append_big(t, 50000));
 	t->disk.stuck = false;
 	assert_true(poll_until(t, 6));

@@ -24,7 +24,8 @@ static void timer_next_is_the_earliest_deadline(void **state)
 	open_conn(false);
 	assert_true(tcp_send(h.e, h.conn, data, 10));
 	h_poll();
-	assert_in_range(tcp_next_timer_us(h.e), h.now_us + 200000, h.now_us + 1010000);
+	/* possibly earlier, when the wheel has to move the node down */
+	assert_in_range(tcp_next_timer_us(h.e), h.now_us, h.now_us + 1010000);
 	h_in(ACK, 1, 1, 10, NULL, 0); /* a delayed ACK comes first */
 	assert_in_range(tcp_next_timer_us(h.e), h.now_us, h.now_us + 41000);
 }
