@@ -65,6 +65,7 @@ MODULES = {
     # The daemon is the start-up order of everything.
     "control/headraced.c": ["dataplane", "storage", "control"],
     "tests": ["dataplane", "storage", "control", "tests"],
+    "tests/unit/gen": BELOW + ["perf/gen"],
     # Clients know the server from outside only.
     "tests/fleet": ["dataplane/base"],
     "perf": ["dataplane", "storage", "control", "perf", "tests/support"],
@@ -115,7 +116,7 @@ def module_of(path):
 
 def resolve(path, header):
     """Our header's path from ROOT; None: not one of ours."""
-    for folder in (os.path.dirname(path), "dataplane", ""):
+    for folder in (os.path.dirname(path), "dataplane", "", "perf/gen"):
         candidate = os.path.normpath(os.path.join(folder, header))
         if os.path.isfile(os.path.join(ROOT, candidate)):
             return candidate

@@ -71,7 +71,7 @@ struct config {
 		uint32_t connections; /* per io worker; default 16,384 */
 		uint32_t devices;     /* highest number of devices; default 100,000 */
 		uint32_t batches;     /* per io worker; default 256 */
-		uint32_t detours;     /* per stage worker; default 64 */
+		uint32_t detours;     /* per stage worker; default 256 */
 		uint32_t messages;    /* in flight per io worker; default 65,536 */
 		uint32_t rx_memory_mb, tx_memory_mb; /* of TCP, per io worker; default 64, 32 */
 	} limits;

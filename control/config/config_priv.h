@@ -32,7 +32,7 @@
 	S(limits, connections,       16384,     1,  4194304) \
 	S(limits, devices,          100000,     1, 100000000) \
 	S(limits, batches,             256,    64,    65536) \
-	S(limits, detours,              64,     1,     4096) \
+	S(limits, detours,             256,     1,     4096) \
 	S(limits, messages,          65536,    64, 16777216) \
 	S(limits, rx_memory_mb,         64,     1,   262144) \
 	S(limits, tx_memory_mb,         32,     1,   262144)

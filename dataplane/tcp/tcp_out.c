@@ -266,16 +266,13 @@ bool send_new(struct tcp_engine *e, struct conn *c, uint32_t most)
 	return score_has_room(e, c) && send_range(e, c, data);
 }
 
-void send_probe(struct tcp_engine *e, struct conn *c)
+bool send_probe(struct tcp_engine *e, struct conn *c)
 {
 	count(e, COUNTER_TCP_PROBES_SENT);
-	if (c->snd_nxt != c->snd_una) {
-		retransmit(e, c, 0);
-		return;
-	}
+	if (c->snd_nxt != c->snd_una)
+		return retransmit(e, c, 0);
 	uint32_t data = min_u32(unsent(c), max_u32(1, min_u32(usable_window(c), payload_max(c))));
-	if (score_has_room(e, c))
-		send_range(e, c, data);
+	return score_has_room(e, c) && send_range(e, c, data);
 }
 
 /* RFC 5681 4.1: after an idle period of an RTO, start from the restart window again. */

@@ -557,8 +557,8 @@ void send_ack(struct tcp_engine *e, struct conn *c, const struct range *dsack);
 /* RFC 5961: an ACK, throttled per connection. */
 void send_challenge(struct tcp_engine *e, struct conn *c);
 void send_rst(struct tcp_engine *e, struct conn *c);
-/* One byte (or what fits) beyond the window (RFC 9293 3.8.6.1). */
-void send_probe(struct tcp_engine *e, struct conn *c);
+/* One byte (or what fits) beyond the window (RFC 9293 3.8.6.1). False: no buffer. */
+bool send_probe(struct tcp_engine *e, struct conn *c);
 /* Retransmit segment `i`. False: no buffer. */
 bool retransmit(struct tcp_engine *e, struct conn *c, uint32_t i);
 /* New data within the peer's window whatever cwnd says; for tail loss probes. */

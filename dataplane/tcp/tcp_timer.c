@@ -112,10 +112,13 @@ static bool probe_expired(struct tcp_engine *e, struct conn *c)
 {
 	if (gave_up(e, c) || window_held_too_long(e, c))
 		return false;
-	back_off(c);
-	e->link_full = false;
-	send_probe(e, c);
 	c->flags &= ~(uint32_t)(C_TIMER_TLP | C_TIMER_REO);
+	e->link_full = false;
+	if (!send_probe(e, c)) {
+		c->rtx_at = tick_in_ms(e, POKE_MS);
+		return true;
+	}
+	back_off(c);
 	c->rtx_at = tick_in_us(e, min_u32(rto_us(c), PROBE_MAX_US));
 	return true;
 }

@@ -156,6 +156,8 @@ static uint32_t fill(struct gen *g, uint32_t client, uint32_t item, uint32_t seq
 			memcpy(out + filled, g->scratch + skip, count);
 		}
 		filled += count;
+		if (i->kind == ITEM_CONNECT)
+			break; /* what is behind it waits for the CONNACK */
 		item = i->next;
 	}
 	return filled;

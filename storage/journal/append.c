@@ -109,7 +109,8 @@ static bool segment_switch(struct journal *j)
 /* Open a block with room for `need` bytes of records. False: no buffer or no segment. */
 static bool block_open(struct journal *j, uint32_t need)
 {
-	uint64_t left = j->active ? j->active->bytes - j->cursor : 0;
+	/* a segment that somebody cut may end before its last block's padding does */
+	uint64_t left = j->active && j->active->bytes > j->cursor ? j->active->bytes - j->cursor : 0;
 	if (left < block_bytes_for(need)) {
 		if (!segment_switch(j))
 			return false;

@@ -122,7 +122,7 @@ static void herd_sends_each_client_once(void **state)
 
 static void backlog_has_every_interval_once(void **state)
 {
-	enum { INTERVALS = 23, BATCH = 10 };
+	enum { INTERVALS = 23, BATCH = 5 };
 	static bool seen[RIG_CLIENTS][INTERVALS];
 	(void)state;
 	g.options.profile = PROFILE_BACKLOG;
