@@ -239,14 +239,21 @@ static enum result start_ports(struct daemon *d, struct error *err)
 		    .has_gateway = p->has_gateway,
 		    .mtu = p->mtu,
 		    .queues = p->queues,
+		    .has_ipv6 = p->has_ipv6,
+		    .ipv6_prefix_bits = p->ipv6_prefix_bits,
+		    .has_gateway6 = p->has_gateway6,
+		    .vlan = p->vlan,
 		};
 		memcpy(c.ipv4, p->ipv4, sizeof c.ipv4);
 		memcpy(c.gateway_ipv4, p->gateway_ipv4, sizeof c.gateway_ipv4);
+		memcpy(c.ipv6, p->ipv6, sizeof c.ipv6);
+		memcpy(c.gateway6, p->gateway_ipv6, sizeof c.gateway6);
 		enum result r = port_open(&c, &d->ports[i], err);
 		if (r != RESULT_OK)
 			return r;
 		d->ports_open++;
-		log_info("net", "port %s: %s, %u queues, checksums in %s", p->device, p->address,
+		log_info("net", "port %s: %s%s%s, %u queues, checksums in %s", p->device,
+		         p->address, p->address6 ? ", " : "", p->address6 ? p->address6 : "",
 		         p->queues, d->ports[i].tx_checksums ? "hardware" : "software");
 	}
 	return RESULT_OK;

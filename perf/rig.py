@@ -61,6 +61,18 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
+def worker_seconds(pid):
+    """Of the pinned workers alone: RocksDB, the writer and the API have threads of their own."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/stat") as f:
+            name, rest = f.read().split("(", 1)[1].rsplit(")", 1)
+        if name.startswith("rte-worker"):
+            fields = rest.split()
+            total += int(fields[11]) + int(fields[12])
+    return total / TICKS_PER_S
+
+
 def resident_bytes(pid):
     with open(f"/proc/{pid}/status") as f:
         return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1]) * 1024
@@ -189,6 +201,7 @@ class Headraced(Server):
                           "status", "--json")
         status = json.loads(got)
         status["cpu_s"] = cpu_seconds(self.process.pid)
+        status["worker_s"] = worker_seconds(self.process.pid)
         return status
 
 

@@ -65,7 +65,7 @@ MODULES = {
     # The daemon is the start-up order of everything.
     "control/headraced.c": ["dataplane", "storage", "control"],
     "tests": ["dataplane", "storage", "control", "tests"],
-    "tests/unit/gen": BELOW + ["perf/gen"],
+    "tests/unit/gen": BELOW + ["perf/gen", "dataplane/net"],
     # Clients know the server from outside only.
     "tests/fleet": ["dataplane/base"],
     "perf": ["dataplane", "storage", "control", "perf", "tests/support"],

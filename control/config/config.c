@@ -205,6 +205,8 @@ void config_free(struct config *c)
 		free(c->ports[i].device);
 		free(c->ports[i].address);
 		free(c->ports[i].gateway);
+		free(c->ports[i].address6);
+		free(c->ports[i].gateway6);
 	}
 	for (uint32_t i = 0; i < c->workers_count; i++) {
 		for (uint32_t s = 0; s < c->workers[i].stages_count; s++)

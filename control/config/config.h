@@ -19,12 +19,17 @@ struct config_port {
 	char *device;    /* DPDK vdev ("net_af_packet0,iface=hr0") or PCI address */
 	char *address;   /* "10.77.0.1/24": ours on this port */
 	char *gateway;   /* optional: next hop for other networks; NULL: none */
+	char *address6;  /* optional "2001:db8::1/64"; NULL: no IPv6 */
+	char *gateway6;  /* optional; may be link-local */
 	uint16_t mtu;    /* default 1500 */
 	uint16_t queues; /* each is served by one io stage; default 1 */
+	uint16_t vlan;   /* 802.1Q tag of our frames; default 0: untagged */
 	/* derived */
 	uint8_t ipv4[4], gateway_ipv4[4];
 	uint8_t prefix_bits;
-	bool has_gateway;
+	bool has_gateway, has_ipv6, has_gateway6;
+	uint8_t ipv6_prefix_bits;
+	uint8_t ipv6[16], gateway_ipv6[16];
 };
 
 /* A worker thread and the stages it runs. Stage names: "io<N>" (queue N over all ports in order),

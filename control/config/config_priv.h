@@ -58,8 +58,8 @@
 #define RAW_NUMBER(section, key, otherwise, least, most) int64_t *key;
 
 struct raw_port {
-	char *device, *address, *gateway;
-	int64_t *mtu, *queues;
+	char *device, *address, *gateway, *address6, *gateway6;
+	int64_t *mtu, *queues, *vlan;
 };
 
 struct raw_worker {

@@ -32,8 +32,11 @@ static const cyaml_schema_field_t port_fields[] = {
     CYAML_FIELD_STRING_PTR("device", CYAML_FLAG_POINTER, struct raw_port, device, 1, 512),
     CYAML_FIELD_STRING_PTR("address", CYAML_FLAG_POINTER, struct raw_port, address, 1, 64),
     FIELD_TEXT(port, gateway),
+    FIELD_TEXT(port, address6),
+    FIELD_TEXT(port, gateway6),
     CYAML_FIELD_INT_PTR("mtu", OPTIONAL, struct raw_port, mtu),
     CYAML_FIELD_INT_PTR("queues", OPTIONAL, struct raw_port, queues),
+    CYAML_FIELD_INT_PTR("vlan", OPTIONAL, struct raw_port, vlan),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t port_schema = {

@@ -111,7 +111,8 @@ static enum result configure(const struct port_config *config, struct port *port
 	int rc = rte_eth_dev_info_get(port->id, &info);
 	if (rc == 0 && (config->queues > info.max_rx_queues || config->queues > info.max_tx_queues))
 		return fail(RESULT_INPUT, err,
-		            "port %s: %u queues are configured, the device has %u", config->device, config->queues,
+		            "port %s: %u queues are configured, the device has %u",
+		            config->device, config->queues,
 		            RTE_MIN(info.max_rx_queues, info.max_tx_queues));
 	if (rc == 0) {
 		port->rx_checksums = (info.rx_offload_capa & RX_CHECKSUMS) == RX_CHECKSUMS;
@@ -154,7 +155,8 @@ static enum result set_up_queues(const struct port_config *config, struct port *
 		if (!pool)
 			return fail(RESULT_RESOURCE, err,
 			            "port %s: no memory for receive buffers: %s; "
-			            "raise dpdk.memory_mb", config->device, rte_strerror(rte_errno));
+			            "raise dpdk.memory_mb",
+			            config->device, rte_strerror(rte_errno));
 		rc = rte_eth_rx_queue_setup(port->id, q, rx, SOCKET_ID_ANY, NULL, pool);
 		if (rc == 0)
 			rc = rte_eth_tx_queue_setup(port->id, q, tx, SOCKET_ID_ANY, NULL);

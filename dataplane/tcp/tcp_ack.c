@@ -58,10 +58,12 @@ static void grow_window(const struct tcp_engine *e, struct conn *c, uint32_t ack
 	bool limited = flight + mss > c->cwnd || (c->cwnd < c->ssthresh && flight * 2 > c->cwnd);
 	if (!limited || c->cwnd > 2 * e->config.tx_buffer_bytes)
 		return;
-	if (c->cwnd < c->ssthresh)
+	if (c->cwnd < c->ssthresh) {
 		c->cwnd += min_u32(acked, c->flags & C_LOSS ? mss : 2 * mss);
-	else
-		c->cwnd += max_u32((uint32_t)((uint64_t)mss * min_u32(acked, c->cwnd) / c->cwnd), 1);
+		return;
+	}
+	uint64_t share = (uint64_t)mss * min_u32(acked, c->cwnd) / c->cwnd;
+	c->cwnd += max_u32((uint32_t)share, 1);
 }
 
 /* The timeout was spurious: an ACK proves that the original had arrived. By timestamps (Eifel,

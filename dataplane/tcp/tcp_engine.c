@@ -5,6 +5,7 @@
 #include "tcp/tcp_priv.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 static uint32_t ext_count(const struct tcp_config *config)
 {
@@ -35,14 +36,23 @@ uint64_t tcp_engine_memory(const struct tcp_config *config)
 	       rxpool_bytes(config->rx_memory_bytes, config->rx_buffer_bytes);
 }
 
-/* `count` records of zeroes on cache lines, touched now so that no page fault comes later. */
-static void *records(uint64_t count_, size_t bytes)
+#define HUGE_PAGE_BYTES (2u << 20)
+
+void *records(uint64_t count_, size_t bytes)
 {
 	size_t all = (size_t)count_ * bytes;
-	all = (all + 63) / 64 * 64;
-	void *p = aligned_alloc(64, all ? all : 64);
-	if (p)
-		memset(p, 0, all ? all : 64);
+	size_t align = all >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : 64;
+	all = (all + align - 1) / align * align;
+	if (all == 0)
+		all = align;
+	void *p = aligned_alloc(align, all);
+	if (!p)
+		return NULL;
+	/* a random walk over a million connections is mostly TLB misses on small pages; advice
+	 * only, nothing depends on it */
+	if (align == HUGE_PAGE_BYTES)
+		(void)madvise(p, all, MADV_HUGEPAGE);
+	memset(p, 0, all);
 	return p;
 }
 
@@ -69,8 +79,10 @@ static void fill_pools(struct tcp_engine *e)
 		e->conns[i].generation = 1;
 		wheel_node_init(&e->conns[i].timer);
 	}
-	for (uint32_t i = 0; i < e->ext_max; i++)
+	for (uint32_t i = 0; i < e->ext_max; i++) {
 		e->exts[i].next_free = i + 1 < e->ext_max ? i + 1 : NONE;
+		e->exts[i].conn = NONE;
+	}
 	for (uint32_t i = 0; i < e->chunk_max; i++)
 		e->chunks[i].next = i + 1 < e->chunk_max ? i + 1 : NONE;
 	e->conn_free = e->ext_free = e->chunk_free = 0;
@@ -212,6 +224,7 @@ struct conn *conn_new(struct tcp_engine *e, const struct key *key)
 static void ext_put(struct tcp_engine *e, struct conn *c)
 {
 	e->exts[c->ext].next_free = e->ext_free;
+	e->exts[c->ext].conn = NONE;
 	e->ext_free = c->ext;
 	c->ext = NONE;
 }
@@ -280,6 +293,7 @@ struct ext *ext_need(struct tcp_engine *e, struct conn *c)
 	struct ext *x = &e->exts[c->ext];
 	e->ext_free = x->next_free;
 	memset(x, 0, sizeof *x);
+	x->conn = (uint32_t)(c - e->conns);
 	x->reo_mult = 1;
 	x->min_rtt_us = c->srtt_us;
 	x->fack = c->snd_una;

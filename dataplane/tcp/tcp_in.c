@@ -125,7 +125,8 @@ static void reject(struct tcp_engine *e, struct conn *c, const struct segment *s
 	if (s->flags & RST)
 		return;
 	if (s->data_bytes == 0) {
-		send_challenge(e, c); /* keep-alives and probes; throttled, so that no ACK war starts */
+		/* keep-alives and probes; throttled, so that no ACK war starts */
+		send_challenge(e, c);
 		return;
 	}
 	/* RFC 2883 4.1: a duplicate is reported */

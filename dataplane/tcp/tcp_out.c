@@ -43,7 +43,7 @@ static uint16_t window_field(struct tcp_engine *e, struct conn *c)
 		window = offered;
 	uint32_t field = min_u32(window >> shift, UINT16_MAX);
 	uint32_t edge = c->rcv_nxt + (field << shift);
-	/* rounding to the scale may show less than was promised: the promise stays (RFC 7323 2.4) */
+	/* rounding to the scale may show less than promised: the promise stays (RFC 7323 2.4) */
 	if (seq_lt(c->rcv_adv, edge))
 		c->rcv_adv = edge;
 	return (uint16_t)field;

@@ -62,6 +62,8 @@
 #define SCORE_SPARE     4                /* of them, kept free for splits */
 #define LOCALS_MAX      64
 #define COOKIES_USED    1024             /* cookies remembered against replay */
+#define OOO_STALE_MS    30000            /* evictable when memory is short */
+#define EVICT_LOOKS     16               /* extension blocks looked at each time */
 #define CHUNK_BYTES     124
 #define RX_BLOCK_SHIFT  8                /* smallest receive buffer: 256 bytes */
 #define RX_ORDERS       16               /* 256 << 15 = 8 MB */
@@ -231,6 +233,8 @@ struct ext {
 	uint32_t ooo_count;
 	uint32_t ooo_fin; /* its sequence number */
 	bool ooo_has_fin;
+	uint32_t ooo_tick; /* of the last range that was stored */
+	uint32_t conn;     /* whose it is; NONE: free */
 	uint32_t next_free;
 };
 
@@ -313,6 +317,7 @@ struct tcp_engine {
 	uint32_t conn_free, conn_count; /* free list through flush_next's twin: rx_buffer */
 	struct ext *exts;
 	uint32_t ext_free, ext_max;
+	uint32_t evict_hand;      /* the next extension block to look at for stale ranges */
 	struct chunk *chunks;
 	uint32_t chunk_free, chunk_max, chunk_used;
 	struct rxpool rx;
@@ -379,6 +384,8 @@ static inline struct ext *ext_of(const struct tcp_engine *e, const struct conn *
 struct conn *conn_get(const struct tcp_engine *e, tcp_handle handle);
 
 /* tcp_engine.c */
+/* `count` records of zeroes on cache lines, touched now so that no page fault comes later. */
+void *records(uint64_t count, size_t bytes);
 struct conn *conn_new(struct tcp_engine *e, const struct key *key);
 /* Gives all memory back and makes the handle stale; no event. */
 void conn_free(struct tcp_engine *e, struct conn *c);

@@ -260,6 +260,38 @@ static bool touches_any(const struct ext *x, const struct range *r)
 	return false;
 }
 
+/*
+ * Memory is short: ranges that nobody has added to for 30 s go (RFC 2018 8 allows it), so that a
+ * peer which leaves gaps on purpose can't hold the pool. A few blocks are looked at each time.
+ */
+static void evict_stale(struct tcp_engine *e, const struct conn *spare)
+{
+	for (uint32_t i = 0; i < min_u32(EVICT_LOOKS, e->ext_max); i++) {
+		e->evict_hand = (e->evict_hand + 1) % e->ext_max;
+		struct ext *x = &e->exts[e->evict_hand];
+		if (x->conn == NONE || x->ooo_count == 0 || &e->conns[x->conn] == spare ||
+		    now_tick(e) - x->ooo_tick < MS_TICKS(OOO_STALE_MS))
+			continue;
+		struct conn *c = &e->conns[x->conn];
+		count(e, COUNTER_TCP_OOO_EVICTED);
+		x->ooo_count = 0;
+		x->ooo_has_fin = false;
+		shrink(e, c);
+		ext_release_if_idle(e, c);
+	}
+}
+
+/* Room for reassembly up to `bytes`: it may use the pool up to 3/4, the rest is for data in
+ * order. */
+static bool reserve_for_gap(struct tcp_engine *e, struct conn *c, uint32_t bytes)
+{
+	if (capacity(c) >= bytes)
+		return true;
+	if (e->rx.used > e->rx.size / 4 * 3)
+		evict_stale(e, c);
+	return e->rx.used <= e->rx.size / 4 * 3 && reserve(e, c, bytes);
+}
+
 /* False: not stored; it will come again. */
 static bool store(struct tcp_engine *e, struct conn *c, const struct segment *s, bool *duplicate)
 {
@@ -273,9 +305,7 @@ static bool store(struct tcp_engine *e, struct conn *c, const struct segment *s,
 		count(e, COUNTER_TCP_OOO_LIMIT);
 		return false;
 	}
-	/* reassembly may use the pool up to 3/4; the rest is for data in order */
-	bool tight = e->rx.used > e->rx.size / 4 * 3 && capacity(c) < end;
-	if (tight || !reserve(e, c, end)) {
+	if (!reserve_for_gap(e, c, end)) {
 		count(e, COUNTER_TCP_OOO_NO_MEMORY);
 		return false;
 	}
@@ -287,6 +317,7 @@ static bool store(struct tcp_engine *e, struct conn *c, const struct segment *s,
 	memmove(&x->ooo[1], &x->ooo[0], x->ooo_count * sizeof x->ooo[0]);
 	x->ooo[0] = r;
 	x->ooo_count++;
+	x->ooo_tick = now_tick(e);
 	return true;
 }
 

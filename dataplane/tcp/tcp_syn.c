@@ -74,7 +74,8 @@ void offer_make(const struct tcp_engine *e, const struct key *key, const struct 
 	o->ts_recent = s->opt.tsval;
 }
 
-bool syn_ack_send(struct tcp_engine *e, const struct key *key, const struct offer *o, uint32_t tsval)
+bool syn_ack_send(struct tcp_engine *e, const struct key *key, const struct offer *o,
+                  uint32_t tsval)
 {
 	uint8_t options[40];
 	struct bare b = {.seq = o->iss, .ack = o->irs + 1, .flags = SYN | ACK, .options = options};
@@ -242,8 +243,8 @@ static void entry_complete(struct tcp_engine *e, uint32_t index, struct segment 
 static void entry_challenge(struct tcp_engine *e, const struct syn *y)
 {
 	uint8_t options[12];
-	struct bare b = {.seq = y->iss + 1, .ack = y->irs + 1, .window = syn_window(e), .flags = ACK,
-	                 .options = options};
+	struct bare b = {.seq = y->iss + 1, .ack = y->irs + 1, .flags = ACK, .options = options};
+	b.window = syn_window(e);
 	if (!rst_token(e))
 		return;
 	if (y->flags & C_TS)

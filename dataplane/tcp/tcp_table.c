@@ -33,9 +33,7 @@ bool table_init(struct table *t, uint32_t entries, struct hash_key hash_key)
 	uint32_t n = bucket_count(entries);
 	t->mask = n - 1;
 	t->hash_key = hash_key;
-	t->buckets = aligned_alloc(64, (size_t)n * sizeof *t->buckets);
-	if (t->buckets)
-		memset(t->buckets, 0, (size_t)n * sizeof *t->buckets);
+	t->buckets = records(n, sizeof *t->buckets);
 	return t->buckets != NULL;
 }
 

@@ -14,22 +14,22 @@
 #include "base/check.h"
 #include "gen.h"
 
-#define TCP_HEADER      20
-#define TIMESTAMPS      12 /* NOP, NOP, kind 8 (RFC 7323 3.2) */
-#define SYN_OPTIONS     20 /* MSS, SACK-free; NOP, window scale; NOP, NOP, timestamps */
-#define RECEIVE_WINDOW  32768
-#define DELAYED_ACK_MS  40
-#define SYN_RTO_MS      1000
-#define BACKOFF_MAX     8
-#define RTO_MAX_MS      60000
-#define DUP_ACKS        3
-#define REOPEN_MIN_MS   1000
-#define CHECKSUM_AT     16
-#define FLAG_FIN        1
-#define FLAG_SYN        2
-#define FLAG_RST        4
-#define FLAG_PSH        8
-#define FLAG_ACK        16
+#define TCP_HEADER     20
+#define TIMESTAMPS     12 /* NOP, NOP, kind 8 (RFC 7323 3.2) */
+#define SYN_OPTIONS    20 /* MSS, SACK-free; NOP, window scale; NOP, NOP, timestamps */
+#define RECEIVE_WINDOW 32768
+#define DELAYED_ACK_MS 40
+#define SYN_RTO_MS     1000
+#define BACKOFF_MAX    8
+#define RTO_MAX_MS     60000
+#define DUP_ACKS       3
+#define REOPEN_MIN_MS  1000
+#define CHECKSUM_AT    16
+#define FLAG_FIN       1
+#define FLAG_SYN       2
+#define FLAG_RST       4
+#define FLAG_PSH       8
+#define FLAG_ACK       16
 
 static uint32_t timestamp_now(const struct gen *g)
 {
@@ -94,7 +94,7 @@ static uint32_t put_timestamps(const struct gen *g, const struct client *c, uint
 
 /* Headers in front of `payload` bytes that stand behind them already, and off it goes. */
 static void emit(struct gen *g, uint32_t client, uint8_t *tcp, uint8_t flags, uint32_t seq,
-                 uint32_t options, uint32_t payload)
+		 uint32_t options, uint32_t payload)
 {
 	struct client *c = &g->clients[client];
 	uint8_t source[4];
@@ -133,7 +133,8 @@ static void send_syn(struct gen *g, uint32_t client)
 	if (!tcp)
 		return;
 	put_be32(tcp + TCP_HEADER, 0x02040000 | TCP_MSS);
-	put_be32(tcp + TCP_HEADER + 4, 0x01030300); /* we need no shift, but the peer may want one */
+	put_be32(tcp + TCP_HEADER + 4,
+		 0x01030300); /* we need no shift, but the peer may want one */
 	c->ts_recent = 0;
 	put_timestamps(g, c, tcp + TCP_HEADER + 8);
 	emit(g, client, tcp, FLAG_SYN, c->snd_una, SYN_OPTIONS, 0);
@@ -141,7 +142,7 @@ static void send_syn(struct gen *g, uint32_t client)
 
 /* Copy stream bytes from `seq` on, at most `room`, out of the items from `item` on. */
 static uint32_t fill(struct gen *g, uint32_t client, uint32_t item, uint32_t seq, uint8_t *out,
-                     uint32_t room)
+		     uint32_t room)
 {
 	uint32_t filled = 0;
 	while (item != NONE && filled < room) {
@@ -176,7 +177,7 @@ static bool send_data(struct gen *g, uint32_t client, uint32_t room)
 		mss -= TIMESTAMPS;
 	}
 	uint32_t sent = fill(g, client, c->unsent, c->snd_nxt, tcp + TCP_HEADER + options,
-	                     room < mss ? room : mss);
+			     room < mss ? room : mss);
 	emit(g, client, tcp, FLAG_ACK | FLAG_PSH, c->snd_nxt, options, sent);
 	c->snd_nxt += sent;
 	while (c->unsent != NONE) {
@@ -325,7 +326,7 @@ static void lost(struct gen *g, uint32_t client)
 	wheel_cancel(&g->wheel, client);
 	if (!holder && g->schedule.phase < PHASE_CLOSE)
 		wheel_arm(&g->wheel, client,
-		          g->now_us + (REOPEN_MIN_MS + gen_random(g) % REOPEN_MIN_MS) * 1000);
+			  g->now_us + (REOPEN_MIN_MS + gen_random(g) % REOPEN_MIN_MS) * 1000);
 }
 
 static void abort_now(struct gen *g, uint32_t client)
@@ -480,11 +481,11 @@ static bool parse(const uint8_t *tcp, uint32_t bytes, struct segment *s)
 	if (header < TCP_HEADER || header > bytes)
 		return false;
 	*s = (struct segment){.seq = get_be32(tcp + 4),
-	                      .ack = get_be32(tcp + 8),
-	                      .window = get_be16(tcp + 14),
-	                      .bytes = bytes - header,
-	                      .data = tcp + header,
-	                      .flags = tcp[13]};
+			      .ack = get_be32(tcp + 8),
+			      .window = get_be16(tcp + 14),
+			      .bytes = bytes - header,
+			      .data = tcp + header,
+			      .flags = tcp[13]};
 	for (uint32_t at = TCP_HEADER; at < header && tcp[at] != 0;) {
 		uint32_t left = header - at, length = tcp[at] == 1 ? 1 : left > 1 ? tcp[at + 1] : 0;
 		if (length == 0 || length > left || (tcp[at] != 1 && length < 2))
@@ -542,7 +543,8 @@ static void drop_delivered(struct gen *g, struct client *c)
 {
 	while (c->head != NONE) {
 		struct item *i = &g->items[c->head];
-		bool done = i->kind == ITEM_DISCONNECT || (i->kind == ITEM_PUBLISH && !g->options.qos);
+		bool done =
+		    i->kind == ITEM_DISCONNECT || (i->kind == ITEM_PUBLISH && !g->options.qos);
 		if (!done || seq_before(c->snd_una, i->seq + i->bytes))
 			return;
 		uint32_t index = c->head;
@@ -565,8 +567,8 @@ static void take_ack(struct gen *g, uint32_t client, const struct segment *s)
 		return;
 	}
 	if (s->ack == c->snd_una) {
-		bool duplicate = s->bytes == 0 && window == c->snd_wnd && c->snd_una != c->snd_nxt &&
-		                 !(s->flags & FLAG_FIN);
+		bool duplicate = s->bytes == 0 && window == c->snd_wnd &&
+				 c->snd_una != c->snd_nxt && !(s->flags & FLAG_FIN);
 		c->snd_wnd = window;
 		if (duplicate && ++c->dup_acks == DUP_ACKS)
 			retransmit(g, client);
@@ -579,8 +581,8 @@ static void take_ack(struct gen *g, uint32_t client, const struct segment *s)
 	if (seq_before(c->snd_nxt, s->ack)) {
 		/* after going back, the peer turned out to have more */
 		c->snd_nxt = s->ack;
-		while (c->unsent != NONE && !seq_before(s->ack, g->items[c->unsent].seq +
-		                                                    g->items[c->unsent].bytes))
+		while (c->unsent != NONE &&
+		       !seq_before(s->ack, g->items[c->unsent].seq + g->items[c->unsent].bytes))
 			c->unsent = g->items[c->unsent].next;
 	}
 	drop_delivered(g, c);

@@ -209,7 +209,7 @@ static uint32_t find(const struct gen *g, const struct client *c, uint16_t id, u
 
 /* A response with its code. */
 static void respond(struct gen *g, uint32_t client, uint32_t previous, uint32_t item,
-                    const uint8_t *coap, uint32_t bytes)
+		    const uint8_t *coap, uint32_t bytes)
 {
 	struct client *c = &g->clients[client];
 	struct item *i = &g->items[item];
@@ -255,8 +255,8 @@ void coap_input(struct gen *g, uint32_t client, const uint8_t *coap, uint32_t by
 	if (empty && type == TYPE_ACK) {
 		/* the response comes later: no more copies of the request */
 		g->items[item].tries = RETRANSMIT_MAX;
-		g->items[item].seq = gen_now_ms(g) + SEPARATE_MS -
-		                     ((uint32_t)ACK_TIMEOUT_MS << RETRANSMIT_MAX);
+		g->items[item].seq =
+		    gen_now_ms(g) + SEPARATE_MS - ((uint32_t)ACK_TIMEOUT_MS << RETRANSMIT_MAX);
 		arm(g, client);
 	} else if (empty && type == TYPE_RST) {
 		client_unlink(g, c, previous, item);

@@ -30,16 +30,16 @@
 #include "latency.h"
 #include "link.h"
 
-#define NONE           UINT32_MAX
-#define STEPS_MAX      32
-#define BATCH_MAX      100
-#define MESSAGE_MAX    65000
-#define PORT_FIRST     1024
-#define PORT_TURNS     4 /* source ports of one client, used in turn */
-#define PORT_SLOTS     ((65536 - PORT_FIRST) / PORT_TURNS) /* clients of one address */
-#define INTERVAL_MS    900000
-#define TCP_MSS        1460
-#define COAP_DATAGRAM  1400
+#define NONE          UINT32_MAX
+#define STEPS_MAX     32
+#define BATCH_MAX     100
+#define MESSAGE_MAX   65000
+#define PORT_FIRST    1024
+#define PORT_TURNS    4 /* source ports of one client, used in turn */
+#define PORT_SLOTS    ((65536 - PORT_FIRST) / PORT_TURNS) /* clients of one address */
+#define INTERVAL_MS   900000
+#define TCP_MSS       1460
+#define COAP_DATAGRAM 1400
 
 enum protocol { PROTOCOL_MQTT, PROTOCOL_COAP };
 enum profile { PROFILE_STEADY, PROFILE_HERD, PROFILE_BACKLOG, PROFILE_HOLD, PROFILE_STORM };
@@ -90,9 +90,9 @@ enum client_flag {
 struct client {
 	struct wheel_node timer; /* the earliest of retransmission, keep-alive, reopening */
 	uint32_t snd_una, snd_nxt, rcv_nxt;
-	uint32_t snd_wnd;  /* bytes, scaled */
+	uint32_t snd_wnd;    /* bytes, scaled */
 	uint32_t head, tail; /* items, oldest first; NONE: none */
-	uint32_t unsent;   /* first item with bytes at or behind snd_nxt */
+	uint32_t unsent;     /* first item with bytes at or behind snd_nxt */
 	uint32_t ts_recent;
 	uint32_t active_ms; /* last sent anew, retransmitted, or progress by an ACK */
 	uint16_t packet_id;
@@ -109,10 +109,10 @@ _Static_assert(sizeof(struct client) == 64, "one cache line");
 
 enum item_kind { ITEM_CONNECT, ITEM_PUBLISH, ITEM_PINGREQ, ITEM_DISCONNECT, ITEM_COAP };
 enum item_flag {
-	ITEM_AGAIN = 1,     /* MQTT DUP: sent on an earlier connection */
-	ITEM_REPLAY = 2,    /* readings with a collection time of their own */
-	ITEM_WAITS = 4,     /* CoAP: asked to come back later */
-	ITEM_SENT = 8,      /* counted as sent */
+	ITEM_AGAIN = 1,      /* MQTT DUP: sent on an earlier connection */
+	ITEM_REPLAY = 2,     /* readings with a collection time of their own */
+	ITEM_WAITS = 4,      /* CoAP: asked to come back later */
+	ITEM_SENT = 8,       /* counted as sent */
 	ITEM_DUPLICATE = 16, /* the same readings were sent before */
 };
 
@@ -121,7 +121,7 @@ struct item {
 	uint64_t due_us; /* when it was to be sent; the latency counts from here */
 	int64_t ts_ms;   /* of the (first) reading */
 	uint32_t next;
-	uint32_t seq; /* TCP: of its first byte; CoAP: ms when it was sent or may be sent again */
+	uint32_t seq;  /* TCP: of its first byte; CoAP: ms when it was sent or may be sent again */
 	uint32_t line; /* of the ledger; NONE */
 	uint16_t bytes;
 	uint16_t id; /* MQTT packet identifier, CoAP message id */
@@ -156,18 +156,18 @@ enum phase { PHASE_ARP, PHASE_CONNECT, PHASE_LOAD, PHASE_DRAIN, PHASE_CLOSE, PHA
 
 struct schedule {
 	enum phase phase;
-	uint64_t phase_us;      /* when it began */
-	uint32_t opened;        /* clients opened in order */
+	uint64_t phase_us; /* when it began */
+	uint32_t opened;   /* clients opened in order */
 	uint32_t half_open;
 	double open_due_us;
 	uint32_t close_next;
 	int64_t backlog_ms; /* the first interval that is replayed */
 	uint64_t first_open_us, last_up_us;
 	uint32_t step;
-	uint64_t next;          /* message of the step */
-	uint64_t total;         /* messages of the step; UINT64_MAX: as many as fit its time */
-	uint64_t base;          /* messages of the steps before */
-	double due_us;          /* of the next message */
+	uint64_t next;           /* message of the step */
+	uint64_t total;          /* messages of the step; UINT64_MAX: as many as fit its time */
+	uint64_t base;           /* messages of the steps before */
+	double due_us;           /* of the next message */
 	uint32_t stride, cursor; /* the order of the clients */
 };
 
@@ -192,7 +192,7 @@ struct gen {
 	struct ack_queue {
 		struct ack_due {
 			uint32_t client, due_ms;
-		} *all;
+		} * all;
 		uint32_t mask, head, tail;
 	} acks;
 
@@ -248,10 +248,10 @@ int options_parse(struct options *o, int argc, char **argv);
 /* Fixed for a run: how many bytes a message has. */
 uint32_t payload_bytes(const struct options *o, uint32_t client, const struct item *item);
 uint32_t payload_render(const struct options *o, uint32_t client, const struct item *item,
-                        uint8_t *out);
+			uint8_t *out);
 /* Meter and time of one of the readings in a message. */
 void payload_reading(const struct options *o, uint32_t client, const struct item *item,
-                     uint32_t index, uint32_t *meter, int64_t *ts_ms);
+		     uint32_t index, uint32_t *meter, int64_t *ts_ms);
 enum shape payload_shape(const struct options *o, uint32_t meter);
 /* "SM-00000001"; returns its length. */
 uint32_t payload_meter_id(const struct options *o, uint32_t meter, char out[32]);
@@ -300,7 +300,7 @@ void coap_timer(struct gen *g, uint32_t client);
 uint8_t *wire_new(struct gen *g);
 /* Send what was built in the last wire_new. `checksum_at`: where the L4 checksum field is. */
 void wire_send(struct gen *g, const uint8_t source[4], uint8_t protocol, uint32_t l4_bytes,
-               uint32_t checksum_at);
+	       uint32_t checksum_at);
 void wire_client_address(const struct gen *g, uint32_t client, uint8_t ipv4[4], uint16_t *port);
 void wire_arp_ask(struct gen *g, uint32_t address);
 /* Take what has come in; returns the number of frames. */

@@ -7,7 +7,8 @@ static uint32_t bucket_of(uint64_t us)
 		return (uint32_t)us;
 	uint32_t log2 = 63u - (uint32_t)__builtin_clzll(us);
 	/* log2 >= 6; the six bits behind the leading one choose among the octave's 64 */
-	uint32_t bucket = (log2 - 5) * LATENCY_SUB + (uint32_t)(us >> (log2 - 6) & (LATENCY_SUB - 1));
+	uint32_t bucket =
+	    (log2 - 5) * LATENCY_SUB + (uint32_t)(us >> (log2 - 6) & (LATENCY_SUB - 1));
 	return bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1;
 }
 

@@ -33,9 +33,9 @@ uint32_t ledger_add(struct gen *g, uint32_t client, const struct item *item)
 	if (g->ledger_count == g->ledger_max)
 		return NONE;
 	g->ledger[g->ledger_count] = (struct ledger_line){.ts_ms = item->ts_ms,
-	                                                  .client = client,
-	                                                  .readings = item->readings,
-	                                                  .flags = item->flags};
+							  .client = client,
+							  .readings = item->readings,
+							  .flags = item->flags};
 	return g->ledger_count++;
 }
 
@@ -50,12 +50,12 @@ static void write_line(const struct gen *g, FILE *out, const struct ledger_line 
 		payload_reading(o, l->client, &item, i, &meter, &ts_ms);
 		payload_meter_id(o, meter, id);
 		fprintf(out,
-		        "{\"n\":%llu,\"meter\":\"%s\",\"ts\":%lld,\"fate\":\"%s\","
-		        "\"protocol\":\"%s\",\"qos\":%u,\"acked\":%s,\"values\":",
-		        (unsigned long long)(*n)++, id, (long long)ts_ms,
-		        l->flags & ITEM_DUPLICATE ? "duplicate" : "stored",
-		        o->protocol == PROTOCOL_MQTT ? "mqtt" : "coap", o->qos,
-		        l->acked ? "true" : "false");
+			"{\"n\":%llu,\"meter\":\"%s\",\"ts\":%lld,\"fate\":\"%s\","
+			"\"protocol\":\"%s\",\"qos\":%u,\"acked\":%s,\"values\":",
+			(unsigned long long)(*n)++, id, (long long)ts_ms,
+			l->flags & ITEM_DUPLICATE ? "duplicate" : "stored",
+			o->protocol == PROTOCOL_MQTT ? "mqtt" : "coap", o->qos,
+			l->acked ? "true" : "false");
 		payload_channels(out, o, meter, ts_ms);
 		fputs("}\n", out);
 	}

@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DESCRIPTORS     2048
-#define BUFFERS         12288 /* both rings, the queue, what is held, a cache */
-#define HOLD_MIN_US     200
-#define HOLD_SPREAD_US  2000
+#define DESCRIPTORS    2048
+#define BUFFERS        12288 /* both rings, the queue, what is held, a cache */
+#define HOLD_MIN_US    200
+#define HOLD_SPREAD_US 2000
 
 static bool hugepages_free(void)
 {
@@ -30,26 +30,26 @@ static bool hugepages_free(void)
 static bool start_dpdk(const struct link_config *config)
 {
 	bool huge = strcmp(config->hugepages, "yes") == 0 ||
-	            (strcmp(config->hugepages, "auto") == 0 && hugepages_free());
+		    (strcmp(config->hugepages, "auto") == 0 && hugepages_free());
 	char lcores[32], memory[16], prefix[96];
 	snprintf(lcores, sizeof lcores, "0@%u", config->cpu);
 	snprintf(memory, sizeof memory, "%u", config->memory_mb);
 	snprintf(prefix, sizeof prefix, "--file-prefix=%s", config->file_prefix);
 	char *args[] = {(char[]){"headrace-gen"},
-	                (char[]){"--lcores"},
-	                lcores,
-	                (char[]){"-m"},
-	                memory,
-	                prefix,
-	                (char[]){"--no-pci"},
-	                (char[]){"--no-telemetry"},
-	                (char[]){"--log-level=lib.eal:4"},
-	                huge ? (char[]){"--in-memory"} : (char[]){"--no-huge"},
-	                huge ? (char[]){"--single-file-segments"} : (char[]){"--no-shconf"}};
+			(char[]){"--lcores"},
+			lcores,
+			(char[]){"-m"},
+			memory,
+			prefix,
+			(char[]){"--no-pci"},
+			(char[]){"--no-telemetry"},
+			(char[]){"--log-level=lib.eal:4"},
+			huge ? (char[]){"--in-memory"} : (char[]){"--no-huge"},
+			huge ? (char[]){"--single-file-segments"} : (char[]){"--no-shconf"}};
 	if (rte_eal_init((int)(sizeof args / sizeof args[0]), args) >= 0)
 		return true;
 	fprintf(stderr, "headrace-gen: DPDK did not start (%s, %s huge pages)\n",
-	        rte_strerror(rte_errno), huge ? "with" : "without");
+		rte_strerror(rte_errno), huge ? "with" : "without");
 	return false;
 }
 
@@ -64,7 +64,7 @@ static int start_port(const struct link_config *config, struct link *l)
 	snprintf(name, sizeof name, "%.*s", (int)strcspn(config->device, ","), config->device);
 	rc = rte_eth_dev_get_port_by_name(name, &l->port);
 	l->pool = rte_pktmbuf_pool_create("gen", BUFFERS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
-	                                  SOCKET_ID_ANY);
+					  SOCKET_ID_ANY);
 	if (rc == 0 && !l->pool)
 		rc = -rte_errno;
 	if (rc == 0)
@@ -92,7 +92,7 @@ bool link_open(const struct link_config *config, struct link *l, uint8_t mac[6])
 		rc = rte_eth_macaddr_get(l->port, &address);
 	if (rc != 0) {
 		fprintf(stderr, "headrace-gen: --device %s: %s\n", config->device,
-		        rte_strerror(-rc));
+			rte_strerror(-rc));
 		return false;
 	}
 	memcpy(mac, address.addr_bytes, 6);

@@ -73,7 +73,7 @@ static bool allocate(struct gen *g)
 		c->flags = i < g->senders ? 0 : CLIENT_HOLDER;
 	}
 	wheel_init(&g->wheel, &g->clients[0].timer, sizeof g->clients[0], TICK_SHIFT,
-	           clock_mono_us());
+		   clock_mono_us());
 	return true;
 }
 
@@ -126,13 +126,13 @@ static bool is_complete(const struct gen *g)
 	for (uint32_t i = 0; i < o->rate_count; i++)
 		left_out += g->steps[i].left_out;
 	bool connected = o->protocol != PROTOCOL_MQTT || o->profile == PROFILE_STORM ||
-	                 t->connected >= g->senders;
+			 t->connected >= g->senders;
 	bool answered = o->protocol == PROTOCOL_COAP && !o->qos ? t->sent == t->scheduled
-	                                                        : t->acked == t->scheduled;
+								: t->acked == t->scheduled;
 	if (g->schedule.phase == PHASE_END && g->schedule.first_open_us == 0)
 		return false; /* the server was never found */
-	return connected && answered && left_out == 0 && !g->stop &&
-	       t->protocol_errors == 0 && t->rejected == 0;
+	return connected && answered && left_out == 0 && !g->stop && t->protocol_errors == 0 &&
+	       t->rejected == 0;
 }
 
 int main(int argc, char **argv)
@@ -146,13 +146,13 @@ int main(int argc, char **argv)
 		return payload_write_devices(o, o->devices_file) ? 1 : 0;
 	g->random = mix64(o->seed);
 	struct link_config config = {.device = o->device,
-	                             .file_prefix = o->file_prefix,
-	                             .hugepages = o->hugepages,
-	                             .cpu = o->cpu,
-	                             .memory_mb = o->memory_mb,
-	                             .loss = o->loss,
-	                             .reorder = o->reorder,
-	                             .seed = mix64(o->seed + 1)};
+				     .file_prefix = o->file_prefix,
+				     .hugepages = o->hugepages,
+				     .cpu = o->cpu,
+				     .memory_mb = o->memory_mb,
+				     .loss = o->loss,
+				     .reorder = o->reorder,
+				     .seed = mix64(o->seed + 1)};
 	struct sigaction action = {.sa_handler = on_signal};
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);

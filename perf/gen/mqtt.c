@@ -49,13 +49,13 @@ static uint32_t client_id_bytes(const struct options *o, uint32_t client)
 	if (is_gateway(o))
 		return sizeof GATEWAY_ID - 1;
 	return payload_shape(o, client) == SHAPE_FLAT ? sizeof "SM-00000000" - 1
-	                                              : sizeof "METER-00000000" - 1;
+						      : sizeof "METER-00000000" - 1;
 }
 
 static uint32_t topic_bytes(const struct options *o, uint32_t client)
 {
-	uint32_t around = is_gateway(o) ? sizeof "gateways//readings" - 1
-	                                : sizeof "meters//readings" - 1;
+	uint32_t around =
+	    is_gateway(o) ? sizeof "gateways//readings" - 1 : sizeof "meters//readings" - 1;
 	return around + client_id_bytes(o, client);
 }
 
@@ -91,7 +91,7 @@ static uint8_t *put_topic(const struct options *o, uint32_t client, uint8_t *at)
 }
 
 static uint32_t render_publish(const struct gen *g, uint32_t client, const struct item *item,
-                               uint8_t *out)
+			       uint8_t *out)
 {
 	const struct options *o = &g->options;
 	bool again = o->qos && (item->flags & ITEM_AGAIN);
@@ -144,7 +144,7 @@ uint32_t mqtt_render(const struct gen *g, uint32_t client, const struct item *it
 
 /* The item that a packet answers, by kind and id; `previous` is the one before it. */
 static uint32_t find(const struct gen *g, const struct client *c, uint8_t kind, uint16_t id,
-                     uint32_t *previous)
+		     uint32_t *previous)
 {
 	*previous = NONE;
 	for (uint32_t i = c->head; i != NONE; *previous = i, i = g->items[i].next)

@@ -40,7 +40,7 @@ static const char usage[] =
     "                       hold: connections and keep-alives for --seconds, messages if --rate\n"
     "                       storm: at --rate: connect, publish, wait for the PUBACK, disconnect\n"
     "  --rate R[,R...]      messages per second of the whole fleet, one step after the other;\n"
-    "                       0: as fast as --inflight-max allows, latencies then mean little (1000)\n"
+    "                       0: as fast as --inflight-max allows, latencies mean little (1000)\n"
     "  --seconds S          of each step (10)\n"
     "  --within S           (2)\n"
     "  --intervals N        1 to 190 (96)\n"
@@ -72,12 +72,47 @@ static const char usage[] =
     "3 connections or answers are missing.\n";
 
 enum {
-	OPT_DEVICE = 256, OPT_CPU, OPT_HUGEPAGES, OPT_MEMORY, OPT_PREFIX, OPT_SERVER, OPT_MQTT,
-	OPT_COAP, OPT_FIRST, OPT_ADDRESSES, OPT_PROTOCOL, OPT_QOS, OPT_METERS, OPT_BATCH, OPT_SHAPE,
-	OPT_KEEP_ALIVE, OPT_PROFILE, OPT_RATE, OPT_SECONDS, OPT_WITHIN, OPT_INTERVALS, OPT_ARRIVALS,
-	OPT_WARMUP, OPT_DRAIN, OPT_INFLIGHT, OPT_NSTART, OPT_RTO, OPT_CONNECT_RATE,
-	OPT_CONNECT_WINDOW, OPT_CLOSE, OPT_DUPLICATES, OPT_LATE, OPT_LOSS, OPT_REORDER,
-	OPT_ZERO_WINDOW, OPT_SYN_FLOOD, OPT_JSON, OPT_LEDGER, OPT_DEVICES, OPT_SEED, OPT_QUIET,
+	OPT_DEVICE = 256,
+	OPT_CPU,
+	OPT_HUGEPAGES,
+	OPT_MEMORY,
+	OPT_PREFIX,
+	OPT_SERVER,
+	OPT_MQTT,
+	OPT_COAP,
+	OPT_FIRST,
+	OPT_ADDRESSES,
+	OPT_PROTOCOL,
+	OPT_QOS,
+	OPT_METERS,
+	OPT_BATCH,
+	OPT_SHAPE,
+	OPT_KEEP_ALIVE,
+	OPT_PROFILE,
+	OPT_RATE,
+	OPT_SECONDS,
+	OPT_WITHIN,
+	OPT_INTERVALS,
+	OPT_ARRIVALS,
+	OPT_WARMUP,
+	OPT_DRAIN,
+	OPT_INFLIGHT,
+	OPT_NSTART,
+	OPT_RTO,
+	OPT_CONNECT_RATE,
+	OPT_CONNECT_WINDOW,
+	OPT_CLOSE,
+	OPT_DUPLICATES,
+	OPT_LATE,
+	OPT_LOSS,
+	OPT_REORDER,
+	OPT_ZERO_WINDOW,
+	OPT_SYN_FLOOD,
+	OPT_JSON,
+	OPT_LEDGER,
+	OPT_DEVICES,
+	OPT_SEED,
+	OPT_QUIET,
 	OPT_HELP,
 };
 
@@ -141,7 +176,7 @@ static bool u64_parse(uint64_t from, uint64_t to, uint64_t *out)
 	if (!errno && *optarg != '-' && end != optarg && !*end && *out >= from && *out <= to)
 		return true;
 	snprintf(text, sizeof text, "%llu to %llu", (unsigned long long)from,
-	         (unsigned long long)to);
+		 (unsigned long long)to);
 	return wrong(text);
 }
 

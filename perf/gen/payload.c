@@ -19,7 +19,8 @@
 #define REGISTER_MIN_WH 100000000u
 #define REGISTER_SPREAD 500000000u
 
-struct template {
+struct template
+{
 	const char *text;
 	const char *id_prefix;
 	uint32_t bytes;
@@ -31,10 +32,11 @@ struct template {
 #define COLLECTED ",\"collectedAt\":\"" TS_BLANK "\""
 #define FLAT_HEAD "{\"meterId\":\"SM-00000000\",\"ts\":\"" TS_BLANK "\",\"kWh\":000000.000"
 /* kW, pf and v follow the register at once */
-#define FLAT_TAIL   ",\"kW\":0.00,\"pf\":0.00,\"v\":200.0,\"status\":\"OK\""
+#define FLAT_TAIL ",\"kW\":0.00,\"pf\":0.00,\"v\":200.0,\"status\":\"OK\""
 #define NESTED_HEAD                                                                                \
 	"{\"meterId\":\"METER-00000000\",\"timestamp\":\"" TS_BLANK                                \
-	"\",\"location\":{\"lat\":37.7749,\"lon\":-122.4194},\"energy\":{\"active_kwh\":000000.000"
+	"\",\"location\":{\"lat\":37.7749,\"lon\":-122.4194},\"energy\":{\"active_kwh\":000000."   \
+	"000"
 #define NESTED_TAIL                                                                                \
 	",\"reactive_kvarh\":000.0,\"peak_demand_kw\":0.0,\"power_factor\":0.00},"                 \
 	"\"status\":{\"tamper_detected\":false,\"battery_level\":00,\"signal_strength\":-00}"
@@ -53,24 +55,22 @@ enum {
 	KVARH_AT = 10 + sizeof ",\"reactive_kvarh\":" - 1,
 	PEAK_AT = KVARH_AT + 5 + sizeof ",\"peak_demand_kw\":" - 1,
 	FACTOR_AT = PEAK_AT + 3 + sizeof ",\"power_factor\":" - 1,
-	BATTERY_AT = FACTOR_AT + 4 +
-	             sizeof "},\"status\":{\"tamper_detected\":false,\"battery_level\":" - 1,
+	BATTERY_AT =
+	    FACTOR_AT + 4 + sizeof "},\"status\":{\"tamper_detected\":false,\"battery_level\":" - 1,
 	SIGNAL_AT = BATTERY_AT + 2 + sizeof ",\"signal_strength\":-" - 1,
 };
 
 static const struct template templates[2][2] = {
-    [SHAPE_FLAT] =
-        {{FLAT_HEAD FLAT_TAIL "}", "SM-", sizeof FLAT_HEAD FLAT_TAIL "}" - 1, ID_FLAT, TS_FLAT,
-          KWH_FLAT, 0},
-         {FLAT_HEAD FLAT_TAIL COLLECTED "}", "SM-",
-          sizeof FLAT_HEAD FLAT_TAIL COLLECTED "}" - 1, ID_FLAT, TS_FLAT, KWH_FLAT,
-          sizeof FLAT_HEAD FLAT_TAIL COLLECTED - 1 - TS_BYTES - 1}},
-    [SHAPE_NESTED] =
-        {{NESTED_HEAD NESTED_TAIL "}", "METER-", sizeof NESTED_HEAD NESTED_TAIL "}" - 1,
-          ID_NESTED, TS_NESTED, KWH_NESTED, 0},
-         {NESTED_HEAD NESTED_TAIL COLLECTED "}", "METER-",
-          sizeof NESTED_HEAD NESTED_TAIL COLLECTED "}" - 1, ID_NESTED, TS_NESTED, KWH_NESTED,
-          sizeof NESTED_HEAD NESTED_TAIL COLLECTED - 1 - TS_BYTES - 1}},
+    [SHAPE_FLAT] = {{FLAT_HEAD FLAT_TAIL "}", "SM-", sizeof FLAT_HEAD FLAT_TAIL "}" - 1, ID_FLAT,
+		     TS_FLAT, KWH_FLAT, 0},
+		    {FLAT_HEAD FLAT_TAIL COLLECTED "}", "SM-",
+		     sizeof FLAT_HEAD FLAT_TAIL COLLECTED "}" - 1, ID_FLAT, TS_FLAT, KWH_FLAT,
+		     sizeof FLAT_HEAD FLAT_TAIL COLLECTED - 1 - TS_BYTES - 1}},
+    [SHAPE_NESTED] = {{NESTED_HEAD NESTED_TAIL "}", "METER-",
+		       sizeof NESTED_HEAD NESTED_TAIL "}" - 1, ID_NESTED, TS_NESTED, KWH_NESTED, 0},
+		      {NESTED_HEAD NESTED_TAIL COLLECTED "}", "METER-",
+		       sizeof NESTED_HEAD NESTED_TAIL COLLECTED "}" - 1, ID_NESTED, TS_NESTED,
+		       KWH_NESTED, sizeof NESTED_HEAD NESTED_TAIL COLLECTED - 1 - TS_BYTES - 1}},
 };
 
 static void put_digits(uint8_t *out, uint32_t digits, uint32_t value)
@@ -81,7 +81,8 @@ static void put_digits(uint8_t *out, uint32_t digits, uint32_t value)
 	}
 }
 
-/* Days since 1970-01-01 to a civil date: eras of 400 years of 146,097 days that begin on 1 March. */
+/* Days since 1970-01-01 to a civil date: eras of 400 years of 146,097 days that begin on 1 March.
+ */
 static void put_date(uint8_t *out, uint32_t days)
 {
 	uint32_t z = days + 719468, era = z / 146097, doe = z % 146097;
@@ -114,7 +115,7 @@ static void put_ts(uint8_t *out, int64_t ms)
 
 struct values {
 	uint32_t register_wh;
-	uint32_t power_10w, factor_percent, volts_tenths; /* flat */
+	uint32_t power_10w, factor_percent, volts_tenths;                        /* flat */
 	uint32_t reactive_100varh, peak_100w, battery_percent, signal_dbm_below; /* nested */
 };
 
@@ -123,8 +124,8 @@ static struct values values_of(uint32_t meter, int64_t ts_ms)
 	uint64_t own = mix64(meter);
 	uint64_t now = mix64(own ^ (uint64_t)ts_ms);
 	return (struct values){
-	    .register_wh = REGISTER_MIN_WH + (uint32_t)(own % REGISTER_SPREAD) +
-	                   (uint32_t)(ts_ms / MS_PER_WH),
+	    .register_wh =
+		REGISTER_MIN_WH + (uint32_t)(own % REGISTER_SPREAD) + (uint32_t)(ts_ms / MS_PER_WH),
 	    .power_10w = (uint32_t)(now & 1023) % 1000,
 	    .factor_percent = 80 + (uint32_t)(now >> 10 & 15),
 	    .volts_tenths = 2200 + (uint32_t)(now >> 14 & 255),
@@ -137,7 +138,7 @@ static struct values values_of(uint32_t meter, int64_t ts_ms)
 
 /* Two numbers with a point between. */
 static void put_fixed(uint8_t *out, uint32_t whole_digits, uint32_t fraction_digits, uint32_t whole,
-                      uint32_t fraction)
+		      uint32_t fraction)
 {
 	put_digits(out, whole_digits, whole);
 	put_digits(out + whole_digits + 1, fraction_digits, fraction);
@@ -166,13 +167,13 @@ enum shape payload_shape(const struct options *o, uint32_t meter)
 }
 
 static const struct template *template_of(const struct options *o, uint32_t meter,
-                                          const struct item *item)
+					  const struct item *item)
 {
 	return &templates[payload_shape(o, meter)][(item->flags & ITEM_REPLAY) != 0];
 }
 
 void payload_reading(const struct options *o, uint32_t client, const struct item *item,
-                     uint32_t index, uint32_t *meter, int64_t *ts_ms)
+		     uint32_t index, uint32_t *meter, int64_t *ts_ms)
 {
 	bool own_past = o->profile == PROFILE_BACKLOG;
 	*meter = own_past ? client : client * o->batch + index;
@@ -192,7 +193,7 @@ uint32_t payload_bytes(const struct options *o, uint32_t client, const struct it
 }
 
 static uint32_t put_reading(const struct options *o, uint32_t meter, int64_t ts_ms,
-                            const struct item *item, uint8_t *out)
+			    const struct item *item, uint8_t *out)
 {
 	const struct template *t = template_of(o, meter, item);
 	struct values v = values_of(meter, ts_ms);
@@ -206,7 +207,7 @@ static uint32_t put_reading(const struct options *o, uint32_t meter, int64_t ts_
 }
 
 uint32_t payload_render(const struct options *o, uint32_t client, const struct item *item,
-                        uint8_t *out)
+			uint8_t *out)
 {
 	uint8_t *at = out;
 	for (uint32_t i = 0; i < item->readings; i++) {
@@ -225,7 +226,7 @@ uint32_t payload_render(const struct options *o, uint32_t client, const struct i
 uint32_t payload_meter_id(const struct options *o, uint32_t meter, char out[32])
 {
 	int n = snprintf(out, 32, "%s%0*u", templates[payload_shape(o, meter)][0].id_prefix,
-	                 ID_DIGITS, meter + 1);
+			 ID_DIGITS, meter + 1);
 	return (uint32_t)n;
 }
 
@@ -233,17 +234,17 @@ void payload_channels(FILE *out, const struct options *o, uint32_t meter, int64_
 {
 	struct values v = values_of(meter, ts_ms);
 	fprintf(out, "{\"active_energy\":\"%u.%03u\",\"power_factor\":\"0.%02u\"",
-	        v.register_wh / 1000, v.register_wh % 1000, v.factor_percent);
+		v.register_wh / 1000, v.register_wh % 1000, v.factor_percent);
 	if (payload_shape(o, meter) == SHAPE_FLAT)
 		fprintf(out, ",\"active_power\":\"%u.%02u\",\"voltage\":\"%u.%u\"}",
-		        v.power_10w / 100, v.power_10w % 100, v.volts_tenths / 10,
-		        v.volts_tenths % 10);
+			v.power_10w / 100, v.power_10w % 100, v.volts_tenths / 10,
+			v.volts_tenths % 10);
 	else
 		fprintf(out,
-		        ",\"reactive_energy\":\"%u.%u\",\"peak_demand\":\"%u.%u\","
-		        "\"battery_level\":\"%u\",\"signal_strength\":\"-%u\"}",
-		        100 + v.reactive_100varh / 10, v.reactive_100varh % 10, v.peak_100w / 10,
-		        v.peak_100w % 10, v.battery_percent, v.signal_dbm_below);
+			",\"reactive_energy\":\"%u.%u\",\"peak_demand\":\"%u.%u\","
+			"\"battery_level\":\"%u\",\"signal_strength\":\"-%u\"}",
+			100 + v.reactive_100varh / 10, v.reactive_100varh % 10, v.peak_100w / 10,
+			v.peak_100w % 10, v.battery_percent, v.signal_dbm_below);
 }
 
 int payload_write_devices(const struct options *o, const char *path)

@@ -16,8 +16,8 @@ static double behind_s(const struct gen *g)
 {
 	double lag = (double)g->now_us - g->schedule.due_us;
 	return g->schedule.phase == PHASE_LOAD && lag > 0 && g->schedule.next < g->schedule.total
-	           ? lag / 1e6
-	           : 0;
+		   ? lag / 1e6
+		   : 0;
 }
 
 void report_second(struct gen *g)
@@ -34,8 +34,8 @@ void report_second(struct gen *g)
 		       (double)(t->connected - before.connected) / s,
 		       (double)(t->sent - before.sent) / s, (double)(t->acked - before.acked) / s,
 		       ull(t->scheduled - t->acked - t->unanswered), behind_s(g),
-		       ull(t->tcp_retransmitted + t->coap_retransmitted -
-		           before.tcp_retransmitted - before.coap_retransmitted),
+		       ull(t->tcp_retransmitted + t->coap_retransmitted - before.tcp_retransmitted -
+			   before.coap_retransmitted),
 		       (double)latency_percentile_us(&g->second, 50) / 1e3,
 		       (double)latency_percentile_us(&g->second, 99) / 1e3,
 		       (double)g->second.max_us / 1e3);
@@ -65,21 +65,27 @@ void report_step(const struct gen *g, uint32_t step)
 static double connect_seconds(const struct gen *g)
 {
 	const struct schedule *s = &g->schedule;
+	if (g->options.profile == PROFILE_STORM)
+		return 0; /* they come and go all the time */
 	return s->last_up_us > s->first_open_us ? (double)(s->last_up_us - s->first_open_us) / 1e6
-	                                        : 0;
+						: 0;
 }
 
 void report_table(const struct gen *g)
 {
 	const struct totals *t = &g->totals;
 	double connecting = connect_seconds(g);
-	printf("\n%-28s %llu connected of %llu opened, %llu refused, %llu reset, %llu closed by the "
-	       "peer, %llu timed out\n", "connections", ull(t->connected), ull(t->opened),
-	       ull(t->refused), ull(t->reset), ull(t->closed_by_peer), ull(t->timed_out));
+	printf(
+	    "\n%-28s %llu connected of %llu opened, %llu refused, %llu reset, %llu closed by the "
+	    "peer, %llu timed out\n",
+	    "connections", ull(t->connected), ull(t->opened), ull(t->refused), ull(t->reset),
+	    ull(t->closed_by_peer), ull(t->timed_out));
+	if (connecting > 0)
+		printf("%-28s %.0f/s, %.2f s in all\n", "connections at the start",
+		       (double)g->setup.count / connecting, connecting);
 	if (g->setup.count)
-		printf("%-28s %.0f/s, %.2f s in all; p50 %.2f p99 %.2f max %.2f ms\n",
-		       "connection set-up", connecting > 0 ? (double)t->connected / connecting : 0,
-		       connecting, (double)latency_percentile_us(&g->setup, 50) / 1e3,
+		printf("%-28s p50 %.2f p99 %.2f max %.2f ms\n", "connection set-up",
+		       (double)latency_percentile_us(&g->setup, 50) / 1e3,
 		       (double)latency_percentile_us(&g->setup, 99) / 1e3,
 		       (double)g->setup.max_us / 1e3);
 	printf("%-28s %llu sent, %llu acknowledged, %llu unanswered, %llu refused\n", "messages",
@@ -90,12 +96,14 @@ void report_table(const struct gen *g)
 	       "sent again", ull(t->tcp_retransmitted), ull(t->coap_retransmitted),
 	       ull(t->mqtt_again), ull(t->overloaded));
 	printf("%-28s %llu in, %llu out; %llu dropped by the port, %llu lost and %llu reordered on "
-	       "purpose\n", "frames", ull(t->rx_frames), ull(t->tx_frames), ull(g->link.dropped),
+	       "purpose\n",
+	       "frames", ull(t->rx_frames), ull(t->tx_frames), ull(g->link.dropped),
 	       ull(g->link.lost), ull(g->link.reordered));
 	if (t->protocol_errors || t->bad_checksum || t->early_acks)
-		printf("%-28s %llu protocol errors, %llu bad checksums, %llu early acknowledgements\n",
-		       "the server's faults", ull(t->protocol_errors), ull(t->bad_checksum),
-		       ull(t->early_acks));
+		printf(
+		    "%-28s %llu protocol errors, %llu bad checksums, %llu early acknowledgements\n",
+		    "the server's faults", ull(t->protocol_errors), ull(t->bad_checksum),
+		    ull(t->early_acks));
 	if (t->holders || t->floods)
 		printf("%-28s %llu zero windows held, %llu of them evicted, %llu SYNs of a flood\n",
 		       "hostile", ull(t->holders), ull(t->holders_lost), ull(t->floods));
@@ -104,11 +112,11 @@ void report_table(const struct gen *g)
 static void put_latency(FILE *out, const char *name, const struct latency *l)
 {
 	fprintf(out,
-	        "\"%s\":{\"count\":%llu,\"mean\":%.1f,\"p50\":%llu,\"p90\":%llu,\"p99\":%llu,"
-	        "\"p99_9\":%llu,\"max\":%llu}",
-	        name, ull(l->count), latency_mean_us(l), ull(latency_percentile_us(l, 50)),
-	        ull(latency_percentile_us(l, 90)), ull(latency_percentile_us(l, 99)),
-	        ull(latency_percentile_us(l, 99.9)), ull(l->max_us));
+		"\"%s\":{\"count\":%llu,\"mean\":%.1f,\"p50\":%llu,\"p90\":%llu,\"p99\":%llu,"
+		"\"p99_9\":%llu,\"max\":%llu}",
+		name, ull(l->count), latency_mean_us(l), ull(latency_percentile_us(l, 50)),
+		ull(latency_percentile_us(l, 90)), ull(latency_percentile_us(l, 99)),
+		ull(latency_percentile_us(l, 99.9)), ull(l->max_us));
 }
 
 static void put_steps(FILE *out, const struct gen *g)
@@ -119,12 +127,12 @@ static void put_steps(FILE *out, const struct gen *g)
 		if (s->start_us == 0)
 			break;
 		fprintf(out,
-		        "%s\n  {\"offered_per_s\":%.1f,\"seconds\":%.3f,\"scheduled\":%llu,"
-		        "\"acked\":%llu,\"acked_per_s\":%.1f,\"left_out\":%llu,"
-		        "\"generator_cycles_per_message\":%.0f,",
-		        i ? "," : "", s->rate, seconds, ull(s->scheduled), ull(s->acked),
-		        seconds > 0 ? (double)s->acked_in_time / seconds : 0, ull(s->left_out),
-		        s->acked ? (double)s->busy_cycles / (double)s->acked : 0);
+			"%s\n  {\"offered_per_s\":%.1f,\"seconds\":%.3f,\"scheduled\":%llu,"
+			"\"acked\":%llu,\"acked_per_s\":%.1f,\"left_out\":%llu,"
+			"\"generator_cycles_per_message\":%.0f,",
+			i ? "," : "", s->rate, seconds, ull(s->scheduled), ull(s->acked),
+			seconds > 0 ? (double)s->acked_in_time / seconds : 0, ull(s->left_out),
+			s->acked ? (double)s->busy_cycles / (double)s->acked : 0);
 		put_latency(out, "latency_us", &s->latency);
 		fputs("}", out);
 	}
@@ -188,15 +196,15 @@ int report_json(const struct gen *g, bool complete)
 	}
 	double connecting = connect_seconds(g);
 	fprintf(out,
-	        "{\"complete\":%s,\n\"conditions\":{\"device\":\"%s\",\"protocol\":\"%s\","
-	        "\"profile\":\"%s\",\"qos\":%u,\"meters\":%u,\"clients\":%u,\"batch\":%u,"
-	        "\"arrivals\":\"%s\",\"seed\":%llu,\"bytes_per_client\":%zu},\n",
-	        complete ? "true" : "false", o->device,
-	        o->protocol == PROTOCOL_MQTT ? "mqtt" : "coap", profile_names[o->profile], o->qos,
-	        o->meters, g->client_count, o->batch, o->poisson ? "poisson" : "even", ull(o->seed),
-	        sizeof(struct client) + sizeof g->last_ts[0]);
+		"{\"complete\":%s,\n\"conditions\":{\"device\":\"%s\",\"protocol\":\"%s\","
+		"\"profile\":\"%s\",\"qos\":%u,\"meters\":%u,\"clients\":%u,\"batch\":%u,"
+		"\"arrivals\":\"%s\",\"seed\":%llu,\"bytes_per_client\":%zu},\n",
+		complete ? "true" : "false", o->device,
+		o->protocol == PROTOCOL_MQTT ? "mqtt" : "coap", profile_names[o->profile], o->qos,
+		o->meters, g->client_count, o->batch, o->poisson ? "poisson" : "even", ull(o->seed),
+		sizeof(struct client) + sizeof g->last_ts[0]);
 	fprintf(out, "\"connections_per_s\":%.1f,\"connect_seconds\":%.3f,",
-	        connecting > 0 ? (double)g->setup.count / connecting : 0, connecting);
+		connecting > 0 ? (double)g->setup.count / connecting : 0, connecting);
 	put_latency(out, "setup_us", &g->setup);
 	fputs(",\n\"steps\":[", out);
 	put_steps(out, g);

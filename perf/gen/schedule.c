@@ -51,7 +51,7 @@ void schedule_start(struct gen *g)
 		s->stride++;
 	s->cursor = 0; /* of addresses, at first */
 	s->backlog_ms = (int64_t)(day / INTERVAL_MS * INTERVAL_MS) -
-	                (int64_t)g->options.intervals * INTERVAL_MS;
+			(int64_t)g->options.intervals * INTERVAL_MS;
 	enter(g, PHASE_ARP);
 }
 
@@ -106,7 +106,7 @@ static void run_connect(struct gen *g)
 		s->open_due_us += spacing;
 	}
 	bool all = s->opened == g->client_count && s->half_open == 0 &&
-	           (!connects_first(o) || g->up >= g->senders);
+		   (!connects_first(o) || g->up >= g->senders);
 	uint64_t patience = (uint64_t)(g->client_count * spacing) + CONNECT_EXTRA_US;
 	if (all || (g->now_us > s->phase_us + patience)) {
 		s->last_up_us = g->now_us;
@@ -172,8 +172,8 @@ static void set_times(struct gen *g, uint32_t client, struct item *i)
 		uint64_t nth = (g->schedule.base + g->schedule.next) / g->senders;
 		uint32_t first = (uint32_t)nth * o->batch;
 		i->ts_ms = g->schedule.backlog_ms + (int64_t)first * INTERVAL_MS;
-		i->readings = (uint8_t)(o->intervals - first < o->batch ? o->intervals - first
-		                                                          : o->batch);
+		i->readings =
+		    (uint8_t)(o->intervals - first < o->batch ? o->intervals - first : o->batch);
 		i->flags |= ITEM_REPLAY;
 		return;
 	}
@@ -256,8 +256,7 @@ static void run_load(struct gen *g)
 			break;
 		s->due_us += g->options.poisson ? -log(1 - gen_random_unit(g)) * spacing : spacing;
 	}
-	if (g->now_us < step->end_us &&
-	    (s->next < s->total || g->options.profile == PROFILE_HOLD))
+	if (g->now_us < step->end_us && (s->next < s->total || g->options.profile == PROFILE_HOLD))
 		return;
 	bool paced = spacing > 0 && s->due_us < (double)step->end_us && s->next < s->total;
 	step->left_out = paced ? (uint64_t)(((double)step->end_us - s->due_us) / spacing) : 0;
@@ -296,8 +295,7 @@ static bool run_close(struct gen *g)
 		if (g->clients[client].state == CLIENT_UP)
 			client_close(g, client);
 	}
-	bool all = s->close_next == g->client_count &&
-	           g->totals.closed >= g->totals.connected;
+	bool all = s->close_next == g->client_count && g->totals.closed >= g->totals.connected;
 	return !all && g->now_us < s->phase_us + CLOSE_US;
 }
 

@@ -22,8 +22,8 @@ void wire_client_address(const struct gen *g, uint32_t client, uint8_t ipv4[4], 
 {
 	uint32_t addresses = g->options.addresses;
 	put_be32(ipv4, get_be32(g->options.first_address) + client % addresses);
-	*port = (uint16_t)(PORT_FIRST + client / addresses * PORT_TURNS +
-	                   g->clients[client].port_turn);
+	*port =
+	    (uint16_t)(PORT_FIRST + client / addresses * PORT_TURNS + g->clients[client].port_turn);
 }
 
 /* NONE: nobody's. */
@@ -44,12 +44,12 @@ uint8_t *wire_new(struct gen *g)
 }
 
 void wire_send(struct gen *g, const uint8_t source[4], uint8_t protocol, uint32_t l4_bytes,
-               uint32_t checksum_at)
+	       uint32_t checksum_at)
 {
 	uint8_t *frame = link_new(&g->link); /* the same again: it was not sent yet */
 	uint8_t *ip = frame + ETHERNET_BYTES, *l4 = frame + L4_OFFSET;
 	packet_put_ipv4(frame, g->mac, g->server_mac, source, g->options.server, protocol, l4_bytes,
-	                0);
+			0);
 	put_le16(ip + 10, checksum_finish(checksum_add(0, ip, IPV4_HEADER_BYTES)));
 	put_le16(l4 + checksum_at, 0);
 	uint64_t sum = checksum_pseudo_ipv4(ip + 12, ip + 16, protocol, l4_bytes);
@@ -117,8 +117,8 @@ static void classify(struct gen *g, const struct link_frame *f, struct arrival *
 	a->bytes = total - IPV4_HEADER_BYTES;
 	uint16_t from = get_be16(a->l4);
 	bool wanted = g->options.protocol == PROTOCOL_MQTT
-	                  ? a->protocol == IP_TCP && from == g->options.mqtt_port
-	                  : a->protocol == IP_UDP && from == g->options.coap_port;
+			  ? a->protocol == IP_TCP && from == g->options.mqtt_port
+			  : a->protocol == IP_UDP && from == g->options.coap_port;
 	if (!wanted)
 		return;
 	a->client = client_at(g, ip + 16, get_be16(a->l4 + 2));

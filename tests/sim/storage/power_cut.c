@@ -48,6 +48,7 @@ struct sim {
 	uint64_t replayed;    /* newest block seen by recovery */
 	uint64_t epoch;
 	uint64_t recycled, replays;
+	bool brief; /* a short life of small blocks: what is left over from the last one fits anew */
 	uint8_t scratch[SCRATCH];
 };
 
@@ -134,8 +135,8 @@ static void reader_work(struct sim *s)
 
 static void append_work(struct sim *s)
 {
-	uint32_t count = make_below(&s->make, 4) == 0 ? BATCH_READINGS
-	                                              : (uint32_t)make_below(&s->make, 6);
+	bool large = !s->brief && make_below(&s->make, 4) == 0;
+	uint32_t count = large ? BATCH_READINGS : (uint32_t)make_below(&s->make, s->brief ? 2 : 6);
 	make_batch(&s->make, s->batch, count);
 	if (!journal_append(s->j, s->batch)) {
 		s->make.stage_seq--;
@@ -162,6 +163,8 @@ static void config_make(struct sim *s, struct journal_config *c)
 	    .block_bytes_max = make_below(&s->make, 2) ? 128u << 10 : 256u << 10,
 	    .inflight = 1 + (uint32_t)make_below(&s->make, 4),
 	};
+	if (s->brief)
+		c->inflight = 4;
 	c->buffers = c->inflight + 2 + (uint32_t)make_below(&s->make, 4);
 }
 
@@ -206,7 +209,8 @@ static void life(struct sim *s)
 	d->fail_write = accidents ? 20 : 0;
 	d->short_write = accidents ? 20 : 0;
 	d->fail_prepare = accidents ? 4 : 0;
-	d->cut_after = 1 + make_below(&s->make, make_below(&s->make, 8) == 0 ? 12 : 1500);
+	s->brief = make_below(&s->make, 2) == 0;
+	d->cut_after = 1 + make_below(&s->make, s->brief ? 25 : 2000);
 	if (life_open(s)) {
 		uint64_t first = s->j->active ? s->j->active->number : 0;
 		while (!d->cut) {
@@ -223,7 +227,7 @@ static void life(struct sim *s)
 				append_work(s);
 				break;
 			case 5:
-				journal_submit(s->j, make_below(&s->make, 4) == 0);
+				journal_submit(s->j, s->brief || make_below(&s->make, 4) == 0);
 				break;
 			case 6:
 				journal_wait(s->j, 5000);

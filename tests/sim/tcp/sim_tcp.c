@@ -589,8 +589,8 @@ static void describe(const struct world *w)
 	for (uint32_t i = 0; i < w->clients; i++) {
 		const struct peer *p = &w->peers[i];
 		const struct served *s = &w->served[i];
-		printf("  client %u: state %d, sent %u of %u, got %u of %u, tries %u, fin %d, mss %u "
-		       "buffer %u ts %d sack %d; server: open %d closed %d reason %d received %u "
+		printf("  client %u: state %d, sent %u of %u, got %u of %u, tries %u, fin %d, "
+		       "mss %u buffer %u ts %d sack %d; server: open %d closed %d reason %d received %u "
 		       "sent %u\n",
 		       i, p->state, p->una, p->config.send_bytes, p->got, p->config.receive_bytes,
 		       p->tries, p->fin_seen, p->config.mss, p->config.buffer_bytes, p->config.ts,
@@ -623,12 +623,14 @@ static bool run(uint64_t seed, bool verbose)
 	if (!w.failure)
 		check_leaks(&w);
 	if (w.failure)
-		printf("seed %" PRIu64 " failed at %.6f s: %s\n  replay: sim_tcp --seed %" PRIu64 "\n",
+		printf("seed %" PRIu64 " failed at %.6f s: %s\n"
+		       "  replay: sim_tcp --seed %" PRIu64 "\n",
 		       seed, (double)(w.now_us - start) / 1e6, w.failure, seed);
 	if (w.failure && verbose)
 		describe(&w);
 	if (!w.failure && verbose)
-		printf("seed %" PRIu64 ": %u clients, %" PRIu64 " segments, %" PRIu64 " lost, %.3f s\n",
+		printf("seed %" PRIu64 ": %u clients, %" PRIu64 " segments, %" PRIu64
+		       " lost, %.3f s\n",
 		       seed, w.clients, w.net.sent, w.net.dropped,
 		       (double)(w.now_us - start) / 1e6);
 	bool good = !w.failure;

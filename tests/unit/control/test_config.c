@@ -10,6 +10,7 @@
 
 #include <cmocka.h> /* last: it has a macro named fail */
 
+#define PORT6 "ports:\n  - device: x\n    address: 10.0.0.1/24\n"
 #define PORT "ports:\n  - {device: net_null0, address: 10.77.0.1/24}\n"
 
 static int set_up(void **state)
@@ -95,7 +96,8 @@ static void given_values_are_taken(void **state)
 	             "dpdk: {hugepages: no, memory_mb: 128, file_prefix: hr-2}\n"
 	             "ports:\n"
 	             "  - {device: 0000:01:00.0, address: 10.0.0.2/8, gateway: 10.0.0.1,\n"
-	             "     queues: 2}\n"
+	             "     queues: 2, vlan: 4094, address6: \"2001:db8::2/64\",\n"
+	             "     gateway6: \"2001:db8::1\"}\n"
 	             "  - {device: net_tap0, address: 192.168.1.9/31, mtu: 9000}\n"
 	             "workers:\n"
 	             "  - {cpu: 3, stages: [io0, io2, stage1]}\n"
@@ -113,6 +115,14 @@ static void given_values_are_taken(void **state)
 	assert_int_equal(c->dpdk.memory_mb, 128);
 	assert_true(c->ports[0].has_gateway);
 	assert_memory_equal(c->ports[0].gateway_ipv4, "\x0a\x00\x00\x01", 4);
+	assert_int_equal(c->ports[0].vlan, 4094);
+	assert_true(c->ports[0].has_ipv6 && c->ports[0].has_gateway6);
+	assert_int_equal(c->ports[0].ipv6_prefix_bits, 64);
+	assert_memory_equal(c->ports[0].ipv6, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02", 16);
+	assert_memory_equal(c->ports[0].gateway_ipv6, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01",
+	                    16);
+	assert_false(c->ports[1].has_ipv6 || c->ports[1].has_gateway6);
+	assert_int_equal(c->ports[1].vlan, 0);
 	assert_int_equal(c->ports[0].prefix_bits, 8);
 	assert_int_equal(c->ports[1].mtu, 9000);
 	assert_int_equal(c->workers[0].cpu, 3);
@@ -194,6 +204,30 @@ static const struct {
      "10.0.0.1/24"},
     {"ports:\n  - device: x\n    address: 10.0.0.1/24\n    gateway: home\n",
      "4: ports[0].gateway is 'home'; expected an IPv4 address"},
+    {PORT6 "    address6: 2001:db8::1\n",
+     "4: ports[0].address6 is '2001:db8::1'; expected a global or unique local IPv6 address with "
+     "prefix length, as 2001:db8::1/64"},
+    {PORT6 "    address6: 2001:db8::1/129\n", "4: ports[0].address6 is '2001:db8::1/129'..."},
+    {PORT6 "    address6: 2001:db8::g/64\n", "4: ports[0].address6 is '2001:db8::g/64'..."},
+    {PORT6 "    address6: fe80::1/64\n", "4: ports[0].address6 is 'fe80::1/64'..."},
+    {PORT6 "    address6: ff02::1/64\n", "4: ports[0].address6 is 'ff02::1/64'..."},
+    {PORT6 "    address6: \"::ffff:10.0.0.1/96\"\n", "4: ports[0].address6 is '::ffff:10..."},
+    {PORT6 "    address6: \"::1/64\"\n", "4: ports[0].address6 is '::1/64'..."},
+    {PORT6 "    mtu: 1279\n    address6: 2001:db8::1/64\n",
+     "5: ports[0].address6 needs an mtu of 1280 or more; it is 1279"},
+    {PORT6 "    gateway6: 2001:db8::1\n",
+     "4: ports[0].gateway6 is given without ports[0].address6"},
+    {PORT6 "    address6: 2001:db8::1/64\n    gateway6: 2001:db8:1::1\n",
+     "5: ports[0].gateway6 is '2001:db8:1::1'; expected another address in the network "
+     "2001:db8::1/64, or a link-local one"},
+    {PORT6 "    address6: 2001:db8::1/64\n    gateway6: 2001:db8::1\n",
+     "5: ports[0].gateway6 is '2001:db8::1'; expected another address..."},
+    {PORT6 "    address6: 2001:db8::1/64\n    gateway6: 10.0.0.2\n",
+     "5: ports[0].gateway6 is '10.0.0.2'; expected an IPv6 address"},
+    {PORT6 "    vlan: 4095\n", "4: ports[0].vlan is 4095..."},
+    {PORT6 "    address6: 2001:db8::1/64\n"
+           "  - {device: y, address: 10.0.1.1/24, address6: \"2001:db8:0::1/48\"}\n",
+     "5: ports[1] has the address 2001:db8:0::1/48 of ports[0]; expected another"},
     {PORT "  - {device: \"net_null0,copy=1\", address: 10.1.0.1/24}\n",
      "3: ports[1].device is 'net_null0,copy=1', as in ports[0]; expected another device"},
     {PORT "  - {device: net_null1, address: 10.77.0.1/16}\n",

@@ -157,11 +157,11 @@ static inline struct rig_tcp rig_next_tcp(void)
 	const uint8_t *tcp = rig_next(&bytes);
 	uint32_t header = (tcp[12] >> 4) * 4u;
 	return (struct rig_tcp){.seq = get_be32(tcp + 4),
-	                        .ack = get_be32(tcp + 8),
-	                        .window = get_be16(tcp + 14),
-	                        .flags = tcp[13],
-	                        .data = tcp + header,
-	                        .bytes = bytes - header};
+				.ack = get_be32(tcp + 8),
+				.window = get_be16(tcp + 14),
+				.flags = tcp[13],
+				.data = tcp + header,
+				.bytes = bytes - header};
 }
 
 static inline void rig_expect_silence(void)
@@ -173,7 +173,7 @@ static inline void rig_expect_silence(void)
 
 /* A segment from the server to client 0, without options. */
 static inline void rig_segment(struct gen *g, uint8_t flags, uint32_t seq, uint32_t ack,
-                               uint32_t window, const void *data, uint32_t bytes)
+			       uint32_t window, const void *data, uint32_t bytes)
 {
 	uint8_t tcp[20 + 256];
 	uint8_t address[4];

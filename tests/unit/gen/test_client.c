@@ -250,8 +250,8 @@ static void message_longer_than_a_segment_is_cut(void **state)
 	g.options.batch = 50;
 	come_up();
 	uint32_t i = item_new(&g);
-	g.items[i] = (struct item){.kind = ITEM_PUBLISH, .readings = 50, .ts_ms = 1, .next = NONE,
-	                           .line = NONE, .id = 9};
+	g.items[i] = (struct item){
+	    .kind = ITEM_PUBLISH, .readings = 50, .ts_ms = 1, .next = NONE, .line = NONE, .id = 9};
 	client_append(&g, 0, i);
 	client_output(&g, 0);
 	uint8_t whole[MESSAGE_MAX], got[MESSAGE_MAX];

@@ -124,7 +124,8 @@ static void overload_answer_is_obeyed_then_sent_anew(void **state)
 	(void)state;
 	post();
 	uint16_t id = get_be16(next_coap(&bytes) + 2);
-	answer(ACK_TYPE, 0xa3, id, id, "\xd1\x01\x05"); /* an option's long form: the default, 60 s */
+	answer(ACK_TYPE, 0xa3, id, id,
+	       "\xd1\x01\x05"); /* an option's long form: the default, 60 s */
 	rig_advance(&g, 59000);
 	rig_expect_silence();
 	rig_advance(&g, 3000);

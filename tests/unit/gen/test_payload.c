@@ -34,12 +34,16 @@ static void flat_reading_has_the_shape_of_the_field(void **state)
 	struct item item = {.ts_ms = 1749996900123, .readings = 1};
 	(void)state;
 	render(41, &item);
-	assert_memory_equal(text, "{\"meterId\":\"SM-00000042\",\"ts\":\"2025-06-15T14:15:00.123Z\","
-	                          "\"kWh\":", 63);
+	assert_memory_equal(text,
+			    "{\"meterId\":\"SM-00000042\",\"ts\":\"2025-06-15T14:15:00.123Z\","
+			    "\"kWh\":",
+			    63);
 	char status[16];
 	double kwh, kw, pf, v;
-	assert_int_equal(sscanf(text + 57, "\"kWh\":%lf,\"kW\":%lf,\"pf\":%lf,\"v\":%lf,\"status\":%15s",
-	                        &kwh, &kw, &pf, &v, status), 5);
+	assert_int_equal(sscanf(text + 57,
+				"\"kWh\":%lf,\"kW\":%lf,\"pf\":%lf,\"v\":%lf,\"status\":%15s", &kwh,
+				&kw, &pf, &v, status),
+			 5);
 	assert_true(kwh >= 100000 && kwh < 1000000 && kw < 10 && pf <= 1 && v >= 200 && v < 300);
 	assert_string_equal(status, "\"OK\"}");
 }
@@ -52,12 +56,15 @@ static void nested_reading_has_the_shape_of_the_field(void **state)
 	(void)state;
 	g.options.shape = SHAPE_NESTED;
 	assert_int_equal(
-	    sscanf(render(41, &item),
-	           "{\"meterId\":\"METER-00000042\",\"timestamp\":\"2026-02-08T14:15:00.000Z\","
-	           "\"location\":{\"lat\":37.7749,\"lon\":-122.4194},\"energy\":{\"active_kwh\":%lf,"
-	           "\"reactive_kvarh\":%lf,\"peak_demand_kw\":%lf,\"power_factor\":%lf},"
-	           "\"status\":{\"tamper_detected\":false,\"battery_level\":%d,"
-	           "\"signal_strength\":%d}}", &kwh, &kvarh, &peak, &factor, &battery, &signal), 6);
+	    sscanf(
+		render(41, &item),
+		"{\"meterId\":\"METER-00000042\",\"timestamp\":\"2026-02-08T14:15:00.000Z\","
+		"\"location\":{\"lat\":37.7749,\"lon\":-122.4194},\"energy\":{\"active_kwh\":%lf,"
+		"\"reactive_kvarh\":%lf,\"peak_demand_kw\":%lf,\"power_factor\":%lf},"
+		"\"status\":{\"tamper_detected\":false,\"battery_level\":%d,"
+		"\"signal_strength\":%d}}",
+		&kwh, &kvarh, &peak, &factor, &battery, &signal),
+	    6);
 	assert_true(kwh >= 100000 && kwh < 1000000 && kvarh >= 100 && kvarh < 1000 && peak < 10);
 	assert_true(factor <= 1 && battery >= 60 && battery < 100 && signal <= -50);
 	assert_string_equal(text + strlen(text) - 2, "}}");
@@ -91,8 +98,10 @@ static void backlog_has_past_intervals_of_one_meter(void **state)
 	g.options.profile = PROFILE_BACKLOG;
 	g.options.batch = 2;
 	render(6, &item);
-	assert_non_null(strstr(text, "[{\"meterId\":\"SM-00000007\",\"ts\":\"2025-06-15T14:15:00.000Z\""));
-	assert_non_null(strstr(text, ",{\"meterId\":\"SM-00000007\",\"ts\":\"2025-06-15T14:30:00.000Z\""));
+	assert_non_null(
+	    strstr(text, "[{\"meterId\":\"SM-00000007\",\"ts\":\"2025-06-15T14:15:00.000Z\""));
+	assert_non_null(
+	    strstr(text, ",{\"meterId\":\"SM-00000007\",\"ts\":\"2025-06-15T14:30:00.000Z\""));
 }
 
 static void dates_agree_with_the_library(void **state)
@@ -137,7 +146,8 @@ static void ledger_values_are_those_of_the_message(void **state)
 	payload_channels(out, &g.options, 4, item.ts_ms);
 	fclose(out);
 	assert_int_equal(sscanf(channels, "{\"active_energy\":\"%63[0-9.]\"", value), 1);
-	assert_int_equal(sscanf(strstr(render(4, &item), "\"kWh\":"), "\"kWh\":%63[0-9.]", sent), 1);
+	assert_int_equal(sscanf(strstr(render(4, &item), "\"kWh\":"), "\"kWh\":%63[0-9.]", sent),
+			 1);
 	assert_string_equal(value, sent);
 }
 
@@ -145,19 +155,19 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(flat_reading_has_the_shape_of_the_field, set_up,
-	                                    tear_down),
+					    tear_down),
 	    cmocka_unit_test_setup_teardown(nested_reading_has_the_shape_of_the_field, set_up,
-	                                    tear_down),
+					    tear_down),
 	    cmocka_unit_test_setup_teardown(replayed_reading_has_its_collection_time, set_up,
-	                                    tear_down),
-	    cmocka_unit_test_setup_teardown(batch_of_a_gateway_has_one_reading_of_each_meter, set_up,
-	                                    tear_down),
+					    tear_down),
+	    cmocka_unit_test_setup_teardown(batch_of_a_gateway_has_one_reading_of_each_meter,
+					    set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(backlog_has_past_intervals_of_one_meter, set_up,
-	                                    tear_down),
+					    tear_down),
 	    cmocka_unit_test_setup_teardown(dates_agree_with_the_library, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(register_never_falls, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(ledger_values_are_those_of_the_message, set_up,
-	                                    tear_down),
+					    tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

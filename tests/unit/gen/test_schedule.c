@@ -141,7 +141,8 @@ static void backlog_has_every_interval_once(void **state)
 				uint32_t meter;
 				int64_t ts;
 				payload_reading(&g.options, c, item, i, &meter, &ts);
-				uint32_t nth = (uint32_t)((ts - g.schedule.backlog_ms) / INTERVAL_MS);
+				uint32_t nth =
+				    (uint32_t)((ts - g.schedule.backlog_ms) / INTERVAL_MS);
 				assert_int_equal(meter, c);
 				assert_true(nth < INTERVALS && !seen[c][nth]);
 				seen[c][nth] = true;

@@ -113,7 +113,7 @@ static void ack_karn_takes_no_sample_of_a_retransmission(void **state)
 	assert_int_equal(c->backoff, 1); /* kept */
 }
 
-static void ack_retransmission_answered_as_usual_ends_the_backoff(void **state)
+static void ack_retransmission_answered_in_time_ends_the_backoff(void **state)
 {
 	(void)state;
 	struct conn *c = open_sending(false, 100);
@@ -188,7 +188,7 @@ int main(void)
 	    cmocka_unit_test_teardown(ack_congestion_avoidance_adds_a_segment_per_window, h_stop),
 	    cmocka_unit_test_teardown(ack_recovery_halves_once, h_stop),
 	    cmocka_unit_test_teardown(ack_karn_takes_no_sample_of_a_retransmission, h_stop),
-	    cmocka_unit_test_teardown(ack_retransmission_answered_as_usual_ends_the_backoff, h_stop),
+	    cmocka_unit_test_teardown(ack_retransmission_answered_in_time_ends_the_backoff, h_stop),
 	    cmocka_unit_test_teardown(ack_of_the_original_undoes_the_timeout, h_stop),
 	    cmocka_unit_test_teardown(ack_beyond_the_retransmission_undoes_the_timeout, h_stop),
 	    cmocka_unit_test_teardown(ack_true_timeout_is_not_undone, h_stop),

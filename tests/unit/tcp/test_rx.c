@@ -128,6 +128,35 @@ static void rx_reassembly_leaves_the_last_quarter_of_the_pool(void **state)
 	assert_int_equal(h_conn()->rx_bytes, 100);
 }
 
+static void rx_stale_ranges_give_way_when_memory_is_short(void **state)
+{
+	(void)state;
+	open_taking(UINT32_MAX);
+	tcp_handle holder = h.conn;
+	h_in(ACK, 101, 1, 100, NULL, 0);
+	h.port = 5001;
+	h_open(true);
+	/* all but what one buffer takes above the mark */
+	while (h.e->rx.used <= h.e->rx.size / 4 * 3)
+		rxpool_get(&h.e->rx, 0);
+	h_in(ACK, 101, 1, 100, NULL, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_OOO_EVICTED), 0);
+	assert_int_equal(h_counter(COUNTER_TCP_OOO_NO_MEMORY), 1);
+	h.now_us += 31000000;
+	h_in(ACK, 101, 1, 100, NULL, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_OOO_EVICTED), 1);
+	assert_int_equal(h_counter(COUNTER_TCP_OOO_NO_MEMORY), 1);
+	/* the evicted one gets its data again and is whole */
+	h.port = 5000;
+	h.conn = holder;
+	h.iss = h_conn()->snd_una - 1;
+	h_in(ACK, 1, 1, 100, NULL, 0);
+	assert_int_equal(h.data_bytes, 100);
+	h_in(ACK, 101, 1, 100, NULL, 0);
+	assert_int_equal(h.data_bytes, 100);
+	assert_int_equal(h_conn()->rcv_nxt - HARNESS_ISS, 201);
+}
+
 static void rx_without_memory_is_not_acknowledged(void **state)
 {
 	(void)state;
@@ -154,6 +183,7 @@ int main(void)
 	    cmocka_unit_test_teardown(rx_ranges_merge_and_are_delivered_together, h_stop),
 	    cmocka_unit_test_teardown(rx_beyond_16_kb_is_not_reassembled, h_stop),
 	    cmocka_unit_test_teardown(rx_reassembly_leaves_the_last_quarter_of_the_pool, h_stop),
+	    cmocka_unit_test_teardown(rx_stale_ranges_give_way_when_memory_is_short, h_stop),
 	    cmocka_unit_test_teardown(rx_without_memory_is_not_acknowledged, h_stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

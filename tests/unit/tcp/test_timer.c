@@ -61,7 +61,7 @@ static void timer_backoff_doubles_to_120_s(void **state)
 	c->backoff = 0;
 }
 
-static void timer_thousands_due_in_one_tick_are_spread_over_polls(void **state)
+static void timer_thousands_due_at_once_are_spread_over_polls(void **state)
 {
 	(void)state;
 	h_init();
@@ -138,7 +138,7 @@ int main(void)
 	    cmocka_unit_test_teardown(timer_next_is_the_earliest_deadline, h_stop),
 	    cmocka_unit_test_teardown(timer_later_deadline_is_rechecked_not_rearmed, h_stop),
 	    cmocka_unit_test_teardown(timer_backoff_doubles_to_120_s, h_stop),
-	    cmocka_unit_test_teardown(timer_thousands_due_in_one_tick_are_spread_over_polls, h_stop),
+	    cmocka_unit_test_teardown(timer_thousands_due_at_once_are_spread_over_polls, h_stop),
 	    cmocka_unit_test_teardown(timer_first_data_ends_the_deadline, h_stop),
 	    cmocka_unit_test_teardown(timer_orphan_without_progress_is_reset, h_stop),
 	    cmocka_unit_test_teardown(timer_probe_does_not_touch_the_congestion_window, h_stop),
