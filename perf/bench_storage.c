@@ -80,8 +80,8 @@ static void bench_bare(struct bench *b, const char *dir)
 	struct iovec iov = {data, DEVICE_BLOCK};
 	for (uint32_t i = 0; i < 512; i++) { /* the first round only writes the blocks once */
 		uint64_t start = clock_mono_us();
-		if (pwritev2(fd, &iov, 1, (off_t)(i % 256) * DEVICE_BLOCK, i < 256 ? 0 : RWF_DSYNC) !=
-		    (ssize_t)DEVICE_BLOCK) {
+		if (pwritev2(fd, &iov, 1, (off_t)(i % 256) * DEVICE_BLOCK,
+		             i < 256 ? 0 : RWF_DSYNC) != (ssize_t)DEVICE_BLOCK) {
 			perror(path);
 			exit(1);
 		}

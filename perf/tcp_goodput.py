@@ -14,6 +14,7 @@ Usage: tcp_goodput.py [--loss PERCENT] [--rtt-ms MS] [--flows N] [--seconds S] [
 import argparse
 import contextlib
 import os
+import re
 import selectors
 import socket
 import struct
@@ -40,10 +41,11 @@ def set_congestion(s, name):
 
 # --- the kernel as server: this program again, in a namespace of its own ---
 
-def serve(interface, congestion):
+def serve(interface, congestion, client_mac):
     while not exists(interface):
         time.sleep(0.01)
     configure(interface, SERVER)
+    know(interface, CLIENT, client_mac)
     waiting = selectors.DefaultSelector()
     for port in (DISCARD, SOURCE):
         s = socket.create_server((SERVER, port), backlog=1024)
@@ -78,6 +80,15 @@ def serve_one(waiting, key):
 
 # --- the network ---
 
+def mac_of(interface):
+    return re.search(r"link/ether (\S+)", harness.run("ip", "link", "show", "dev", interface))[1]
+
+
+def know(interface, address, mac):
+    """A lost ARP request would look like a round trip of a second to every connection."""
+    harness.run("ip", "neighbour", "add", address, "lladdr", mac, "dev", interface)
+
+
 def configure(interface, address=None):
     with contextlib.suppress(OSError):
         with open(f"/proc/sys/net/ipv6/conf/{interface}/disable_ipv6", "w") as f:
@@ -104,6 +115,7 @@ class Network:
         harness.run("ip", "link", "add", "client0", "type", "veth", "peer", "name", "shim0")
         harness.run("ip", "link", "add", "server0", "type", "veth", "peer", "name", "shim1")
         configure("client0", CLIENT)
+        know("client0", SERVER, mac_of("server0"))
         configure("shim0")
         configure("shim1")
         if kind == "kernel":
@@ -120,7 +132,8 @@ class Network:
     def kernel(self, o):
         """A namespace exists from its process's unshare on: ask until it is another one."""
         child = harness.spawn(["unshare", "--net", sys.executable, os.path.abspath(__file__),
-                               "--congestion", o.congestion, "--serve", "server0"],
+                               "--congestion", o.congestion, "--serve", "server0",
+                               "--client-mac", mac_of("client0")],
                               stdout=subprocess.PIPE, text=True)
         self.children.append(child)
         while os.readlink(f"/proc/{child.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
@@ -213,6 +226,7 @@ def options():
     p.add_argument("--verbose", action="store_true",
                    help="print the counters of the engine and the network")
     p.add_argument("--serve", metavar="INTERFACE", help=argparse.SUPPRESS)
+    p.add_argument("--client-mac", help=argparse.SUPPRESS)
     return p.parse_args()
 
 
@@ -240,7 +254,7 @@ def measure():
 def main():
     o = options()
     if o.serve:
-        serve(o.serve, o.congestion)
+        serve(o.serve, o.congestion, o.client_mac)
     harness.enter_namespace()
     try:
         measure()

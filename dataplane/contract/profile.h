@@ -69,7 +69,7 @@ struct profile {
 	struct profile_field fields[PROFILE_FIELDS_MAX];
 	uint32_t channel_count;
 	struct profile_channel channels[READING_CHANNELS];
-	int8_t register_slot; /* the cumulative energy register that the sequence rule watches; -1 */
+	int8_t register_slot; /* the cumulative energy register of the sequence rule; -1: none */
 	int8_t register_kwh_pow10; /* 1 kWh = 10^this canonical units of the register */
 	int8_t battery_slot;       /* battery level for READING_F_LOW_BATTERY; -1 */
 	int64_t battery_low;       /* canonical units; at or below: low */
@@ -81,7 +81,7 @@ struct profile {
 	uint32_t drift_replace_ms; /* up to this: replaced by the collection time (3,600 s) */
 	uint64_t late_max_ms;      /* older than this when received: error queue (48 h) */
 	uint32_t capacity_w;       /* where the registry says nothing; 0: no check */
-	uint8_t dials;             /* likewise: decimal digits of the register in kWh; 0: no check */
+	uint8_t dials;             /* likewise: decimal digits of the register in kWh; 0: none */
 };
 
 /* All profiles in order of preference: the first whose topic and signature match wins. */

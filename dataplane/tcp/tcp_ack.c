@@ -137,6 +137,20 @@ static void take_rtt(struct tcp_engine *e, struct conn *c, const struct segment 
 		c->backoff = 0;
 }
 
+/* After a black-hole fallback (RFC 2923 2.1): once small segments flow, try full ones again. */
+static void restore_mss(struct conn *c, const struct ack_result *r)
+{
+	if (!(c->flags & C_SMALL_MSS)) {
+		if (r->largest > mss_least(c))
+			c->holes = 0; /* a full one has arrived: there is no hole */
+		return;
+	}
+	if (c->full_mss == 0 || c->flags & (C_RECOVERY | C_LOSS) || c->cwnd < 8u * c->mss)
+		return;
+	c->mss = c->full_mss;
+	c->flags &= ~(uint32_t)C_SMALL_MSS;
+}
+
 /* Our FIN is acknowledged. False: the connection is gone. */
 static bool fin_acked(struct tcp_engine *e, struct conn *c)
 {
@@ -182,6 +196,7 @@ static bool new_data_acked(struct tcp_engine *e, struct conn *c, const struct se
 		c->dup_acks = 0;
 		if (!recovering)
 			grow_window(e, c, acked, flight);
+		restore_mss(c, r);
 	}
 	if (c->flags & C_FIN_QUEUED && c->state != STATE_FIN_WAIT_2)
 		c->life_at = tick_in_ms(e, ORPHAN_MS);

@@ -25,6 +25,7 @@ static void path_mtu(struct tcp_engine *e, struct conn *c, uint32_t mtu)
 	}
 	count(e, COUNTER_TCP_ICMP_MTU);
 	c->mss = (uint16_t)mss;
+	c->full_mss = 0;
 	score_mark_all_lost(e, c);
 	c->flags |= C_FORCE;
 	conn_touch(e, c);

@@ -154,7 +154,7 @@ enum conn_flag {
 	C_TIMER_REO = 1u << 17,  /* rtx_at is RACK's reordering timeout */
 	C_SLOW_OPEN = 1u << 18,  /* the SYN-ACK was retransmitted */
 	C_OFFERING = 1u << 19,   /* inside the data callback */
-	C_SMALL_MSS = 1u << 20,  /* black-hole fallback done */
+	C_SMALL_MSS = 1u << 20,  /* black-hole fallback in force */
 	C_IPV4 = 1u << 21,
 	C_CHALLENGED = 1u << 22, /* challenge_at is valid */
 	C_PREFIX = 1u << 23,     /* counted in the prefix table */
@@ -211,7 +211,8 @@ struct conn {
 	uint32_t rtx_since;        /* tick of the first unanswered retransmission; 0: none */
 	uint32_t flush_next;
 	uint16_t challenge_at;     /* low bits of the tick */
-	uint16_t spare;
+	uint16_t full_mss : 14;    /* before the black-hole fallback; 0: stay small */
+	uint16_t holes : 2;        /* fallbacks since a full segment arrived */
 };
 _Static_assert(sizeof(struct conn) == 192, "three cache lines");
 
@@ -487,6 +488,11 @@ bool ack_input(struct tcp_engine *e, struct conn *c, const struct segment *s);
 uint32_t rto_us(const struct conn *c);
 void rtt_sample(struct conn *c, uint32_t rtt_us);
 uint32_t cwnd_initial(const struct conn *c);
+/* What fits any path: the size to fall back to. */
+static inline uint16_t mss_least(const struct conn *c)
+{
+	return c->flags & C_IPV4 ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
+}
 void enter_recovery(struct tcp_engine *e, struct conn *c);
 
 /* tcp_score.c */
@@ -498,6 +504,7 @@ struct ack_result {
 	uint32_t rtt_us;
 	uint32_t retx_age_us; /* since a retransmission that is acknowledged now; 0: none */
 	uint32_t delivered;  /* bytes */
+	uint32_t largest;    /* segment among them */
 };
 struct sent *score_segments(struct tcp_engine *e, struct conn *c, uint32_t *count_out);
 bool score_has_room(struct tcp_engine *e, struct conn *c);

@@ -101,6 +101,7 @@ void score_ack(struct tcp_engine *e, struct conn *c, const struct segment *in,
 	while (gone < n && seq_le(s[gone].end, in->ack)) {
 		if (!(s[gone].flags & SENT_SACKED)) {
 			r->delivered += s[gone].end - start;
+			r->largest = max_u32(r->largest, s[gone].end - start);
 			delivered(e, c, &s[gone], in, r);
 		}
 		start = s[gone].end;

@@ -126,7 +126,7 @@ static bool probe_expired(struct tcp_engine *e, struct conn *c)
 /* RFC 2923 2.1: big segments vanish, and so do the ICMP errors that would say so. */
 static void suspect_black_hole(struct tcp_engine *e, struct conn *c)
 {
-	uint16_t least = c->flags & C_IPV4 ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
+	uint16_t least = mss_least(c);
 	if (c->backoff < 2 || c->flags & C_SMALL_MSS || c->mss <= least)
 		return;
 	uint32_t n;
@@ -134,6 +134,9 @@ static void suspect_black_hole(struct tcp_engine *e, struct conn *c)
 	if (n == 0 || s[0].end - c->snd_una <= least)
 		return;
 	c->flags |= C_SMALL_MSS;
+	/* the full size is tried again twice, for it may have been chance */
+	c->full_mss = c->holes < 2 ? c->mss & 0x3fff : 0;
+	c->holes = (uint16_t)min_u32(c->holes + 1u, 3) & 3;
 	c->mss = least;
 	count(e, COUNTER_TCP_BLACK_HOLE);
 }

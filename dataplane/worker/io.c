@@ -90,8 +90,9 @@ static enum result new_tcp(struct io *io, struct error *err)
 	                         clock_mono_us());
 	if (!io->tcp)
 		return fail(RESULT_RESOURCE, err,
-		            "io%u: no memory for %u connections (%llu MB); lower limits.connections, "
-		            "rx_memory_mb or tx_memory_mb", io->index, c->connections,
+		            "io%u: no memory for %u connections (%llu MB); lower "
+		            "limits.connections, rx_memory_mb or tx_memory_mb",
+		            io->index, c->connections,
 		            (unsigned long long)(io->tcp_memory_bytes >> 20));
 	return RESULT_OK;
 }

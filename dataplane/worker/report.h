@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the control plane can see of the workers: counters, meters, levels. Read-only, any thread. */
+/* What the control plane sees of the workers: counters, meters, levels. Read-only, any thread. */
 #ifndef HEADRACE_WORKER_REPORT_H
 #define HEADRACE_WORKER_REPORT_H
 

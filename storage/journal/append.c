@@ -110,7 +110,8 @@ static bool segment_switch(struct journal *j)
 static bool block_open(struct journal *j, uint32_t need)
 {
 	/* a segment that somebody cut may end before its last block's padding does */
-	uint64_t left = j->active && j->active->bytes > j->cursor ? j->active->bytes - j->cursor : 0;
+	uint64_t left =
+	    j->active && j->active->bytes > j->cursor ? j->active->bytes - j->cursor : 0;
 	if (left < block_bytes_for(need)) {
 		if (!segment_switch(j))
 			return false;

@@ -27,7 +27,7 @@ struct block_header {
 	uint64_t number;
 	uint64_t segment;
 	uint64_t offset;         /* in the segment */
-	uint64_t durable_before; /* every block up to this one was durable when this one was closed */
+	uint64_t durable_before; /* blocks up to it were durable when this one was closed */
 	int64_t written_ms;
 	uint32_t block_bytes;    /* header, records and padding */
 	uint32_t record_bytes;

@@ -29,8 +29,8 @@ static enum result config_check(const struct journal_config *c, struct error *er
 	if (c->block_bytes_max < BLOCK_BYTES_MIN_MAX || c->block_bytes_max > BLOCK_BYTES_MAX ||
 	    c->block_bytes_max % BLOCK_ALIGN != 0)
 		return fail(RESULT_INPUT, err,
-		            "journal: block_bytes_max %u must be a multiple of 4 KiB between 128 KiB "
-		            "and 1 MiB",
+		            "journal: block_bytes_max %u must be a multiple of 4 KiB between "
+		            "128 KiB and 1 MiB",
 		            c->block_bytes_max);
 	if (c->inflight < 1 || c->inflight > JOURNAL_INFLIGHT_MAX)
 		return fail(RESULT_INPUT, err, "journal: inflight %u must be 1 to %u", c->inflight,
@@ -43,8 +43,8 @@ static enum result config_check(const struct journal_config *c, struct error *er
 		            c->segments_spare);
 	if (c->bytes_max != 0 && c->bytes_max < (c->segments_spare + 2) * c->segment_bytes)
 		return fail(RESULT_INPUT, err,
-		            "journal: bytes_max %" PRIu64 " must be 0 or at least %u segments of %" PRIu64
-		            " bytes",
+		            "journal: bytes_max %" PRIu64 " must be 0 or at least %u segments of "
+		            "%" PRIu64 " bytes",
 		            c->bytes_max, c->segments_spare + 2, c->segment_bytes);
 	return RESULT_OK;
 }

@@ -64,8 +64,8 @@ enum result journal_read(struct journal *j, struct journal_block *block, struct 
 	if (r != RESULT_ABSENT)
 		return r;
 	return fail(RESULT_MEDIA, err,
-	            "journal: durable block %" PRIu64 " is not where it was written (segment %" PRIx64
-	            " offset %" PRIu64 ")",
+	            "journal: durable block %" PRIu64 " is not where it was written (segment "
+	            "%" PRIx64 " offset %" PRIu64 ")",
 	            w->next, w->segment, w->offset);
 }
 

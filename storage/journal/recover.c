@@ -261,8 +261,9 @@ static enum result recover_blocks(struct walk *w, uint64_t after, journal_replay
 	}
 	if (out->last_block < after)
 		return fail(RESULT_MEDIA, err,
-		            "journal: it ends with block %" PRIu64 ", but the store has block %" PRIu64
-		            " already; this journal is not the store's, or its end is damaged",
+		            "journal: it ends with block %" PRIu64 ", but the store has block "
+		            "%" PRIu64 " already; this journal is not the store's, or its end is "
+		            "damaged",
 		            out->last_block, after);
 	if (w->epoch > out->super.epoch)
 		return fail(RESULT_MEDIA, err,

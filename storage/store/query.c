@@ -66,6 +66,12 @@ static enum result page_get(struct store *s, const uint8_t *key, size_t key_byte
 	return r;
 }
 
+static enum result find_absent(uint32_t device, int64_t meter_ts_ms, struct error *err)
+{
+	return fail(RESULT_ABSENT, err, "store: no reading of device %" PRIu32 " at %" PRId64,
+	            device, meter_ts_ms);
+}
+
 enum result store_find(struct store *s, uint32_t device, int64_t meter_ts_ms,
                        struct stored_reading *out, struct error *err)
 {
@@ -77,24 +83,30 @@ enum result store_find(struct store *s, uint32_t device, int64_t meter_ts_ms,
 	if (r)
 		return RESULT_OK;
 
+	/* the generation after the run: what left the run since is in a newer generation */
+	uint64_t generation = atomic_load_explicit(&s->runs_written, memory_order_acquire);
+	struct page_place place = {day_of(meter_ts_ms), device / PAGE_DEVICES};
+	switch (page_cache_find(&s->pages, place, generation, device, meter_ts_ms, out)) {
+	case PAGE_CACHE_FOUND:
+		return RESULT_OK;
+	case PAGE_CACHE_ABSENT:
+		return find_absent(device, meter_ts_ms, err);
+	case PAGE_CACHE_UNKNOWN:
+		break;
+	}
 	uint8_t key[KEY_BYTES_MAX];
 	struct rows rows = {0};
-	size_t key_bytes = key_page(key, day_of(meter_ts_ms), device / PAGE_DEVICES);
-	enum result result = page_get(s, key, key_bytes, device, &rows, err);
-	if (result == RESULT_OK) {
-		result = RESULT_ABSENT;
-		for (uint32_t i = 0; i < rows.count; i++) {
-			if (rows.row[i].meter_ts_ms == meter_ts_ms) {
-				*out = rows.row[i];
-				result = RESULT_OK;
-			}
-		}
+	size_t key_bytes = key_page(key, place.day, place.page);
+	enum result result = page_get(s, key, key_bytes, DEVICE_NONE, &rows, err);
+	if (result != RESULT_OK) {
+		rows_fini(&rows);
+		return result;
 	}
-	rows_fini(&rows);
-	if (result == RESULT_ABSENT)
-		return fail(RESULT_ABSENT, err, "store: no reading of device %" PRIu32 " at %" PRId64,
-		            device, meter_ts_ms);
-	return result;
+	r = page_rows_find(&rows, device, meter_ts_ms);
+	if (r)
+		*out = *r;
+	page_cache_put(&s->pages, place, generation, &rows);
+	return r ? RESULT_OK : find_absent(device, meter_ts_ms, err);
 }
 
 enum result store_last(struct store *s, uint32_t device, struct stored_reading *out,

@@ -52,8 +52,8 @@ static enum result meta_parse(const uint8_t *bytes, size_t count, uint64_t *appl
 {
 	if (count >= 4 && get_le32(bytes) != FORMAT)
 		return fail(RESULT_INPUT, err,
-		            "store: its format is version %u, this program's is %u; use the program "
-		            "that wrote it",
+		            "store: its format is version %u, this program's is %u; use the "
+		            "program that wrote it",
 		            get_le32(bytes), FORMAT);
 	uint32_t fates = count >= META_HEAD ? get_le16(bytes + 4) : 0;
 	if (count < META_HEAD || fates > FATE_COUNT || count != META_HEAD + 8 * (size_t)fates)
@@ -140,6 +140,7 @@ enum result store_open(const struct store_config *config, struct store **out, st
 	}
 	s->config = *config;
 	pthread_mutex_init(&s->lock, NULL);
+	page_cache_init(&s->pages);
 	enum result r = databases_open(s, err);
 	if (r == RESULT_OK)
 		r = meta_load(s, err);
@@ -158,6 +159,7 @@ void store_close(struct store *s)
 	db_close(&s->control);
 	run_fini(&s->run);
 	page_scratch_fini(&s->scratch);
+	page_cache_fini(&s->pages);
 	free(s->order);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
@@ -169,11 +171,11 @@ static enum result apply_failed(const struct journal_block *block, bool damaged,
                                 struct error *err)
 {
 	if (!damaged)
-		return fail(RESULT_RESOURCE, err, "store: no memory to apply journal block %" PRIu64,
-		            block->number);
+		return fail(RESULT_RESOURCE, err,
+		            "store: no memory to apply journal block %" PRIu64, block->number);
 	return fail(RESULT_MEDIA, err,
-	            "store: journal block %" PRIu64 ": record %" PRIu64 " is damaged", block->number,
-	            index);
+	            "store: journal block %" PRIu64 ": record %" PRIu64 " is damaged",
+	            block->number, index);
 }
 
 static enum result records_apply(struct store *s, const struct journal_block *block,
@@ -210,8 +212,8 @@ enum result store_apply(struct store *s, const struct journal_block *block, stru
 		return RESULT_OK;
 	if (block->number != applied + 1)
 		return fail(RESULT_BUG, err,
-		            "store: journal block %" PRIu64 " follows block %" PRIu64, block->number,
-		            applied);
+		            "store: journal block %" PRIu64 " follows block %" PRIu64,
+		            block->number, applied);
 	pthread_mutex_lock(&s->lock);
 	/* after a failure half of the block may be in the run: the next attempt finds it there */
 	size_t errors = s->run.error_count, error_bytes = s->run.error_bytes_used;
@@ -335,7 +337,8 @@ enum result store_write_run(struct store *s, bool force, struct error *err)
 	s->written_block = applied;
 	s->run_started_us = 0;
 	atomic_fetch_add_explicit(&s->readings_written, s->run.count, memory_order_relaxed);
-	atomic_fetch_add_explicit(&s->runs_written, 1, memory_order_relaxed);
+	/* before the run is cleared: pages unpacked until now no longer count (store_find) */
+	atomic_fetch_add_explicit(&s->runs_written, 1, memory_order_release);
 	/* from here on readers find in RocksDB what they found in the run */
 	pthread_mutex_lock(&s->lock);
 	run_clear(&s->run);

@@ -16,6 +16,7 @@
 
 #include "storage/store/db.h"
 #include "storage/store/page.h"
+#include "storage/store/page_cache.h"
 #include "storage/store/run.h"
 #include "storage/store/store.h"
 
@@ -28,6 +29,8 @@ struct store {
 	uint32_t order_room;
 	uint64_t run_started_us; /* when the oldest unwritten block was applied; 0: none */
 	uint64_t written_block;  /* in RocksDB, durable or not */
+
+	struct page_cache pages; /* of generation runs_written */
 
 	pthread_mutex_t lock;
 	struct run run;

@@ -5,8 +5,8 @@
  * Input:   packets (any bytes), the side that they go to, the time.
  * Output:  the same packets, copied, when they are due.
  * Memory:  malloc; a packet that is taken out is the caller's to free.
- * Never:   reads a clock. Everything is decided by one seeded generator, so that a seed and the same
- *          calls replay a run exactly.
+ * Never:   reads a clock. Everything is decided by one seeded generator, so that a seed and the
+ *          same calls replay a run exactly.
  */
 #ifndef HEADRACE_TESTS_SIM_IMPAIR_IMPAIR_H
 #define HEADRACE_TESTS_SIM_IMPAIR_IMPAIR_H
@@ -28,8 +28,8 @@ bool impair_chance(struct impair_rng *r, uint32_t parts);
 struct impair_config {
 	uint32_t loss, duplicate, corrupt;
 	uint32_t reorder; /* is late by up to delay_us + 20 ms */
-	/* Gilbert-Elliott: a fade starts and ends before a packet with these chances, and loses with
-	 * burst_loss instead of loss. A silence of 4 s ends it, too. */
+	/* Gilbert-Elliott: a fade starts and ends before a packet with these chances, and loses
+	 * with burst_loss instead of loss. A silence of 4 s ends it, too. */
 	uint32_t burst_start, burst_end, burst_loss;
 	uint64_t delay_us, jitter_us; /* jitter: evenly between 0 and this, added */
 	bool jitter_reorders;         /* else nothing overtakes but by `reorder` */

@@ -48,7 +48,7 @@ struct sim {
 	uint64_t replayed;    /* newest block seen by recovery */
 	uint64_t epoch;
 	uint64_t recycled, replays;
-	bool brief; /* a short life of small blocks: what is left over from the last one fits anew */
+	bool brief; /* a short life of small blocks: the last one's left-overs fit anew */
 	uint8_t scratch[SCRATCH];
 };
 

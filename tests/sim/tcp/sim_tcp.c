@@ -590,7 +590,8 @@ static void describe(const struct world *w)
 		const struct peer *p = &w->peers[i];
 		const struct served *s = &w->served[i];
 		printf("  client %u: state %d, sent %u of %u, got %u of %u, tries %u, fin %d, "
-		       "mss %u buffer %u ts %d sack %d; server: open %d closed %d reason %d received %u "
+		       "mss %u buffer %u ts %d sack %d; server: open %d closed %d reason %d "
+		       "received %u "
 		       "sent %u\n",
 		       i, p->state, p->una, p->config.send_bytes, p->got, p->config.receive_bytes,
 		       p->tries, p->fin_seen, p->config.mss, p->config.buffer_bytes, p->config.ts,

@@ -80,7 +80,8 @@ static void wheel_deadline_fires_never_early_and_within_a_tick(void **state)
 {
 	(void)state;
 	static struct fixture f;
-	static const uint64_t waits[] = {0, 1, 4095, 4096, 4097, 1000000, 1048576, 1u << 30, 1ull << 38};
+	static const uint64_t waits[] = {0,       1,       4095,     4096,      4097,
+	                                 1000000, 1048576, 1u << 30, 1ull << 38};
 	for (uint32_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
 		fixture_init(&f, 12, 777777);
 		uint64_t at = 777777 + waits[i];

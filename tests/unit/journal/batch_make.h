@@ -99,7 +99,8 @@ static inline void make_batch(struct make *m, struct batch *b, uint32_t count)
 		if (kind < 3)
 			r->fate = FATE_DUPLICATE;
 		else if (kind < 6)
-			r->fate = (uint8_t)(FATE_CONFLICT + make_below(m, FATE_COUNT - FATE_CONFLICT));
+			r->fate = (uint8_t)(FATE_CONFLICT +
+			                    make_below(m, FATE_COUNT - FATE_CONFLICT));
 		else if (kind == 6)
 			r->fate = FATE_PENDING;
 		b->count++;

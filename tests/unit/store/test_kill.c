@@ -66,6 +66,7 @@ static void batch_numbered(struct batch *b, uint64_t first)
 		    .channel_count = 1, .channel = {1}, .value = {(int64_t)n},
 		    .fate = FATE_STORED, .ticket = TICKET_NONE};
 	}
+	b->stage = 0;
 	b->stage_seq = first;
 }
 

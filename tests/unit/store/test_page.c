@@ -106,7 +106,8 @@ static void regular_day_takes_few_bytes(void **state)
 	struct rows in = {0};
 	for (uint32_t d = 0; d < PAGE_DEVICES; d++) {
 		for (uint32_t i = 0; i < 96; i++) {
-			struct stored_reading r = {.device = FIRST + d, .profile = 1, .channel_count = 2};
+			struct stored_reading r = {
+			    .device = FIRST + d, .profile = 1, .channel_count = 2};
 			r.meter_ts_ms = r.ts_ms = 1750000000000 + (int64_t)i * 900000;
 			r.received_ms = r.collected_ms = r.meter_ts_ms + 1000 + (i * 37 + d) % 50;
 			r.channel[0] = 1;

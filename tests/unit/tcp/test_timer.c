@@ -114,6 +114,31 @@ static void timer_orphan_without_progress_is_reset(void **state)
 	assert_int_equal(h.reason, TCP_CLOSED_TIMEOUT);
 }
 
+/* A large segment lost three times is a black hole, until full ones are seen to arrive. */
+static void timer_black_hole_fallback_is_tried_again(void **state)
+{
+	(void)state;
+	static const uint8_t many[30000];
+	open_conn(false);
+	struct conn *c = h_conn();
+	assert_true(tcp_send(h.e, h.conn, data, 1000));
+	h_poll();
+	h_pass(1100000);
+	h_pass(2100000);
+	assert_int_equal(c->mss, MSS_DEFAULT_V4);
+	assert_int_equal(h_counter(COUNTER_TCP_BLACK_HOLE), 1);
+	h_in(ACK, 1, 1001, 0, NULL, 0);
+	assert_true(tcp_send(h.e, h.conn, many, 30000));
+	h_poll();
+	for (uint32_t i = 0; i < 20 && c->mss == MSS_DEFAULT_V4; i++)
+		h_in(ACK, 1, c->snd_nxt - h.iss, 0, NULL, 0);
+	assert_int_equal(c->mss, 1000);
+	assert_int_equal(c->holes, 1);
+	h_in(ACK, 1, c->snd_nxt - h.iss, 0, NULL, 0);
+	h_in(ACK, 1, c->snd_nxt - h.iss, 0, NULL, 0);
+	assert_int_equal(c->holes, 0);
+}
+
 static void timer_probe_does_not_touch_the_congestion_window(void **state)
 {
 	(void)state;
@@ -141,6 +166,7 @@ int main(void)
 	    cmocka_unit_test_teardown(timer_thousands_due_at_once_are_spread_over_polls, h_stop),
 	    cmocka_unit_test_teardown(timer_first_data_ends_the_deadline, h_stop),
 	    cmocka_unit_test_teardown(timer_orphan_without_progress_is_reset, h_stop),
+	    cmocka_unit_test_teardown(timer_black_hole_fallback_is_tried_again, h_stop),
 	    cmocka_unit_test_teardown(timer_probe_does_not_touch_the_congestion_window, h_stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
