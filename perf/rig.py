@@ -113,7 +113,8 @@ class Server:
             self.device = f"net_af_packet0,iface={SERVER_IF}"
         else:
             memif = f"socket={self.path('memif.sock')},socket-abstract=no"
-            self.gen_device = f"net_memif0,role=client,{memif}"
+            # rings of 4096: either side may be away for a millisecond
+            self.gen_device = f"net_memif0,role=client,{memif},rsize=12"
             self.device = f"net_memif0,role=server,{memif}"
 
     def path(self, name):

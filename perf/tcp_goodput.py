@@ -12,7 +12,6 @@ Usage: tcp_goodput.py [--loss PERCENT] [--rtt-ms MS] [--flows N] [--seconds S] [
 --check: exit 1 if the engine is more than so much below the kernel.
 """
 import argparse
-import contextlib
 import os
 import re
 import selectors
@@ -24,6 +23,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/e2e"))
 import harness  # noqa: E402
+import impaired  # noqa: E402
 
 SERVER, CLIENT = "10.78.0.1", "10.78.0.2"
 DISCARD, SOURCE = 9, 19
@@ -44,7 +44,7 @@ def set_congestion(s, name):
 def serve(interface, congestion, client_mac):
     while not exists(interface):
         time.sleep(0.01)
-    configure(interface, SERVER)
+    impaired.bring_up(interface, SERVER)
     know(interface, CLIENT, client_mac)
     waiting = selectors.DefaultSelector()
     for port in (DISCARD, SOURCE):
@@ -89,23 +89,6 @@ def know(interface, address, mac):
     harness.run("ip", "neighbour", "add", address, "lladdr", mac, "dev", interface)
 
 
-def configure(interface, address=None):
-    with contextlib.suppress(OSError):
-        with open(f"/proc/sys/net/ipv6/conf/{interface}/disable_ipv6", "w") as f:
-            f.write("1")
-    harness.run("ethtool", "-K", interface, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
-    if address:
-        harness.run("ip", "address", "add", f"{address}/24", "dev", interface)
-    harness.run("ip", "link", "set", interface, "up")
-
-
-def started(process):
-    """Wait for the "ready" that each of the programs prints."""
-    line = process.stdout.readline()
-    harness.check(line.strip() == "ready", f"{process.args[0]} did not start: {line!r}")
-    return process
-
-
 class Network:
     """client - shim - server. The end removes all of it."""
 
@@ -114,20 +97,20 @@ class Network:
         self.verbose = o.verbose
         harness.run("ip", "link", "add", "client0", "type", "veth", "peer", "name", "shim0")
         harness.run("ip", "link", "add", "server0", "type", "veth", "peer", "name", "shim1")
-        configure("client0", CLIENT)
+        impaired.bring_up("client0", CLIENT)
         know("client0", SERVER, mac_of("server0"))
-        configure("shim0")
-        configure("shim1")
+        impaired.bring_up("shim0")
+        impaired.bring_up("shim1")
         if kind == "kernel":
             self.kernel(o)
         else:
-            configure("server0")
+            impaired.bring_up("server0")
             self.start([harness.program("engine_host"), "server0", SERVER])
         self.start([harness.program("headrace-impair"), "--seed", str(o.seed), "--loss",
                     str(o.loss), "--delay-ms", str(o.rtt_ms / 2), "shim0", "shim1"])
 
     def start(self, command):
-        self.children.append(started(harness.spawn(command, stdout=subprocess.PIPE, text=True)))
+        self.children.append(impaired.start_ready(command))
 
     def kernel(self, o):
         """A namespace exists from its process's unshare on: ask until it is another one."""
@@ -139,7 +122,7 @@ class Network:
         while os.readlink(f"/proc/{child.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
             time.sleep(0.01)
         harness.run("ip", "link", "set", "server0", "netns", str(child.pid))
-        started(child)
+        harness.check(child.stdout.readline() == "ready\n", "the kernel's server did not start")
 
     def __enter__(self):
         return self

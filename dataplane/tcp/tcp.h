@@ -134,7 +134,8 @@ uint64_t tcp_next_timer_us(const struct tcp_engine *e);
 void tcp_flush(struct tcp_engine *e);
 
 /* Queue all `count` bytes, or none of them (false: no room, `writable` will follow; or the
- * handle is stale or closing). The bytes are copied. */
+ * handle is stale or closing). The bytes are copied. More than tx_buffer_bytes at once never
+ * fit. */
 bool tcp_send(struct tcp_engine *e, tcp_handle conn, const void *bytes, uint32_t count);
 
 /* Offer the kept data again before the next tcp_flush ends. */

@@ -42,11 +42,8 @@ void *records(uint64_t count_, size_t bytes)
 {
 	size_t all = (size_t)count_ * bytes;
 	size_t align = all >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : 64;
-	all = (all + align - 1) / align * align;
-	if (all == 0)
-		all = align;
-	void *p = aligned_alloc(align, all);
-	if (!p)
+	void *p;
+	if (posix_memalign(&p, align, all ? all : align) != 0)
 		return NULL;
 	/* a random walk over a million connections is mostly TLB misses on small pages; advice
 	 * only, nothing depends on it */

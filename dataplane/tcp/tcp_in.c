@@ -125,8 +125,12 @@ static void reject(struct tcp_engine *e, struct conn *c, const struct segment *s
 	if (s->flags & RST)
 		return;
 	if (s->data_bytes == 0) {
-		/* keep-alives and probes; throttled, so that no ACK war starts */
-		send_challenge(e, c);
+		/* keep-alives (RFC 9293 3.8.4), window probes and a FIN again have this number and
+		 * none of our own segments has; others are throttled, so that no ACK war starts */
+		if (s->seq == c->rcv_nxt - 1)
+			send_ack(e, c, NULL);
+		else
+			send_challenge(e, c);
 		return;
 	}
 	/* RFC 2883 4.1: a duplicate is reported */

@@ -14,7 +14,7 @@
 #define TIMERS_PER_POLL 256
 #define SPARE_ITEMS     65536 /* CONNECT, PINGREQ, DISCONNECT */
 #define EMPTY_POLLS     64
-#define NAP_NS          1000 /* and what it takes to fall asleep and wake up */
+#define NAP_NS          20000
 #define SECOND_US       1000000
 
 static struct gen gen;
@@ -90,8 +90,11 @@ static void on_timer(void *context, uint32_t client)
 		coap_timer(g, client);
 }
 
-/* The machine has other things to do: on this core, the kernel's workers that complete the server's
- * writes, which a spinning thread or one that only yields can hold up for seconds. */
+/*
+ * The machine has other things to do on this core: the kernel's workers that complete the server's
+ * writes, for one. Neither sched_yield nor a nap that is over before it begins lets them in (both
+ * were seen to hold them up for seconds); this nap does, and costs a latency at most its length.
+ */
 static void nap(void)
 {
 	const struct timespec t = {.tv_nsec = NAP_NS};
