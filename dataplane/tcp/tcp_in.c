@@ -113,6 +113,10 @@ static bool is_acceptable(const struct conn *c, const struct segment *s)
 	uint32_t length = s->data_bytes + !!(s->flags & SYN) + !!(s->flags & FIN);
 	uint32_t first = s->seq - c->rcv_nxt;
 	uint32_t last = first + length - 1;
+	/* One step beyond the table: a peer that has filled the window, and of whose segments one
+	 * was lost, sends its ACKs with the number of the right edge. They must count. */
+	if (length == 0 && first == window && !(s->flags & RST))
+		return true;
 	if (length == 0)
 		return window == 0 ? first == 0 : first < window;
 	return window > 0 && (first < window || last < window);

