@@ -44,6 +44,7 @@ api: {{ socket: {folder}/api.sock }}
 """
 
 MOSQUITTO = """\
+user root
 listener 1883 {server}
 allow_anonymous true
 persistence true
@@ -124,9 +125,12 @@ class Server:
         return self
 
     def __exit__(self, kind, value, trace):
+        died = self.process and self.process.poll()
         self.stop()
         if kind is not None:
-            print(f"--- the end of {self.name}'s log:\n{self.log_tail()}", file=sys.stderr)
+            how = f"it died before: {died}" if died is not None else f"stopped: {self.exit_status}"
+            print(f"--- the end of {self.name}'s log ({how}):\n{self.log_tail()}",
+                  file=sys.stderr)
         if self.veth:
             remove_veth()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -211,7 +215,6 @@ class Mosquitto(Server):
         harness.run("ip", "address", "add", f"{SERVER}/16", "dev", SERVER_IF)
         with open(self.path("mosquitto.conf"), "w") as f:
             f.write(MOSQUITTO.format(server=SERVER, folder=self.folder))
-        os.chmod(self.folder, 0o777)  # it gives root up
         self.launch(["taskset", "-c", str(self.cpu), shutil.which("mosquitto"), "-c",
                      self.path("mosquitto.conf")])
         time.sleep(1)

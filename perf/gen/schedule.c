@@ -241,13 +241,21 @@ static uint64_t under_way(const struct gen *g)
 	return g->totals.scheduled - g->totals.acked - g->totals.unanswered;
 }
 
+/* When a step takes no more messages. One that has to send a given number may take longer. */
+static uint64_t last_due_us(const struct gen *g, const struct step *step)
+{
+	bool all = g->options.profile == PROFILE_HERD || g->options.profile == PROFILE_BACKLOG;
+	return step->end_us + (all ? (uint64_t)(g->options.drain * 1e6) : 0);
+}
+
 static void run_load(struct gen *g)
 {
 	struct schedule *s = &g->schedule;
 	struct step *step = &g->steps[s->step];
+	uint64_t last_us = last_due_us(g, step);
 	double spacing = step->rate > 0 ? 1e6 / step->rate : 0;
 	for (uint32_t i = 0; i < ISSUES_PER_POLL && s->next < s->total; i++) {
-		if (s->due_us > (double)g->now_us || s->due_us >= (double)step->end_us ||
+		if (s->due_us > (double)g->now_us || s->due_us >= (double)last_us ||
 		    link_is_congested(&g->link))
 			break;
 		if (spacing == 0)
@@ -256,12 +264,13 @@ static void run_load(struct gen *g)
 			break;
 		s->due_us += g->options.poisson ? -log(1 - gen_random_unit(g)) * spacing : spacing;
 	}
-	if (g->now_us < step->end_us && (s->next < s->total || g->options.profile == PROFILE_HOLD))
+	if (g->now_us < last_us && (s->next < s->total || g->options.profile == PROFILE_HOLD))
 		return;
-	bool paced = spacing > 0 && s->due_us < (double)step->end_us && s->next < s->total;
-	step->left_out = paced ? (uint64_t)(((double)step->end_us - s->due_us) / spacing) : 0;
-	if (step->end_us > g->now_us)
-		step->end_us = g->now_us;
+	if (s->total != UINT64_MAX)
+		step->left_out = s->total - s->next;
+	else if (spacing > 0 && s->due_us < (double)step->end_us)
+		step->left_out = (uint64_t)(((double)step->end_us - s->due_us) / spacing);
+	step->end_us = g->now_us;
 	enter(g, PHASE_DRAIN);
 }
 

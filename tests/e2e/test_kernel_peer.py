@@ -218,7 +218,8 @@ def check_empty(rig, patience_s=75):
 
 
 def connections(rig):
-    return sum(io["tcp"]["conns"] for io in rig.api.status()["io"])
+    return sum(level["used"] for level in rig.api.status()["levels"]
+               if level["name"].endswith(" connections"))
 
 
 def run_scenario(rig, name, number):
