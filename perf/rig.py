@@ -110,8 +110,10 @@ class Server:
         self.log_file = self.path("server.log")
         if veth:
             make_veth()
-            self.gen_device = f"net_af_packet0,iface={GEN_IF},blocksz=131072,framesz=2048"
-            self.device = f"net_af_packet0,iface={SERVER_IF}"
+            # the driver's default of 512 frames overflows in a burst of one round trip
+            ring = "blocksz=65536,framesz=2048,framecnt=4096"
+            self.gen_device = f"net_af_packet0,iface={GEN_IF},{ring}"
+            self.device = f"net_af_packet0,iface={SERVER_IF},{ring}"
         else:
             memif = f"socket={self.path('memif.sock')},socket-abstract=no"
             # rings of 4096: either side may be away for a millisecond

@@ -34,6 +34,41 @@ static uint32_t extent(const struct tcp_engine *e, const struct conn *c)
 	return c->rx_bytes + most;
 }
 
+/* The lowest range at or above `from`; there is one. */
+static struct range range_from(const struct conn *c, const struct ext *x, uint32_t from)
+{
+	struct range low = {0, 0};
+	uint32_t least = UINT32_MAX;
+	for (uint32_t i = 0; i < x->ooo_count; i++) {
+		uint32_t at = x->ooo[i].start - c->rcv_nxt;
+		if (at >= from - c->rcv_nxt && at < least) {
+			least = at;
+			low = x->ooo[i];
+		}
+	}
+	CHECK_OP(least, !=, UINT32_MAX);
+	return low;
+}
+
+/*
+ * Move the content without its first `skip` kept bytes to `to`, which may be where it is. Ranges
+ * go in order, so that none is written over before it has moved; gaps are not touched, so that a
+ * byte far ahead costs a peer's next segments no more than itself (CVE-2018-5390).
+ */
+static void move_content(const struct tcp_engine *e, const struct conn *c, uint8_t *to,
+                         const uint8_t *from, uint32_t skip)
+{
+	const struct ext *x = ext_of(e, c);
+	memmove(to, from + skip, c->rx_bytes - skip);
+	uint32_t done = c->rcv_nxt;
+	for (uint32_t i = 0; x && i < x->ooo_count; i++) {
+		struct range r = range_from(c, x, done);
+		uint32_t at = c->rx_bytes + (r.start - c->rcv_nxt);
+		memmove(to + (at - skip), from + at, r.end - r.start);
+		done = r.end;
+	}
+}
+
 static void buffer_drop(struct tcp_engine *e, struct conn *c)
 {
 	if (c->rx_buffer != NONE)
@@ -72,7 +107,7 @@ static bool buffer_change(struct tcp_engine *e, struct conn *c, uint32_t order)
 	if (block == NONE)
 		return false;
 	if (c->rx_buffer != NONE)
-		memcpy(rxpool_at(&e->rx, block), rxpool_at(&e->rx, c->rx_buffer), extent(e, c));
+		move_content(e, c, rxpool_at(&e->rx, block), rxpool_at(&e->rx, c->rx_buffer), 0);
 	buffer_drop(e, c);
 	c->rx_buffer = block;
 	c->rx_order = (uint8_t)order;
@@ -132,7 +167,7 @@ bool rx_offer(struct tcp_engine *e, struct conn *c)
 	}
 	CHECK_OP(used, <=, c->rx_bytes);
 	if (used > 0) {
-		memmove(base, base + used, extent(e, c) - used);
+		move_content(e, c, base, base, used);
 		c->rx_bytes -= used;
 		shrink(e, c);
 	}
@@ -198,13 +233,20 @@ static bool append(struct tcp_engine *e, struct conn *c, const struct segment *s
 	return rx_offer(e, c);
 }
 
-/* RFC 9293 3.8.6.3, RFC 5681 4.2: every second segment, else within 40 ms. */
+/*
+ * RFC 9293 3.8.6.3: every second segment, else within 40 ms. Of small ones that come in one poll
+ * the flush acknowledges all at once, mostly with a reply; for every two full segments' bytes an
+ * ACK of its own goes out (RFC 5681 4.2), since the peer's window grows by ACKs and one that
+ * stands for a whole flight must not get lost.
+ */
 static void ack_later(struct tcp_engine *e, struct conn *c, bool now)
 {
 	c->ack_segments++;
 	if (now || c->ack_segments >= 2) {
 		c->flags |= C_ACK_NOW;
 		conn_touch(e, c);
+		if (c->rcv_nxt - c->last_ack_sent >= 2 * payload_max(c))
+			send_ack(e, c, NULL);
 	} else if (c->ack_at == 0) {
 		c->ack_at = tick_in_ms(e, DELAYED_ACK_MS);
 	}
@@ -252,6 +294,26 @@ static bool merge_ranges(struct ext *x, struct range *r)
 	return false;
 }
 
+/* Bytes of `r` that are not there yet; ranges don't overlap. */
+static uint32_t missing_bytes(const struct conn *c, const struct ext *x, const struct range *r)
+{
+	uint32_t missing = r->end - r->start;
+	for (uint32_t i = 0; i < x->ooo_count; i++) {
+		uint32_t start = max_u32(x->ooo[i].start - c->rcv_nxt, r->start - c->rcv_nxt);
+		uint32_t end = min_u32(x->ooo[i].end - c->rcv_nxt, r->end - c->rcv_nxt);
+		missing -= end > start ? end - start : 0;
+	}
+	return missing;
+}
+
+static uint32_t stored_bytes(const struct ext *x)
+{
+	uint32_t stored = 0;
+	for (uint32_t i = 0; i < x->ooo_count; i++)
+		stored += x->ooo[i].end - x->ooo[i].start;
+	return stored;
+}
+
 static bool touches_any(const struct ext *x, const struct range *r)
 {
 	for (uint32_t i = 0; i < x->ooo_count; i++)
@@ -282,13 +344,15 @@ static void evict_stale(struct tcp_engine *e, const struct conn *spare)
 }
 
 /* Room for reassembly up to `bytes`: it may use the pool up to 3/4, the rest is for data in
- * order. */
+ * order; above 1/2 no buffer grows beyond 16 KB for a gap, be it ever so wide. */
 static bool reserve_for_gap(struct tcp_engine *e, struct conn *c, uint32_t bytes)
 {
 	if (capacity(c) >= bytes)
 		return true;
 	if (e->rx.used > e->rx.size / 4 * 3)
 		evict_stale(e, c);
+	if (bytes - c->rx_bytes > OOO_BYTES && e->rx.used > e->rx.size / 2)
+		return false;
 	return e->rx.used <= e->rx.size / 4 * 3 && reserve(e, c, bytes);
 }
 
@@ -300,7 +364,7 @@ static bool store(struct tcp_engine *e, struct conn *c, const struct segment *s,
 	struct ext *x = ext_need(e, c);
 	if (!x)
 		return false;
-	if (r.end - c->rcv_nxt > OOO_BYTES ||
+	if (stored_bytes(x) + missing_bytes(c, x, &r) > OOO_BYTES ||
 	    (x->ooo_count == OOO_RANGES && !touches_any(x, &r))) {
 		count(e, COUNTER_TCP_OOO_LIMIT);
 		return false;

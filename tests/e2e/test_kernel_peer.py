@@ -28,14 +28,14 @@ METERS = 60
 
 
 class Times:
-    """Times of reading, each used once, none older than some minutes."""
+    """Times of reading, each used once and later than the one before, from half an hour ago."""
 
     def __init__(self):
         self.numbers = itertools.count()
-        self.start = datetime.datetime.now(datetime.timezone.utc)
+        self.start = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=30)
 
     def next(self):
-        moment = self.start - datetime.timedelta(milliseconds=next(self.numbers))
+        moment = self.start + datetime.timedelta(milliseconds=next(self.numbers))
         return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
@@ -45,7 +45,7 @@ TIMES = Times()
 class Session:
     """One MQTT session: CONNECT, `count` publishes as fast as the socket takes them, their PUBACKs.
 
-    buffer      SO_RCVBUF and SO_SNDBUF, for tiny windows
+    buffer      SO_RCVBUF, for a tiny window
     segment     TCP_MAXSEG
     pause_s     read nothing for so long after CONNACK, so that the window shuts
     sip         read so many bytes at a time, 5 ms apart
@@ -61,7 +61,6 @@ class Session:
         self.socket.setblocking(False)
         if buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
         if segment:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         self.out = forge.mqtt_connect(f"{self.meter}".encode()) + b"".join(
@@ -81,7 +80,7 @@ class Session:
 
     def events(self, now):
         """What to wait for; 0: nothing now."""
-        if self.leave == "reset" and self.acked > self.count // 2:
+        if self.leave == "reset" and self.acked > self.count // 4:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RST)
             self.end()
             return 0
@@ -187,7 +186,7 @@ SCENARIOS = {
     "clean": ((), lambda: [Session(i, 3000) for i in range(4)], 15),
     "clean_leave": ((), lambda: mixed(400), 10),
     "shut_window": (("--delay-ms", "1"),
-                    lambda: [Session(i, 2500, buffer=2048, pause_s=2) for i in range(4)], 20),
+                    lambda: [Session(i, 1500, buffer=2048, pause_s=2) for i in range(4)], 20),
     "slow_reader": (("--delay-ms", "1"),
                     lambda: [Session(i, 1500, buffer=2048, sip=40) for i in range(4)], 20),
     "small_segments": (("--delay-ms", "1"),

@@ -166,9 +166,9 @@ static inline void h_pass(uint64_t us)
 	h_poll();
 }
 
-/* A segment from the peer; `options` may be NULL. Its answers are in h.out. */
-static inline void h_in(uint8_t flags, uint32_t seq, uint32_t ack, uint32_t data_bytes,
-                        const void *options, uint32_t option_bytes)
+/* A segment from the peer, within a poll; `options` may be NULL. */
+static inline void h_segment(uint8_t flags, uint32_t seq, uint32_t ack, uint32_t data_bytes,
+                             const void *options, uint32_t option_bytes)
 {
 	uint32_t header = 20 + option_bytes;
 	uint8_t *s = calloc(1, header + data_bytes);
@@ -182,10 +182,28 @@ static inline void h_in(uint8_t flags, uint32_t seq, uint32_t ack, uint32_t data
 	put_be16(s + 14, 60000);
 	if (option_bytes)
 		memcpy(s + 20, options, option_bytes);
-	h.out_count = 0;
-	tcp_set_now(h.e, h.now_us);
 	tcp_input(h.e, &h.local, &h.peer, s, header + data_bytes);
 	free(s);
+}
+
+/* A poll with one segment; its answers are in h.out. */
+static inline void h_in(uint8_t flags, uint32_t seq, uint32_t ack, uint32_t data_bytes,
+                        const void *options, uint32_t option_bytes)
+{
+	h.out_count = 0;
+	tcp_set_now(h.e, h.now_us);
+	h_segment(flags, seq, ack, data_bytes, options, option_bytes);
+	tcp_run_timers(h.e, 1000);
+	tcp_flush(h.e);
+}
+
+/* A poll with `segments` of data in order from `seq` on. */
+static inline void h_in_poll(uint32_t seq, uint32_t data_bytes, uint32_t segments)
+{
+	h.out_count = 0;
+	tcp_set_now(h.e, h.now_us);
+	for (uint32_t i = 0; i < segments; i++)
+		h_segment(ACK, seq + i * data_bytes, 1, data_bytes, NULL, 0);
 	tcp_run_timers(h.e, 1000);
 	tcp_flush(h.e);
 }

@@ -100,18 +100,96 @@ static void rx_ranges_merge_and_are_delivered_together(void **state)
 	assert_int_equal(h_conn()->ext, NONE);
 }
 
-static void rx_beyond_16_kb_is_not_reassembled(void **state)
+static void open_with_buffer(uint32_t bytes)
 {
-	(void)state;
 	h_init();
-	h.config.rx_buffer_bytes = 65535;
+	h.config.rx_buffer_bytes = bytes;
 	h_start();
 	h_open(true);
-	h_in(ACK, 1 + OOO_BYTES, 1, 1, NULL, 0);
-	assert_int_equal(h_counter(COUNTER_TCP_OOO_LIMIT), 1);
-	h_in(ACK, OOO_BYTES, 1, 1, NULL, 0);
-	assert_int_equal(h_counter(COUNTER_TCP_OOO_LIMIT), 1);
+}
+
+static void rx_far_segment_in_the_window_is_reassembled(void **state)
+{
+	(void)state;
+	open_with_buffer(65535);
+	h_in(ACK, 60001, 1, 1000, NULL, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_OOO_LIMIT), 0);
+	assert_int_equal(h.out[0].opt.sack_count, 1);
+	assert_int_equal(h.out[0].opt.sack[0].start - HARNESS_ISS, 60001);
 	assert_int_equal(h_conn()->ext != NONE, 1);
+}
+
+static void rx_more_than_16_kb_is_not_reassembled(void **state)
+{
+	(void)state;
+	open_with_buffer(65535);
+	for (uint32_t i = 0; i < 16; i++)
+		h_in(ACK, 20001 + 1000 * i, 1, 1000, NULL, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_OOO_LIMIT), 0);
+	h_in(ACK, 36001, 1, OOO_BYTES - 16000 + 1, NULL, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_OOO_LIMIT), 1);
+	/* what overlaps is counted once */
+	h_in(ACK, 35001, 1, 1000 + OOO_BYTES - 16000, NULL, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_OOO_LIMIT), 1);
+	h_in(ACK, 30001, 1, 1000, NULL, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_OOO_LIMIT), 1);
+	assert_int_equal(h_counter(COUNTER_TCP_DSACK_SENT), 1);
+}
+
+static void rx_far_segment_waits_while_the_pool_is_half_used(void **state)
+{
+	(void)state;
+	open_with_buffer(65535);
+	while (h.e->rx.used <= h.e->rx.size / 2)
+		rxpool_get(&h.e->rx, 6);
+	h_in(ACK, 60001, 1, 1000, NULL, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_OOO_NO_MEMORY), 1);
+	h_in(ACK, 15001, 1, 1000, NULL, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_OOO_NO_MEMORY), 1);
+	assert_int_equal(h_conn()->rx_order + RX_BLOCK_SHIFT, 14);
+}
+
+static void rx_ranges_move_whole_when_the_front_is_consumed(void **state)
+{
+	(void)state;
+	open_with_buffer(65535);
+	h_in(ACK, 40001, 1, 3000, NULL, 0);
+	h_in(ACK, 2001, 1, 3000, NULL, 0);
+	h_in(ACK, 10001, 1, 3000, NULL, 0);
+	uint8_t *base = rxpool_at(&h.e->rx, h_conn()->rx_buffer);
+	static const uint32_t at[] = {2000, 10000, 40000};
+	for (uint32_t i = 0; i < 3; i++)
+		memset(base + at[i], (int)(i + 1), 3000);
+	h_in(ACK, 1, 1, 700, NULL, 0);
+	base = rxpool_at(&h.e->rx, h_conn()->rx_buffer);
+	for (uint32_t i = 0; i < 3; i++)
+		for (uint32_t k = 0; k < 3000; k++)
+			assert_int_equal(base[at[i] - 700 + k], i + 1);
+}
+
+/* RFC 5681 4.2. */
+static void rx_flight_of_one_poll_is_acked_every_second_full_segment(void **state)
+{
+	(void)state;
+	open_with_buffer(65535);
+	h_in_poll(1, 1000, 10);
+	assert_int_equal(h.out_count, 5);
+	for (uint32_t i = 0; i < 5; i++)
+		assert_int_equal(h.out[i].ack, 2001 + 2000 * i);
+	h_in_poll(10001, 1000, 3); /* the odd one is delayed */
+	assert_int_equal(h.out_count, 1);
+	h_pass(45000);
+	assert_int_equal(h.out_count, 1);
+	assert_int_equal(h.out[0].ack, 13001);
+}
+
+static void rx_small_segments_of_one_poll_share_an_ack(void **state)
+{
+	(void)state;
+	open_with_buffer(65535);
+	h_in_poll(1, 150, 10);
+	assert_int_equal(h.out_count, 1);
+	assert_int_equal(h.out[0].ack, 1501);
 }
 
 static void rx_reassembly_leaves_the_last_quarter_of_the_pool(void **state)
@@ -181,7 +259,12 @@ int main(void)
 	    cmocka_unit_test_teardown(rx_window_shrinks_as_the_pool_fills, h_stop),
 	    cmocka_unit_test_teardown(rx_large_buffer_shrinks_with_its_content, h_stop),
 	    cmocka_unit_test_teardown(rx_ranges_merge_and_are_delivered_together, h_stop),
-	    cmocka_unit_test_teardown(rx_beyond_16_kb_is_not_reassembled, h_stop),
+	    cmocka_unit_test_teardown(rx_far_segment_in_the_window_is_reassembled, h_stop),
+	    cmocka_unit_test_teardown(rx_more_than_16_kb_is_not_reassembled, h_stop),
+	    cmocka_unit_test_teardown(rx_far_segment_waits_while_the_pool_is_half_used, h_stop),
+	    cmocka_unit_test_teardown(rx_ranges_move_whole_when_the_front_is_consumed, h_stop),
+	    cmocka_unit_test_teardown(rx_flight_of_one_poll_is_acked_every_second_full_segment, h_stop),
+	    cmocka_unit_test_teardown(rx_small_segments_of_one_poll_share_an_ack, h_stop),
 	    cmocka_unit_test_teardown(rx_reassembly_leaves_the_last_quarter_of_the_pool, h_stop),
 	    cmocka_unit_test_teardown(rx_stale_ranges_give_way_when_memory_is_short, h_stop),
 	    cmocka_unit_test_teardown(rx_without_memory_is_not_acknowledged, h_stop),

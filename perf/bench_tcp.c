@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the TCP engine costs on one core, in process: no network, no DPDK, no IP. The peers are
+ * headers kept in arrays; each segment is built in front of the engine and its answer looked at.
+ *
+ * usage: bench_tcp [CONNECTIONS]...     (default 1000 100000 1000000)
+ *
+ * For each number of connections, all established:
+ *     set-up         SYN in, SYN-ACK out, ACK in, `accept`
+ *     request        one byte in, `data`, tcp_send of one byte, one segment out, which carries the
+ *                    ACK; the next request acknowledges it. 32 connections per poll, at random
+ *     same 32        the same, always with the same connections: what caches are worth
+ *     idle tick      tcp_run_timers with nothing due, per 4 ms of clock
+ *     close          FIN in, tcp_close, FIN out, its ACK in, `closed`
+ *
+ * The anchor is iip on DPDK: about 1,000 cycles for each one-byte ping-pong, driver and IP included.
+ * Counts are fixed, so that callgrind's instruction counts can be compared between versions.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "tcp/tcp.h"
+
+#define PORT         1883
+#define BURST        32
+#define REQUESTS     1600000u
+#define IDLE_POLLS   20000u
+#define POLL_US      50
+#define SEGMENT_MAX  2048
+#define TIMESTAMPS   12 /* bytes of NOP NOP TS */
+#define HEADER       20
+#define ANCHOR       1000
+
+/* A client: its next sequence numbers, and the handle at the server. */
+struct client {
+	uint32_t seq, ack, ts_echo;
+	tcp_handle handle;
+};
+
+struct bench {
+	struct tcp_engine *engine;
+	struct counters counters;
+	uint64_t now_us;
+	uint64_t random;
+	struct client *clients;
+	uint32_t *of_conn; /* client by connection index */
+	uint32_t count;
+	uint32_t accepted, closed, answered;
+	uint8_t out[SEGMENT_MAX];
+};
+
+static double cycles_per_ns;
+
+static void calibrate(void)
+{
+	uint64_t us = clock_mono_us(), cycles = clock_cycles();
+	while (clock_mono_us() - us < 50000)
+		;
+	uint64_t elapsed_us = clock_mono_us() - us;
+	cycles_per_ns = (double)(clock_cycles() - cycles) / (double)(elapsed_us * 1000);
+}
+
+static uint64_t next_random(struct bench *b)
+{
+	uint64_t z = b->random += 0x9e3779b97f4a7c15u;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	return z ^ z >> 31;
+}
+
+/* --- the server: answers each byte with one --------------------------------------------------- */
+
+static bool on_accept(void *app, tcp_handle conn, const struct tcp_peer *peer)
+{
+	struct bench *b = app;
+	uint32_t i = get_be32(peer->address.ip + 12) - 0x0a000000;
+	CHECK_OP(i, <, b->count);
+	b->clients[i].handle = conn;
+	b->of_conn[tcp_index(conn)] = i;
+	b->accepted++;
+	return true;
+}
+
+static uint32_t on_data(void *app, tcp_handle conn, const uint8_t *bytes, uint32_t count)
+{
+	struct bench *b = app;
+	CHECK(tcp_send(b->engine, conn, bytes, 1));
+	return count;
+}
+
+static void on_finished(void *app, tcp_handle conn)
+{
+	struct bench *b = app;
+	tcp_close(b->engine, conn);
+}
+
+static void on_writable(void *app, tcp_handle conn)
+{
+	(void)app;
+	(void)conn;
+}
+
+static void on_closed(void *app, tcp_handle conn, enum tcp_close_reason reason)
+{
+	struct bench *b = app;
+	(void)conn;
+	CHECK_OP((int)reason, ==, TCP_CLOSED_NORMAL);
+	b->closed++;
+}
+
+static const struct tcp_app app_ops = {on_accept, on_data, on_finished, on_writable, on_closed};
+
+static uint8_t *link_alloc(void *link, uint32_t bytes, bool control)
+{
+	struct bench *b = link;
+	(void)control;
+	CHECK_OP(bytes, <=, (uint32_t)SEGMENT_MAX);
+	return b->out;
+}
+
+/* The client takes note of what it has received. */
+static void link_send(void *link, const struct tcp_address *local, const struct tcp_address *peer,
+                      uint8_t *segment, uint32_t bytes)
+{
+	struct bench *b = link;
+	(void)local;
+	struct client *c = &b->clients[get_be32(peer->ip + 12) - 0x0a000000];
+	uint32_t header = (uint32_t)(segment[12] >> 4) * 4;
+	uint32_t length = bytes - header + !!(segment[13] & 3); /* SYN or FIN */
+	c->ack = get_be32(segment + 4) + length;
+	b->answered++;
+	for (uint32_t at = HEADER; at + 10 <= header;) {
+		if (segment[at] == 8) {
+			c->ts_echo = get_be32(segment + at + 2);
+			return;
+		}
+		at += segment[at] <= 1 ? 1 : segment[at + 1];
+	}
+}
+
+static const struct tcp_link link_ops = {link_alloc, link_send};
+
+/* --- the clients ----------------------------------------------------------------------------- */
+
+static struct tcp_address address(uint32_t v)
+{
+	struct tcp_address a = {.ip = {[10] = 0xff, [11] = 0xff}};
+	put_be32(a.ip + 12, v);
+	return a;
+}
+
+/* One segment from client i. Options: timestamps, as Linux clients send; on a SYN also MSS, SACK
+ * permitted and window scale. */
+static void from_client(struct bench *b, uint32_t i, uint8_t flags, uint32_t data_bytes)
+{
+	static const uint8_t syn_options[] = {2, 4, 0x05, 0xb4, 4, 2, 1, 3, 3, 7, 1, 1};
+	struct client *c = &b->clients[i];
+	struct tcp_address server = address(0x0aff0001), peer = address(0x0a000000 + i);
+	uint8_t s[64];
+	uint32_t header = HEADER + TIMESTAMPS;
+	memset(s, 0, HEADER);
+	put_be16(s, (uint16_t)(1024 + i % 60000));
+	put_be16(s + 2, PORT);
+	put_be32(s + 4, c->seq);
+	put_be32(s + 8, flags & 0x10 ? c->ack : 0);
+	s[13] = flags;
+	put_be16(s + 14, 500);
+	put_be32(s + HEADER, 0x0101080a);
+	put_be32(s + HEADER + 4, (uint32_t)(b->now_us / 1000));
+	put_be32(s + HEADER + 8, c->ts_echo);
+	if (flags & 2) {
+		memcpy(s + header, syn_options, sizeof syn_options);
+		header += sizeof syn_options;
+	}
+	s[12] = (uint8_t)(header / 4 << 4);
+	memset(s + header, 'x', data_bytes);
+	c->seq += data_bytes + !!(flags & 3);
+	tcp_input(b->engine, &server, &peer, s, header + data_bytes);
+}
+
+static void poll_begin(struct bench *b)
+{
+	b->now_us += POLL_US;
+	tcp_set_now(b->engine, b->now_us);
+}
+
+static void poll_end(struct bench *b)
+{
+	tcp_run_timers(b->engine, 256);
+	tcp_flush(b->engine);
+}
+
+/* --- the measurements ------------------------------------------------------------------------ */
+
+static void report(const char *what, uint64_t cycles, uint64_t n, const char *note)
+{
+	double per = (double)cycles / (double)n;
+	printf("  %-12s %8.0f cycles %8.1f ns  %s\n", what, per, per / cycles_per_ns, note);
+}
+
+static void bench_set_up(struct bench *b)
+{
+	uint64_t cycles = 0;
+	for (uint32_t i = 0; i < b->count; i += BURST) {
+		uint32_t n = b->count - i < BURST ? b->count - i : BURST;
+		uint64_t from = clock_cycles();
+		poll_begin(b);
+		for (uint32_t k = i; k < i + n; k++)
+			from_client(b, k, 0x02, 0);
+		poll_end(b);
+		poll_begin(b);
+		for (uint32_t k = i; k < i + n; k++)
+			from_client(b, k, 0x10, 0);
+		poll_end(b);
+		cycles += clock_cycles() - from;
+	}
+	CHECK_OP(b->accepted, ==, b->count);
+	report("set-up", cycles, b->count, "");
+}
+
+/* `spread`: among how many connections. Each poll takes BURST different ones. */
+static uint64_t requests(struct bench *b, uint32_t spread, uint32_t polls)
+{
+	uint32_t before = b->answered;
+	uint64_t from = clock_cycles();
+	for (uint32_t p = 0; p < polls; p++) {
+		uint32_t start = spread > BURST ? (uint32_t)(next_random(b) % spread) : 0;
+		poll_begin(b);
+		for (uint32_t k = 0; k < BURST; k++)
+			from_client(b, (start + k * 7919u) % spread, 0x18, 1);
+		poll_end(b);
+	}
+	uint64_t cycles = clock_cycles() - from;
+	CHECK_OP(b->answered - before, ==, polls * BURST);
+	return cycles;
+}
+
+static void acknowledge_all(struct bench *b)
+{
+	poll_begin(b);
+	for (uint32_t i = 0; i < b->count; i++)
+		from_client(b, i, 0x10, 0);
+	poll_end(b);
+}
+
+static void bench_requests(struct bench *b)
+{
+	uint32_t polls = REQUESTS / BURST;
+	requests(b, b->count, polls / 4); /* warm */
+	char note[64];
+	snprintf(note, sizeof note, "(anchor: ~%d, with driver and IP)", ANCHOR);
+	report("request", requests(b, b->count, polls), REQUESTS, note);
+	acknowledge_all(b);
+	requests(b, BURST, polls / 4);
+	report("same 32", requests(b, BURST, polls), REQUESTS, "");
+}
+
+static void bench_idle(struct bench *b)
+{
+	acknowledge_all(b);
+	b->now_us += 10000000; /* what was armed for the requests fires now */
+	for (uint32_t i = 0; i <= b->count / 256; i++) {
+		poll_begin(b);
+		poll_end(b);
+	}
+	uint64_t from = clock_cycles();
+	for (uint32_t i = 0; i < IDLE_POLLS; i++) {
+		b->now_us += 4096 - POLL_US;
+		poll_begin(b);
+		poll_end(b);
+	}
+	report("idle tick", clock_cycles() - from, IDLE_POLLS, "for all connections together");
+}
+
+static void bench_close(struct bench *b)
+{
+	uint64_t cycles = 0;
+	for (uint32_t i = 0; i < b->count; i += BURST) {
+		uint32_t n = b->count - i < BURST ? b->count - i : BURST;
+		uint64_t from = clock_cycles();
+		poll_begin(b);
+		for (uint32_t k = i; k < i + n; k++)
+			from_client(b, k, 0x11, 0);
+		poll_end(b);
+		poll_begin(b);
+		for (uint32_t k = i; k < i + n; k++)
+			from_client(b, k, 0x10, 0);
+		poll_end(b);
+		cycles += clock_cycles() - from;
+	}
+	CHECK_OP(b->closed, ==, b->count);
+	report("close", cycles, b->count, "");
+}
+
+static void bench(uint32_t count)
+{
+	struct bench *b = calloc(1, sizeof *b);
+	CHECK(b);
+	struct tcp_config config = {
+	    .conns_max = count,
+	    .syn_cache_max = 1024,
+	    .time_wait_max = 1024,
+	    .rx_buffer_bytes = 16384,
+	    .rx_memory_bytes = 16 << 20,
+	    .tx_buffer_bytes = 8192,
+	    .tx_memory_bytes = 64 + (uint64_t)count * 128 * 2,
+	    .mtu_bytes = 1500,
+	    .ports = {PORT},
+	    .secret = {7},
+	    .seed = 7,
+	};
+	b->count = count;
+	b->random = 7;
+	b->clients = calloc(count, sizeof *b->clients);
+	b->of_conn = calloc(count, sizeof *b->of_conn);
+	b->now_us = 1000000;
+	b->engine = tcp_engine_new(&config, &app_ops, b, &link_ops, b, &b->counters, b->now_us);
+	CHECK(b->clients && b->of_conn && b->engine);
+	printf("%u connections\n", count);
+	bench_set_up(b);
+	struct tcp_levels l;
+	tcp_levels_get(b->engine, &l);
+	CHECK_OP(l.conns, ==, count);
+	printf("  %-12s %8u bytes   (connection and its share of the table, nothing in flight)\n",
+	       "idle", l.bytes_per_idle_conn);
+	bench_requests(b);
+	bench_idle(b);
+	bench_close(b);
+	tcp_engine_free(b->engine);
+	free(b->clients);
+	free(b->of_conn);
+	free(b);
+}
+
+int main(int argc, char **argv)
+{
+	static const uint32_t usual[] = {1000, 100000, 1000000};
+	calibrate();
+	printf("%.2f TSC cycles per ns\n", cycles_per_ns);
+	for (int i = 1; i < argc; i++) {
+		long n = strtol(argv[i], NULL, 10);
+		if (n < BURST || n > 1 << 24) {
+			fprintf(stderr, "usage: %s [CONNECTIONS]...   32 to 16777216\n", argv[0]);
+			return 2;
+		}
+		bench((uint32_t)n);
+	}
+	for (uint32_t i = 0; argc == 1 && i < sizeof usual / sizeof usual[0]; i++)
+		bench(usual[i]);
+	return 0;
+}
