@@ -22,7 +22,7 @@
 	S(mqtt, packet_bytes_max,    65000,  1024,  1048576) \
 	S(mqtt, keep_alive_max_s,     3600,     0,    65535) \
 	S(mqtt, connect_timeout_ms,  10000,   100,   600000) \
-	S(mqtt, inflight_max,           64,     1,    65535)
+	S(mqtt, inflight_max,           64,     1,     1024)
 #define COAP_NUMBERS(S) \
 	S(coap, port,                 5683,     0,    65535) \
 	S(coap, exchanges_max,       65536,    64, 16777216) \
@@ -40,8 +40,8 @@
 	S(journal, segment_mb,          64,     4,     4096) \
 	S(journal, segments_spare,       2,     1,       64) \
 	S(journal, size_max_mb,       4096,     0, 16777216) \
-	S(journal, block_kb,           256,    64,     1024) \
-	S(journal, buffers,             32,     3,     1024) \
+	S(journal, block_kb,           256,   128,     1024) \
+	S(journal, buffers,             32,     3,       64) \
 	S(journal, inflight,             2,     1,        8)
 #define STORE_NUMBERS(S) \
 	S(store, run_readings,       65536,   256, 16777216) \

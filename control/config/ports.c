@@ -221,7 +221,7 @@ static enum result take_port(struct yaml_file *file, const struct raw_config *ra
 
 	snprintf(where, sizeof where, "ports[%u]", i);
 	snprintf(path, sizeof path, "%s.mtu", where);
-	enum result result = yaml_int(file, path, from->mtu, 1500, 576, 9216, &number, err);
+	enum result result = yaml_int(file, path, from->mtu, 1500, 576, 9000, &number, err);
 	if (result != RESULT_OK)
 		return result;
 	port->mtu = (uint16_t)number;

@@ -34,8 +34,8 @@ static enum fate check_time(const struct profile *p, const struct reading *r, st
 	if (drift < 0)
 		drift = -drift;
 	v->ts_ms = r->meter_ts_ms;
-	if (late && r->collected_delta_ms == INT32_MIN)
-		return FATE_REJECT_TOO_LATE;
+	if (r->collected_delta_ms == INT32_MIN)
+		return late ? FATE_REJECT_TOO_LATE : FATE_STORED;
 	if (drift > p->drift_replace_ms)
 		return FATE_REJECT_CLOCK_DRIFT;
 	if (late)

@@ -138,6 +138,9 @@ void tcp_flush(struct tcp_engine *e);
  * fit. */
 bool tcp_send(struct tcp_engine *e, tcp_handle conn, const void *bytes, uint32_t count);
 
+/* How many bytes tcp_send would take now (0: stale or closing). */
+uint32_t tcp_send_room(const struct tcp_engine *e, tcp_handle conn);
+
 /* Offer the kept data again before the next tcp_flush ends. */
 void tcp_resume(struct tcp_engine *e, tcp_handle conn);
 

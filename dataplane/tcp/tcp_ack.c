@@ -137,18 +137,26 @@ static void take_rtt(struct tcp_engine *e, struct conn *c, const struct segment 
 		c->backoff = 0;
 }
 
-/* After a black-hole fallback (RFC 2923 2.1): once small segments flow, try full ones again. */
-static void restore_mss(struct conn *c, const struct ack_result *r)
+/*
+ * After a black-hole fallback (RFC 2923 2.1) full segments are tried again: at once when one is
+ * seen to arrive after all, else once small ones flow and some time has passed, which grows with
+ * every fallback up to RFC 8899 5.1.1's 600 s.
+ */
+static void restore_mss(const struct tcp_engine *e, struct conn *c, const struct ack_result *r)
 {
-	if (!(c->flags & C_SMALL_MSS)) {
-		if (r->largest > mss_least(c))
-			c->holes = 0; /* a full one has arrived: there is no hole */
-		return;
+	static const uint16_t wait_s[] = {0, 10, 60, HOLE_WAIT_MAX_S};
+	bool small = c->flags & C_SMALL_MSS && c->full_mss != 0;
+	uint32_t options = c->flags & C_TS ? 12 : 0;
+	bool full = r->largest + options >= (small ? c->full_mss : c->mss);
+	uint16_t passed = (uint16_t)(now_s(e) - c->hole_s);
+	if (small && (full || (!(c->flags & (C_RECOVERY | C_LOSS)) && passed >= wait_s[c->holes]))) {
+		c->mss = c->full_mss;
+		c->flags &= ~(uint32_t)C_SMALL_MSS;
 	}
-	if (c->full_mss == 0 || c->flags & (C_RECOVERY | C_LOSS) || c->cwnd < 8u * c->mss)
-		return;
-	c->mss = c->full_mss;
-	c->flags &= ~(uint32_t)C_SMALL_MSS;
+	if (full) {
+		c->holes = 0;
+		c->flags |= C_FULL_SEEN;
+	}
 }
 
 /* Our FIN is acknowledged. False: the connection is gone. */
@@ -196,7 +204,7 @@ static bool new_data_acked(struct tcp_engine *e, struct conn *c, const struct se
 		c->dup_acks = 0;
 		if (!recovering)
 			grow_window(e, c, acked, flight);
-		restore_mss(c, r);
+		restore_mss(e, c, r);
 	}
 	if (c->flags & C_FIN_QUEUED && c->state != STATE_FIN_WAIT_2)
 		c->life_at = tick_in_ms(e, ORPHAN_MS);

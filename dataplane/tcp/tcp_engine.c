@@ -319,6 +319,17 @@ struct conn *conn_get(const struct tcp_engine *e, tcp_handle handle)
 	return c;
 }
 
+uint32_t tcp_send_room(const struct tcp_engine *e, tcp_handle conn)
+{
+	const struct conn *c = conn_get((struct tcp_engine *)(uintptr_t)e, conn);
+	if (!c || c->flags & C_FIN_QUEUED)
+		return 0;
+	/* a chunk that is begun has room, too, but need not be counted on */
+	uint64_t pool = (uint64_t)(e->chunk_max - e->chunk_used) * CHUNK_BYTES;
+	uint64_t own = e->config.tx_buffer_bytes - c->tx_bytes;
+	return (uint32_t)(own < pool ? own : pool);
+}
+
 bool tcp_send(struct tcp_engine *e, tcp_handle conn, const void *bytes, uint32_t count_)
 {
 	struct conn *c = conn_get(e, conn);

@@ -62,6 +62,7 @@
 #define SCORE_SPARE     4                /* of them, kept free for splits */
 #define LOCALS_MAX      64
 #define COOKIES_USED    1024             /* cookies remembered against replay */
+#define HOLE_WAIT_MAX_S 600              /* RFC 8899 5.1.1: until a larger size is tried again */
 #define OOO_STALE_MS    30000            /* evictable when memory is short */
 #define EVICT_LOOKS     16               /* extension blocks looked at each time */
 #define CHUNK_BYTES     124
@@ -159,6 +160,7 @@ enum conn_flag {
 	C_CHALLENGED = 1u << 22, /* challenge_at is valid */
 	C_PREFIX = 1u << 23,     /* counted in the prefix table */
 	C_TLP_RETX = 1u << 24,   /* the probe was a retransmission */
+	C_FULL_SEEN = 1u << 25,  /* a full segment has arrived since the last fallback */
 };
 
 /* A segment in flight. */
@@ -200,7 +202,8 @@ struct conn {
 	uint32_t tx_head, tx_tail; /* chunks; NONE */
 	uint32_t tx_bytes;         /* queued: sent and not acknowledged, or not sent */
 	uint32_t tx_cursor;        /* chunk that holds snd_nxt, or NONE: walk from the head */
-	uint16_t tx_head_offset, tx_cursor_offset;
+	uint8_t tx_head_offset, tx_cursor_offset;
+	uint16_t hole_s;           /* low bits of the second of the last black-hole fallback */
 	uint8_t snd_wscale;
 	uint8_t ack_segments;      /* received since the last ACK */
 	uint16_t max_window;       /* largest seen, as on the wire */
@@ -211,10 +214,11 @@ struct conn {
 	uint32_t rtx_since;        /* tick of the first unanswered retransmission; 0: none */
 	uint32_t flush_next;
 	uint16_t challenge_at;     /* low bits of the tick */
-	uint16_t full_mss : 14;    /* before the black-hole fallback; 0: stay small */
+	uint16_t full_mss : 14;    /* before the black-hole fallback; 0: ICMP has set the size */
 	uint16_t holes : 2;        /* fallbacks since a full segment arrived */
 };
 _Static_assert(sizeof(struct conn) == 192, "three cache lines");
+_Static_assert(CHUNK_BYTES <= UINT8_MAX, "offsets in chunks are bytes");
 
 /* Only while more than one segment is in flight or data is out of order. */
 struct ext {
@@ -364,6 +368,11 @@ static inline uint32_t tick_in_us(const struct tcp_engine *e, uint64_t us)
 static inline bool tick_passed(const struct tcp_engine *e, uint32_t tick)
 {
 	return (int32_t)(now_tick(e) - tick) >= 0;
+}
+
+static inline uint16_t now_s(const struct tcp_engine *e)
+{
+	return (uint16_t)(e->now_us / US_PER_S);
 }
 
 static inline void count(struct tcp_engine *e, enum counter id)

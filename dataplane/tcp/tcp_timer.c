@@ -123,20 +123,31 @@ static bool probe_expired(struct tcp_engine *e, struct conn *c)
 	return true;
 }
 
-/* RFC 2923 2.1: big segments vanish, and so do the ICMP errors that would say so. */
+/*
+ * RFC 2923 2.1: big segments vanish, and so do the ICMP errors that would say so. How many
+ * timeouts prove it: more where full ones have arrived before, for chance is likelier; one when
+ * the full size was tried again after a fallback. restore_mss has the way back.
+ */
 static void suspect_black_hole(struct tcp_engine *e, struct conn *c)
 {
 	uint16_t least = mss_least(c);
-	if (c->backoff < 2 || c->flags & C_SMALL_MSS || c->mss <= least)
+	if (c->flags & C_SMALL_MSS) {
+		/* small ones vanish too: size was not the reason, and the wait is over */
+		if (c->backoff > 2)
+			c->hole_s = (uint16_t)(now_s(e) - HOLE_WAIT_MAX_S);
+		return;
+	}
+	uint32_t proof = c->holes > 0 ? 1 : c->flags & C_FULL_SEEN ? 3 : 2;
+	if (c->backoff < proof || c->mss <= least)
 		return;
 	uint32_t n;
 	const struct sent *s = score_segments(e, c, &n);
 	if (n == 0 || s[0].end - c->snd_una <= least)
 		return;
-	c->flags |= C_SMALL_MSS;
-	/* the full size is tried again twice, for it may have been chance */
-	c->full_mss = c->holes < 2 ? c->mss & 0x3fff : 0;
+	c->flags = (c->flags | C_SMALL_MSS) & ~(uint32_t)C_FULL_SEEN;
+	c->full_mss = c->mss & 0x3fff;
 	c->holes = (uint16_t)min_u32(c->holes + 1u, 3) & 3;
+	c->hole_s = now_s(e);
 	c->mss = least;
 	count(e, COUNTER_TCP_BLACK_HOLE);
 }

@@ -73,7 +73,7 @@ void tx_drop(struct tcp_engine *e, struct conn *c, uint32_t bytes)
 		c->tx_head = next;
 		skip -= CHUNK_BYTES;
 	}
-	c->tx_head_offset = (uint16_t)skip;
+	c->tx_head_offset = (uint8_t)skip;
 	if (c->tx_bytes == 0)
 		tx_release(e, c);
 }
@@ -123,6 +123,6 @@ void tx_copy(struct tcp_engine *e, struct conn *c, uint32_t offset, uint8_t *out
 	}
 	if (is_new) {
 		c->tx_cursor = chunk;
-		c->tx_cursor_offset = (uint16_t)skip;
+		c->tx_cursor_offset = (uint8_t)skip;
 	}
 }

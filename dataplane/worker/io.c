@@ -204,10 +204,10 @@ uint32_t io_poll(struct io *io)
 	io->view = atomic_load_explicit(io->registry, memory_order_acquire);
 	tcp_set_now(io->tcp, io->now_us);
 
+	io_mqtt_run_takeovers(io); /* before new CONNECTs: what is announced is older */
 	uint32_t frames = net_stack_poll(io->net, io->now_us);
 	uint32_t home = io_take_home(io);
 	io_mqtt_unblock(io);
-	io_mqtt_run_takeovers(io);
 	tcp_run_timers(io->tcp, TCP_TIMER_BUDGET);
 	io_mqtt_run_timers(io);
 	if (io->coap)

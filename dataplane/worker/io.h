@@ -51,6 +51,7 @@ struct io_conn {
 	uint32_t blocked_next; /* in the list of connections that wait for room */
 	uint16_t inflight;
 	bool blocked;      /* in that list */
+	bool resumed;      /* was first in that list: may take what newcomers may not */
 	bool awaits_ack;   /* stopped at its own in-flight limit */
 	bool finished;     /* the peer sent FIN; close when the last ticket is answered */
 	bool mapped;       /* in `clients` */

@@ -10,6 +10,11 @@
 #define UNBLOCK_PER_POLL 32
 #define TIMER_BUDGET     64
 #define TAKEOVER_BUDGET  32
+#define PUBACK_BYTES     4
+#define WAITING_CHECK_US 60000000ull /* how soon a held back session is looked at again */
+/* An MQTT session without a client id is nobody's gateway. (A hash that no id has but by a 2^-64
+ * chance; 0 would mean that the protocol knows no identities.) */
+#define SENDER_ANONYMOUS 1
 
 static struct io_conn *conn_of(struct io *io, const struct mqtt_session *s)
 {
@@ -45,8 +50,10 @@ static bool on_accept(void *app, tcp_handle handle, const struct tcp_peer *peer)
 static uint32_t on_data(void *app, tcp_handle handle, const uint8_t *bytes, uint32_t count)
 {
 	struct io *io = app;
-	struct mqtt_session *s = &io->sessions[tcp_index(handle)];
-	return mqtt_input(&io->mqtt, s, bytes, count, io->now_us);
+	uint32_t index = tcp_index(handle);
+	uint32_t used = mqtt_input(&io->mqtt, &io->sessions[index], bytes, count, io->now_us);
+	io->conns[index].resumed = false;
+	return used;
 }
 
 static void on_finished(void *app, tcp_handle handle)
@@ -154,7 +161,7 @@ static enum mqtt_connack on_connect(void *app, struct mqtt_session *s,
 		io->conns[index].mapped = true;
 	}
 	/* the keep-alive may end before the CONNECT time-out that is armed */
-	uint64_t keep_alive_us = (uint64_t)connect->keep_alive_s * 1500000;
+	uint64_t keep_alive_us = (uint64_t)s->keep_alive_s * 1500000;
 	if (keep_alive_us)
 		wheel_arm(&io->keep_alive, index, io->now_us + keep_alive_us);
 	return MQTT_CONNACK_ACCEPTED;
@@ -178,18 +185,32 @@ static void block(struct io *io, struct io_conn *c)
 void io_mqtt_unblock(struct io *io)
 {
 	for (uint32_t n = 0; n < UNBLOCK_PER_POLL && io->blocked_head != TICKET_NONE; n++) {
-		/* a quarter of the batches is kept back so that those first in line get through */
-		if (atomic_load_explicit(&io->free_count, memory_order_relaxed) <=
-		    io->config->batches / 4)
+		if (atomic_load_explicit(&io->free_count, memory_order_relaxed) == 0)
 			return;
 		struct io_conn *c = &io->conns[io->blocked_head];
 		io->blocked_head = c->blocked_next;
 		if (io->blocked_head == TICKET_NONE)
 			io->blocked_tail = TICKET_NONE;
 		c->blocked = false;
+		c->resumed = true;
 		if (c->handle)
 			tcp_resume(io->tcp, c->handle);
 	}
+}
+
+/* While others are waiting in line, the last quarter of the batches is theirs. */
+static bool must_queue(const struct io *io, const struct io_conn *c)
+{
+	return io->blocked_head != TICKET_NONE && !c->resumed &&
+	       atomic_load_explicit(&io->free_count, memory_order_relaxed) <=
+	           io->config->batches / 4;
+}
+
+/* Room in TCP for the answers to everything that the connection has under way: a session whose
+ * peer does not read its PUBACKs is held back, not closed. */
+static bool answers_have_room(const struct io *io, const struct io_conn *c)
+{
+	return tcp_send_room(io->tcp, c->handle) >= PUBACK_BYTES * (c->inflight + 2u);
 }
 
 static uint64_t topic_candidates(struct io *io, struct io_conn *c, struct bytes topic)
@@ -229,23 +250,28 @@ static uint32_t new_ticket(struct io *io, struct io_conn *c, const struct mqtt_p
 	return index;
 }
 
+/* A topic that no profile names has no candidates: its message goes to the error queue, since
+ * nobody else would take it and an acknowledgement never means less than a durable fate. */
 static bool take_telemetry(struct io *io, struct mqtt_session *s, const struct mqtt_publish *p,
-                           uint64_t candidates, uint32_t ticket)
+                           uint32_t ticket)
 {
 	struct tcp_peer peer;
 	struct io_conn *c = conn_of(io, s);
 	if (!tcp_peer_of(io->tcp, c->handle, &peer))
 		return false;
 	return io_dispatch(io, &(struct message){
-	                           .candidates = candidates,
-	                           .sender_hash = s->client_hash,
+	                           .candidates = topic_candidates(io, c, p->topic),
+	                           .sender_hash = s->client_hash ? s->client_hash
+	                                                         : SENDER_ANONYMOUS,
 	                           .ticket = ticket,
 	                           .payload = p->payload.data,
 	                           .payload_bytes = p->payload.count,
 	                           .client = s->client_id,
 	                           .client_bytes = s->client_bytes,
 	                           .topic = (const char *)p->topic.data,
-	                           .topic_bytes = p->topic.count,
+	                           .topic_bytes = p->topic.count < TOPIC_BYTES
+	                                              ? p->topic.count
+	                                              : TOPIC_BYTES,
 	                           .address = peer.address.ip,
 	                           .port = peer.port,
 	                           .protocol = PROTOCOL_MQTT,
@@ -264,13 +290,16 @@ static bool on_publish(void *app, struct mqtt_session *s, const struct mqtt_publ
 		counter_add(io->counters, COUNTER_WORKER_BLOCKED, 1);
 		return false;
 	}
+	if (must_queue(io, c) || (p->qos > 0 && !answers_have_room(io, c))) {
+		block(io, c);
+		return false;
+	}
 	uint32_t ticket = TICKET_NONE;
 	if (p->qos > 0 && (ticket = new_ticket(io, c, p)) == TICKET_NONE) {
 		block(io, c);
 		return false;
 	}
-	uint64_t candidates = topic_candidates(io, c, p->topic);
-	if (candidates && !take_telemetry(io, s, p, candidates, ticket)) {
+	if (!take_telemetry(io, s, p, ticket)) {
 		if (ticket != TICKET_NONE)
 			ticket_put(&io->tickets, ticket);
 		block(io, c);
@@ -278,12 +307,6 @@ static bool on_publish(void *app, struct mqtt_session *s, const struct mqtt_publ
 	}
 	if (ticket != TICKET_NONE)
 		queue_ticket(io, c, ticket);
-	if (!candidates) {
-		/* no profile names the topic and there are no subscribers: taken by nobody */
-		counter_add(io->counters, COUNTER_WORKER_PUBLISH_UNROUTED, 1);
-		if (ticket != TICKET_NONE)
-			io_mqtt_done(io, ticket);
-	}
 	return true;
 }
 
@@ -349,6 +372,8 @@ static void on_timer(void *context, uint32_t index)
 	if (!io->conns[index].handle)
 		return;
 	uint64_t deadline = mqtt_deadline_us(&io->mqtt, s);
+	if (s->waiting) /* we hold it back: it can't be blamed now, but watch it again later */
+		deadline = io->now_us + WAITING_CHECK_US;
 	if (deadline != UINT64_MAX)
 		wheel_arm(&io->keep_alive, index, deadline);
 }

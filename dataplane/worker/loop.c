@@ -66,14 +66,18 @@ int worker_run(void *argument)
 	struct idle idle = {0};
 
 	prctl(PR_SET_TIMERSLACK, 1000ul); /* naps of 50 us, not of 100 */
+	enum result attached = RESULT_OK;
 	if (w->store)
-		atomic_store(&p->attach_result,
-		             (int)journal_attach(p->config.journal, &p->attach_error));
+		attached = journal_attach(p->config.journal, &p->attach_error);
+	if (w->store)
+		atomic_store(&p->attach_result, (int)attached);
 	rte_rcu_qsbr_thread_register(p->rcu, index);
 	rte_rcu_qsbr_thread_online(p->rcu, index);
 	atomic_fetch_add(&p->running, 1);
 
-	while (atomic_load_explicit(&p->phase, memory_order_relaxed) != PHASE_STOP) {
+	/* without a journal there is nothing to do but to let pipeline_start say why */
+	while (attached == RESULT_OK &&
+	       atomic_load_explicit(&p->phase, memory_order_relaxed) != PHASE_STOP) {
 		uint32_t work = poll_stages(p, w);
 		/* no snapshot is held between polls; pairs with pipeline_publish_registry */
 		rte_rcu_qsbr_quiescent(p->rcu, index);

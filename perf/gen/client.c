@@ -151,7 +151,9 @@ static uint32_t fill(struct gen *g, uint32_t client, uint32_t item, uint32_t seq
 		if (skip == 0 && count <= room - filled) {
 			mqtt_render(g, client, i, out + filled);
 		} else {
-			mqtt_render(g, client, i, g->scratch);
+			if (g->scratch_item != item)
+				mqtt_render(g, client, i, g->scratch);
+			g->scratch_item = item;
 			if (count > room - filled)
 				count = room - filled;
 			memcpy(out + filled, g->scratch + skip, count);
@@ -277,7 +279,8 @@ static void restart_stream(struct gen *g, uint32_t client)
 		struct item *i = &g->items[left];
 		if (i->kind == ITEM_PUBLISH) {
 			if (i->flags & ITEM_SENT && g->options.qos) {
-				i->flags |= ITEM_AGAIN;
+				i->flags |= ITEM_AGAIN; /* other bytes than before */
+				g->scratch_item = NONE;
 				g->totals.mqtt_again++;
 			}
 			client_append(g, client, left);

@@ -205,7 +205,8 @@ struct gen {
 
 	struct ledger_line *ledger;
 	uint32_t ledger_count, ledger_max;
-	uint8_t *scratch; /* a rendered message that doesn't fit one segment */
+	uint8_t *scratch;      /* a rendered message that doesn't fit one segment */
+	uint32_t scratch_item; /* which one; NONE */
 	volatile bool stop;
 };
 

@@ -15,6 +15,8 @@ uint32_t item_new(struct gen *g)
 
 void item_free(struct gen *g, uint32_t index)
 {
+	if (g->scratch_item == index)
+		g->scratch_item = NONE;
 	g->items[index].next = g->free_item;
 	g->free_item = index;
 	g->items_used--;

@@ -61,7 +61,7 @@ static bool allocate(struct gen *g)
 	if (!g->clients || !g->last_ts || !g->items || !g->acks.all || !g->steps || !g->scratch)
 		return false;
 	g->acks.mask = acks - 1;
-	g->free_item = NONE;
+	g->free_item = g->scratch_item = NONE;
 	for (size_t i = items; i-- > 0;) {
 		g->items[i].next = g->free_item;
 		g->free_item = (uint32_t)i;
@@ -125,8 +125,10 @@ static void run(struct gen *g)
 		last_cycles = cycles;
 		sent = g->totals.tx_frames;
 		empty = busy ? 0 : empty + 1;
-		if (empty > EMPTY_POLLS)
+		if (empty > EMPTY_POLLS) {
 			nap();
+			last_cycles = clock_cycles();
+		}
 	}
 }
 

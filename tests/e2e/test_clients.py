@@ -45,6 +45,13 @@ def test_mqtt(rig):
     harness.check("received PUBACK" in text, f"mosquitto_pub got no PUBACK: {text}")
     csv = rig.headrace("readings", "SM-00001", "--format", "csv")
     harness.check("60000.125" in csv, f"an acknowledged reading is not there: {csv}")
+    # a topic that no profile names: acknowledged, so it must be somewhere
+    before = rig.api.totals()["no_profile"]
+    text = publish("SM-00001", "lost?", topic="meter/SM-00001/reading")
+    harness.check("received PUBACK" in text, f"mosquitto_pub got no PUBACK: {text}")
+    harness.check(rig.api.totals()["no_profile"] == before + 1 and
+                  b"lost?" in rig.api.error_payloads(),
+                  "an acknowledged message on an unknown topic is not in the error queue")
 
 
 def test_coap(rig):

@@ -84,7 +84,7 @@ static inline void rig_init(struct gen *g, enum protocol protocol)
 	g->scratch = malloc(MESSAGE_MAX);
 	g->acks.all = calloc(16, sizeof g->acks.all[0]);
 	g->acks.mask = 15;
-	g->free_item = NONE;
+	g->free_item = g->scratch_item = NONE;
 	for (uint32_t i = RIG_ITEMS; i-- > 0;) {
 		g->items[i].next = g->free_item;
 		g->free_item = i;

@@ -35,6 +35,7 @@ struct harness {
 	struct tcp_config config;
 	struct counters counters;
 	uint64_t now_us;
+	uint64_t timeout_us; /* of a retransmission, for the tests that lose some */
 	uint32_t iss; /* the engine's, from its last SYN-ACK */
 	struct sent_segment out[HARNESS_OUT];
 	uint32_t out_count;

@@ -114,28 +114,133 @@ static void timer_orphan_without_progress_is_reset(void **state)
 	assert_int_equal(h.reason, TCP_CLOSED_TIMEOUT);
 }
 
-/* A large segment lost three times is a black hole, until full ones are seen to arrive. */
+static const uint8_t many[30000];
+
+/* The connection sends `bytes`, and nothing is heard until `timeouts` have passed. */
+static void lose(uint32_t bytes, uint32_t timeouts)
+{
+	assert_true(tcp_send(h.e, h.conn, many, bytes));
+	h_poll();
+	for (uint64_t i = 0; i < timeouts; i++)
+		h_pass(h.timeout_us << i);
+}
+
+static void ack_all(void)
+{
+	for (uint32_t i = 0; i < 100 && h_conn()->tx_bytes > 0; i++)
+		h_in(ACK, 1, h_conn()->snd_nxt - h.iss, 0, NULL, 0);
+	assert_int_equal(h_conn()->tx_bytes, 0);
+}
+
+static struct conn *fall_back(void)
+{
+	open_conn(false);
+	h.timeout_us = 1100000;
+	lose(1000, 2);
+	assert_int_equal(h_conn()->mss, MSS_DEFAULT_V4);
+	assert_int_equal(h_counter(COUNTER_TCP_BLACK_HOLE), 1);
+	return h_conn();
+}
+
+/* The ACK is for small ones: the large one was sent anew in two. */
+static void take_small(void)
+{
+	h_in(ACK, 1, h_conn()->snd_una - h.iss + 536, 0, NULL, 0);
+	ack_all();
+}
+
 static void timer_black_hole_fallback_is_tried_again(void **state)
 {
 	(void)state;
-	static const uint8_t many[30000];
-	open_conn(false);
-	struct conn *c = h_conn();
-	assert_true(tcp_send(h.e, h.conn, data, 1000));
-	h_poll();
-	h_pass(1100000);
-	h_pass(2100000);
+	struct conn *c = fall_back();
+	take_small();
 	assert_int_equal(c->mss, MSS_DEFAULT_V4);
-	assert_int_equal(h_counter(COUNTER_TCP_BLACK_HOLE), 1);
-	h_in(ACK, 1, 1001, 0, NULL, 0);
+	h_pass(11000000);
 	assert_true(tcp_send(h.e, h.conn, many, 30000));
 	h_poll();
-	for (uint32_t i = 0; i < 20 && c->mss == MSS_DEFAULT_V4; i++)
-		h_in(ACK, 1, c->snd_nxt - h.iss, 0, NULL, 0);
+	assert_int_equal(h.out[0].bytes, 536);
+	h_in(ACK, 1, c->snd_una - h.iss + 536, 0, NULL, 0);
 	assert_int_equal(c->mss, 1000);
 	assert_int_equal(c->holes, 1);
-	h_in(ACK, 1, c->snd_nxt - h.iss, 0, NULL, 0);
-	h_in(ACK, 1, c->snd_nxt - h.iss, 0, NULL, 0);
+	ack_all();
+	assert_int_equal(c->holes, 0);
+	assert_true(c->flags & C_FULL_SEEN);
+}
+
+/* A window of two segments never reaches eight: it is time that brings the full size back. */
+static void timer_black_hole_fallback_ends_with_a_small_window(void **state)
+{
+	(void)state;
+	struct conn *c = fall_back();
+	take_small();
+	c->cwnd = 2 * MSS_DEFAULT_V4;
+	h_pass(11000000);
+	assert_true(tcp_send(h.e, h.conn, many, 10));
+	h_poll();
+	ack_all();
+	assert_int_equal(c->mss, 1000);
+}
+
+static void timer_black_hole_again_is_found_by_one_timeout_and_waits_longer(void **state)
+{
+	(void)state;
+	struct conn *c = fall_back();
+	take_small();
+	h_pass(11000000);
+	assert_true(tcp_send(h.e, h.conn, many, 10));
+	h_poll();
+	ack_all();
+	assert_int_equal(c->mss, 1000);
+	lose(1000, 1);
+	assert_int_equal(c->mss, MSS_DEFAULT_V4);
+	assert_int_equal(c->holes, 2);
+	take_small();
+	for (uint32_t s = 11; s <= 66; s += 11) {
+		h_pass(11000000);
+		assert_int_equal(c->mss, MSS_DEFAULT_V4);
+		assert_true(tcp_send(h.e, h.conn, many, 10));
+		h_poll();
+		ack_all();
+		assert_int_equal(c->mss, s < 60 ? MSS_DEFAULT_V4 : 1000);
+	}
+}
+
+static void timer_black_hole_needs_more_proof_after_full_segments(void **state)
+{
+	(void)state;
+	open_conn(false);
+	h.timeout_us = 1100000;
+	struct conn *c = h_conn();
+	assert_true(tcp_send(h.e, h.conn, many, 1000));
+	h_poll();
+	h_in(ACK, 1, 1001, 0, NULL, 0);
+	assert_true(c->flags & C_FULL_SEEN);
+	lose(1000, 2);
+	assert_int_equal(c->mss, 1000);
+	h_pass(h.timeout_us << 2);
+	assert_int_equal(c->mss, MSS_DEFAULT_V4);
+}
+
+static void timer_black_hole_with_small_segments_lost_is_none(void **state)
+{
+	(void)state;
+	struct conn *c = fall_back();
+	h_pass(h.timeout_us << 2);
+	assert_int_equal(h.out[0].bytes, 536);
+	take_small();
+	assert_int_equal(c->mss, 1000);
+}
+
+static void timer_black_hole_ends_when_a_full_segment_had_arrived(void **state)
+{
+	(void)state;
+	open_conn(false);
+	h.timeout_us = 1100000;
+	struct conn *c = h_conn();
+	lose(3000, 2);
+	assert_int_equal(c->mss, MSS_DEFAULT_V4);
+	h_in(ACK, 1, 2001, 0, NULL, 0); /* the second came whole, nobody sent it anew */
+	assert_int_equal(c->mss, 1000);
 	assert_int_equal(c->holes, 0);
 }
 
@@ -167,6 +272,12 @@ int main(void)
 	    cmocka_unit_test_teardown(timer_first_data_ends_the_deadline, h_stop),
 	    cmocka_unit_test_teardown(timer_orphan_without_progress_is_reset, h_stop),
 	    cmocka_unit_test_teardown(timer_black_hole_fallback_is_tried_again, h_stop),
+	    cmocka_unit_test_teardown(timer_black_hole_fallback_ends_with_a_small_window, h_stop),
+	    cmocka_unit_test_teardown(
+	        timer_black_hole_again_is_found_by_one_timeout_and_waits_longer, h_stop),
+	    cmocka_unit_test_teardown(timer_black_hole_needs_more_proof_after_full_segments, h_stop),
+	    cmocka_unit_test_teardown(timer_black_hole_with_small_segments_lost_is_none, h_stop),
+	    cmocka_unit_test_teardown(timer_black_hole_ends_when_a_full_segment_had_arrived, h_stop),
 	    cmocka_unit_test_teardown(timer_probe_does_not_touch_the_congestion_window, h_stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
