@@ -4,8 +4,8 @@
  * then waits for a signal. The start-up order is the table `steps`; the end is the same table
  * backwards.
  *
- * Exit codes: 0 ended in order, 1 a step failed or something was left unanswered, 2 the
- * configuration or the command line is wrong (nothing was started).
+ * Exit codes: 0 ended in order, 1 a step failed, something was left unanswered or the store's last
+ * flush failed, 2 the configuration or the command line is wrong (nothing was started).
  */
 #include <getopt.h>
 #include <signal.h>
@@ -44,7 +44,7 @@ struct daemon {
 	uint32_t ports_open;
 	struct pipeline *pipeline;
 	struct api *api;
-	bool dpdk_running, pipeline_running, unanswered;
+	bool dpdk_running, pipeline_running, unanswered, unflushed;
 	uint64_t replayed_blocks;
 	struct fate_totals totals_at_start;
 	int64_t started_ms;
@@ -113,8 +113,10 @@ static enum result start_writer(struct daemon *d, struct error *err)
 static void stop_writer(struct daemon *d)
 {
 	struct error err;
-	if (d->writer && store_writer_stop(d->writer, &err) != RESULT_OK)
+	if (d->writer && store_writer_stop(d->writer, &err) != RESULT_OK) {
 		log_error("store", "%s", err.text);
+		d->unflushed = true;
+	}
 	d->writer = NULL;
 }
 
@@ -432,7 +434,7 @@ static int run(struct daemon *d, const sigset_t *signals)
 		steps[--started].stop(d);
 	if (code == EXIT_SUCCESS)
 		log_info("headraced", "stopped");
-	return d->unanswered ? EXIT_FAILED : code;
+	return d->unanswered || d->unflushed ? EXIT_FAILED : code;
 }
 
 /* --- the command line --- */

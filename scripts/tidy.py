@@ -72,16 +72,27 @@ MODULES = {
 }
 
 
+def is_made(folder):
+    """Not sources: git's own, what a build or a benchmark made (meson marks its folders)."""
+    name = os.path.basename(folder)
+    return (name in (".git", "__pycache__") or name.startswith("build") or
+            os.path.isdir(os.path.join(folder, "meson-private")) or
+            os.path.relpath(folder, ROOT) == os.path.join("perf", "out"))
+
+
 def files():
-    """Every file of the project, relative to ROOT: git's if this is a checkout."""
-    got = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "-z"],
-                         capture_output=True)
-    if got.returncode == 0 and got.stdout:
-        names = got.stdout.decode().split("\0")
+    """Every file of the project, relative to ROOT: git's if this is a checkout and git is there."""
+    try:
+        listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "-z"],
+                                capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        listed = b""
+    if listed:
+        names = listed.decode().split("\0")
         return sorted(n for n in set(names) if n and os.path.isfile(os.path.join(ROOT, n)))
     found = []
     for folder, folders, names in os.walk(ROOT):
-        folders[:] = [f for f in folders if f != ".git" and not f.startswith("build")]
+        folders[:] = [f for f in folders if not is_made(os.path.join(folder, f))]
         found += [os.path.relpath(os.path.join(folder, n), ROOT) for n in names]
     return sorted(found)
 

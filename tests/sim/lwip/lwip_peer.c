@@ -129,7 +129,9 @@ void lwip_set_now(uint64_t now_us)
 
 void lwip_receive(const uint8_t *ip, uint32_t bytes)
 {
-	struct pbuf *p = lwip.pbuf_alloc(PBUF_RAW, (u16_t)bytes, PBUF_POOL);
+	/* not from its pool: in Debian 12's build the pool's pieces are shorter (600 bytes) than
+	 * pbuf_alloc takes them to be, and a full segment overruns them */
+	struct pbuf *p = lwip.pbuf_alloc(PBUF_RAW, (u16_t)bytes, PBUF_RAM);
 	CHECK(p != NULL);
 	lwip.pbuf_take(p, ip, (u16_t)bytes);
 	if (lwip.ip_input(p, &host.netif) != ERR_OK)
