@@ -7,8 +7,8 @@
  *
  * For each number of connections, all established:
  *     set-up         SYN in, SYN-ACK out, ACK in, `accept`
- *     request        one byte in, `data`, tcp_send of one byte, one segment out, which carries the
- *                    ACK; the next request acknowledges it. 32 connections per poll, each
+ *     request        one byte in, `data`, tcp_send of one byte, one segment out, which carries
+ *                    the ACK; the next request acknowledges it. 32 connections per poll, each
  *                    in its turn, far apart in memory
  *     same 32        the same, always with the same connections: what caches are worth
  *     idle tick      tcp_run_timers with nothing due, per 4 ms of clock

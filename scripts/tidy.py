@@ -33,6 +33,7 @@ LIBRARIES = [
     (r"mosquitto\.h", ["tests/fleet"]),
     (r"coap3/.*", ["tests/fleet"]),
     (r"cmocka\.h", ["tests"]),
+    (r"lwip/.*", ["tests/sim/lwip"]),
 ]
 SYSTEM = re.compile(
     r"(std\w+|inttypes|ctype|errno|limits|math|string|strings|time|signal|assert|setjmp|unistd|"

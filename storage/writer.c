@@ -3,11 +3,14 @@
  * The store writer's loop: read, apply, publish; write and flush when due; release the journal.
  *
  * What fails is tried again once a second, without going on: the journal keeps what was not
- * applied, and says so when it is full. Thread: its own. Memory: one struct. Never acknowledges
+ * applied, and says so when it is full. RocksDB stays in error after a failed background flush
+ * and its C interface cannot resume it: only a restart heals that, and store_writer_failed says
+ * so when it lasts. Thread: its own. Memory: one struct. Never acknowledges
  * anything and never touches the appending side.
  */
 #include "storage/writer.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -26,6 +29,7 @@
 #define SEGMENTS_IN_USE  8u       /* flush early beyond so many ... */
 #define FLUSH_US_MIN     1000000u /* ... but not more often than this */
 #define STATUS_US        100000u
+#define RESTART_US       30000000u /* failing for so long: RocksDB does not heal by itself */
 
 struct store_writer {
 	struct journal *journal;
@@ -41,6 +45,7 @@ struct store_writer {
 	uint32_t awaited; /* threads in store_writer_wait_visible */
 	bool stop;
 	bool failed;
+	uint64_t media_since_us; /* failing, not for want of space or memory; 0: it is not */
 	char failure[ERROR_TEXT_BYTES];
 	uint64_t visible[MAX_STAGE_WORKERS];
 };
@@ -72,7 +77,12 @@ static bool stopping(struct store_writer *w)
 static bool outcome(struct store_writer *w, enum result r, const struct error *err)
 {
 	bool good = r == RESULT_OK;
+	uint64_t now = clock_mono_us();
 	pthread_mutex_lock(&w->lock);
+	if (good || r == RESULT_RESOURCE)
+		w->media_since_us = 0;
+	else if (w->media_since_us == 0)
+		w->media_since_us = now;
 	bool news = w->failed == good;
 	w->failed = !good;
 	if (!good)
@@ -119,30 +129,36 @@ static enum result flush(struct store_writer *w, struct error *err)
 	return r;
 }
 
-/* One block, if there is one, and what is due. RESULT_ABSENT: there was none, all is well. */
+/* Write the run, flush and release the journal, as far as they are due. */
+static enum result write_due(struct store_writer *w, struct error *err)
+{
+	enum result r = store_write_run(w->store, false, err);
+	if (r == RESULT_OK && flush_is_due(w))
+		r = flush(w, err);
+	return r;
+}
+
+/*
+ * What is due, then one block, if there is one. RESULT_ABSENT: there was none, all is well.
+ * While what is due fails nothing is applied: the run stays as large as it is, the journal keeps
+ * the rest.
+ */
 static enum result step(struct store_writer *w, struct journal_block *block, bool *pending,
                         struct error *err)
 {
-	enum result r = RESULT_OK;
-	bool idle = false;
-	if (!*pending) {
+	enum result r = write_due(w, err);
+	if (r == RESULT_OK && !*pending) {
 		r = journal_read(w->journal, block, err);
 		*pending = r == RESULT_OK;
-		idle = r == RESULT_ABSENT;
 	}
-	if (*pending) {
-		r = store_apply(w->store, block, err);
-		if (r != RESULT_OK)
-			return r;
+	if (r != RESULT_OK)
+		return r;
+	r = store_apply(w->store, block, err);
+	if (r == RESULT_OK) {
 		*pending = false;
 		publish(w, block);
 	}
-	if (r != RESULT_OK && !idle)
-		return r;
-	r = store_write_run(w->store, false, err);
-	if (r == RESULT_OK && flush_is_due(w))
-		r = flush(w, err);
-	return r == RESULT_OK && idle ? RESULT_ABSENT : r;
+	return r;
 }
 
 static void *writer_main(void *context)
@@ -242,9 +258,17 @@ bool store_writer_wait_visible(struct store_writer *w, uint32_t stage, uint64_t 
 
 bool store_writer_failed(struct store_writer *w, char *text, size_t bytes)
 {
+	uint64_t now = clock_mono_us();
 	pthread_mutex_lock(&w->lock);
 	bool failed = w->failed;
-	snprintf(text, bytes, "%s", failed ? w->failure : "");
+	uint64_t since = w->media_since_us;
+	if (failed && since != 0 && now >= since + RESTART_US)
+		snprintf(text, bytes,
+		         "restart headraced: the journal will be replayed; stuck for %" PRIu64
+		         " s: %s",
+		         (now - since) / 1000000, w->failure);
+	else
+		snprintf(text, bytes, "%s", failed ? w->failure : "");
 	pthread_mutex_unlock(&w->lock);
 	return failed;
 }

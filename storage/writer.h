@@ -41,8 +41,9 @@ MUST_USE enum result store_writer_stop(struct store_writer *w, struct error *err
 bool store_writer_wait_visible(struct store_writer *w, uint32_t stage, uint64_t seq,
                                uint32_t timeout_ms);
 
-/* True while the writer can't proceed (it keeps retrying); `text` then says why. Either may be
- * asked at any time; `text` has room for `bytes`. */
+/* True while the writer can't proceed (it keeps retrying); `text` then says why, and after 30 s
+ * of anything but RESULT_RESOURCE that a restart is needed: RocksDB keeps an error of a background
+ * flush until it is opened anew. May be asked at any time; `text` has room for `bytes`. */
 bool store_writer_failed(struct store_writer *w, char *text, size_t bytes);
 
 #endif

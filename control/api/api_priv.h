@@ -3,6 +3,8 @@
 #ifndef HEADRACE_API_API_PRIV_H
 #define HEADRACE_API_API_PRIV_H
 
+#include <stdatomic.h>
+
 #include "control/api/api.h"
 #include "control/api/text.h"
 #include "control/api/sampler.h"
@@ -17,6 +19,7 @@ struct api_parameter {
 struct api_request {
 	const struct api_context *context;
 	struct sampler *sampler;
+	const atomic_bool *stopping; /* api_stop waits for us; NULL: never */
 	const char *rest;         /* of the path, behind the route's; "" when it ends there */
 	const char *content_type; /* NULL: not told */
 	const char *body;
@@ -39,6 +42,15 @@ __attribute__((format(printf, 5, 6))) void api_problem(struct api_reply *reply, 
                                                        const char *detail, ...);
 /* The same for a failed call. */
 void api_failed(struct api_reply *reply, enum result result, const struct error *err);
+
+/* A long scan looks at it at every row. */
+static inline bool api_is_stopping(const struct api_request *request)
+{
+	return request->stopping &&
+	       atomic_load_explicit(request->stopping, memory_order_relaxed);
+}
+/* The same; true: a problem was answered. */
+bool api_stopped(const struct api_request *request, struct api_reply *reply);
 
 const char *api_parameter(const struct api_request *request, const char *name);
 /* A whole number, a time: `otherwise` when absent. False: a problem was answered. */

@@ -22,6 +22,7 @@
 #define BATCHES_REPORT 1024
 
 struct audit {
+	const struct api_request *request;
 	struct text *text;
 	uint64_t lines;
 	bool ok;
@@ -55,7 +56,7 @@ static void check_caught_up(struct audit *a, const struct api_context *c)
 	journal_status_get(c->journal, &status);
 	uint64_t until_us = clock_mono_us() + CATCH_UP_MS * 1000;
 	while (store_applied_block(c->store) < status.durable_block &&
-	       clock_mono_us() < until_us)
+	       clock_mono_us() < until_us && !api_is_stopping(a->request))
 		nap_ms(10);
 	uint64_t applied = store_applied_block(c->store);
 	say(a, "store has caught up with the journal", applied >= status.durable_block,
@@ -80,6 +81,7 @@ static void check_count(struct audit *a, const char *name, uint64_t count, uint6
 /* --- rows --- */
 
 struct rows {
+	const struct api_request *request;
 	uint64_t count, disordered, unknown_device, without_channels;
 	uint32_t devices;
 	int64_t day;
@@ -108,13 +110,13 @@ static bool on_row(void *context, const struct stored_reading *r)
 	rows->day = day;
 	rows->last = *r;
 	rows->count++;
-	return true;
+	return !api_is_stopping(rows->request);
 }
 
 static enum result check_rows(struct audit *a, const struct api_context *c, struct error *err)
 {
 	struct fate_totals before, after;
-	struct rows rows = {.devices = registry_count(c->registry)};
+	struct rows rows = {.request = a->request, .devices = registry_count(c->registry)};
 	store_totals(c->store, &before);
 	enum result result = store_scan_all(c->store, on_row, &rows, err);
 	if (result != RESULT_OK)
@@ -138,6 +140,7 @@ static enum result check_rows(struct audit *a, const struct api_context *c, stru
 /* --- error entries --- */
 
 struct entries {
+	const struct api_request *request;
 	uint64_t count[FATE_COUNT], strange, disordered, last;
 };
 
@@ -150,13 +153,13 @@ static bool on_entry(void *context, const struct stored_error *e)
 		entries->strange++;
 	entries->disordered += e->number <= entries->last && entries->last != 0;
 	entries->last = e->number;
-	return true;
+	return !api_is_stopping(entries->request);
 }
 
 static enum result check_entries(struct audit *a, const struct api_context *c, struct error *err)
 {
 	struct fate_totals before, after;
-	struct entries entries = {0};
+	struct entries entries = {.request = a->request};
 	store_totals(c->store, &before);
 	enum result result = store_scan_errors(c->store, 0, on_entry, &entries, err);
 	if (result != RESULT_OK)
@@ -199,9 +202,9 @@ static int64_t batches_under_way(const struct api_context *c)
  */
 static void check_balance(struct audit *a, const struct api_context *c)
 {
-	struct api_balance b;
+	struct api_balance b = {0};
 	bool negative = false, lost = false;
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 50 && !api_is_stopping(a->request); i++) {
 		int64_t before = batches_under_way(c);
 		api_balance_get(c, &b);
 		int64_t after = batches_under_way(c);
@@ -222,10 +225,19 @@ static void check_balance(struct audit *a, const struct api_context *c)
 	    b.since_start.count[FATE_CONFLICT], rejected, b.in_flight);
 }
 
-/* The store can't be ahead of the journal; when it has applied everything, they are equal. */
+/*
+ * The store can't be ahead of the journal; when it has applied everything, they are equal. Blocks
+ * may come in and be applied meanwhile, so the order of the reads matters: first whether the store
+ * has settled, then its totals, then the journal's. `before` is read first of all: where it equals
+ * the journal's totals at the end, no block became durable in between.
+ */
 static void check_totals(struct audit *a, const struct api_context *c)
 {
-	struct fate_totals journal, store;
+	struct fate_totals before, journal, store;
+	struct journal_status status;
+	journal_totals_get(c->journal, &before);
+	journal_status_get(c->journal, &status);
+	bool settled = store_applied_block(c->store) >= status.durable_block;
 	store_totals(c->store, &store);
 	journal_totals_get(c->journal, &journal);
 	uint64_t ahead = 0, behind = 0, all = 0;
@@ -234,12 +246,7 @@ static void check_totals(struct audit *a, const struct api_context *c)
 		behind += journal.count[f] > store.count[f] ? journal.count[f] - store.count[f] : 0;
 		all += journal.count[f];
 	}
-	struct journal_status status;
-	journal_status_get(c->journal, &status);
-	bool settled = store_applied_block(c->store) >= status.durable_block;
-	struct fate_totals again;
-	journal_totals_get(c->journal, &again);
-	bool quiet = memcmp(&again, &journal, sizeof journal) == 0;
+	bool quiet = memcmp(&before, &journal, sizeof journal) == 0;
 	say(a, "journal and store agree on the totals",
 	    ahead == 0 && (behind == 0 || !settled || !quiet),
 	    "%" PRIu64 " readings by the journal, the store is %" PRIu64 " behind and %" PRIu64
@@ -261,7 +268,7 @@ static void put_totals(struct text *t, const struct api_context *c)
 void api_audit(const struct api_request *request, struct api_reply *reply)
 {
 	const struct api_context *c = request->context;
-	struct audit a = {.text = &reply->text, .ok = true};
+	struct audit a = {.request = request, .text = &reply->text, .ok = true};
 	uint64_t begin_us = clock_mono_us();
 	struct error err;
 
@@ -276,6 +283,8 @@ void api_audit(const struct api_request *request, struct api_reply *reply)
 	}
 	check_totals(&a, c);
 	check_balance(&a, c);
+	if (api_stopped(request, reply))
+		return;
 	text_add(&reply->text, "]");
 	put_totals(&reply->text, c);
 	text_add(&reply->text, ",\"balanced\":%s,\"duration_ms\":%" PRIu64 "}\n",

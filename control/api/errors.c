@@ -56,6 +56,7 @@ static void put_entry(struct text *t, const struct stored_error *e)
 }
 
 struct listing {
+	const struct api_request *request;
 	struct text *text;
 	int reason; /* -1: any */
 	uint64_t count, limit, next;
@@ -65,6 +66,8 @@ struct listing {
 static bool on_listed(void *context, const struct stored_error *e)
 {
 	struct listing *l = context;
+	if (api_is_stopping(l->request))
+		return false;
 	if (l->reason >= 0 && e->fate != l->reason)
 		return true;
 	if (l->count == l->limit) {
@@ -99,7 +102,7 @@ static bool take_reason(const struct api_request *request, struct api_reply *rep
 
 void api_errors(const struct api_request *request, struct api_reply *reply)
 {
-	struct listing l = {.text = &reply->text};
+	struct listing l = {.request = request, .text = &reply->text};
 	uint64_t from;
 	struct error err;
 
@@ -114,6 +117,8 @@ void api_errors(const struct api_request *request, struct api_reply *reply)
 		api_failed(reply, result, &err);
 		return;
 	}
+	if (api_stopped(request, reply))
+		return;
 	text_add(&reply->text, "],\"count\":%" PRIu64 ",\"more\":%s", l.count,
 	         l.more ? "true" : "false");
 	if (l.more)

@@ -50,6 +50,15 @@ void api_failed(struct api_reply *reply, enum result result, const struct error 
 	}
 }
 
+bool api_stopped(const struct api_request *request, struct api_reply *reply)
+{
+	if (!api_is_stopping(request))
+		return false;
+	api_problem(reply, 503, "Stopping", "try again when headraced runs again",
+	            "headraced is about to end");
+	return true;
+}
+
 const char *api_parameter(const struct api_request *request, const char *name)
 {
 	for (unsigned i = 0; i < request->parameter_count; i++)

@@ -403,6 +403,10 @@ bool tcp_peer_of(const struct tcp_engine *e, tcp_handle conn, struct tcp_peer *p
 /* One connection's turn. False: the link has no buffer; it stays in the list. */
 static bool flush_one(struct tcp_engine *e, struct conn *c)
 {
+	if (c->flags & C_EVICT) {
+		conn_abort(e, c, TCP_CLOSED_ABORTED);
+		return true;
+	}
 	if (c->flags & C_RESUME) {
 		c->flags &= ~(uint32_t)C_RESUME;
 		if (!rx_offer(e, c))

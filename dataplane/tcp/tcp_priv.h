@@ -65,6 +65,10 @@
 #define HOLE_WAIT_MAX_S 600              /* RFC 8899 5.1.1: until a larger size is tried again */
 #define OOO_STALE_MS    30000            /* evictable when memory is short */
 #define EVICT_LOOKS     16               /* extension blocks looked at each time */
+#define KEPT_SHIFT      22               /* 4.2 s: the unit of kept_at, which wraps after 18 min */
+#define KEPT_STALE      3                /* such units */
+#define KEPT_EVICT_MS   100              /* between two evictions */
+#define KEPT_LOOKS      32               /* connections looked at each time */
 #define CHUNK_BYTES     124
 #define RX_BLOCK_SHIFT  8                /* smallest receive buffer: 256 bytes */
 #define RX_ORDERS       16               /* 256 << 15 = 8 MB */
@@ -160,6 +164,7 @@ enum conn_flag {
 	C_CHALLENGED = 1u << 22, /* challenge_at is valid */
 	C_PREFIX = 1u << 23,     /* counted in the prefix table */
 	C_TLP_RETX = 1u << 24,   /* the probe was a retransmission */
+	C_EVICT = 1u << 26,      /* abort it at the next flush: it holds receive memory */
 	C_FULL_SEEN = 1u << 25,  /* a full segment has arrived since the last fallback */
 };
 
@@ -204,8 +209,9 @@ struct conn {
 	uint32_t tx_cursor;        /* chunk that holds snd_nxt, or NONE: walk from the head */
 	uint8_t tx_head_offset, tx_cursor_offset;
 	uint16_t hole_s;           /* low bits of the second of the last black-hole fallback */
-	uint8_t snd_wscale;
-	uint8_t ack_segments;      /* received since the last ACK */
+	uint8_t snd_wscale : 4;
+	uint8_t ack_segments : 4;  /* received since the last ACK, 2: or more */
+	uint8_t kept_at;           /* kept_now() when the oldest of rx_bytes was kept */
 	uint16_t max_window;       /* largest seen, as on the wire */
 	uint32_t ts_offset;
 	uint32_t last_ack_sent;
@@ -323,6 +329,8 @@ struct tcp_engine {
 	struct ext *exts;
 	uint32_t ext_free, ext_max;
 	uint32_t evict_hand;      /* the next extension block to look at for stale ranges */
+	uint32_t kept_hand;       /* the next connection to look at for stale kept bytes */
+	uint32_t kept_evict_at;   /* tick from which the next one may be evicted; 0: any */
 	struct chunk *chunks;
 	uint32_t chunk_free, chunk_max, chunk_used;
 	struct rxpool rx;
@@ -373,6 +381,11 @@ static inline bool tick_passed(const struct tcp_engine *e, uint32_t tick)
 static inline uint16_t now_s(const struct tcp_engine *e)
 {
 	return (uint16_t)(e->now_us / US_PER_S);
+}
+
+static inline uint8_t kept_now(const struct tcp_engine *e)
+{
+	return (uint8_t)(e->now_us >> KEPT_SHIFT);
 }
 
 static inline void count(struct tcp_engine *e, enum counter id)

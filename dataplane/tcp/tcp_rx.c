@@ -9,7 +9,9 @@
  *                                ^ rcv_nxt
  *
  * Out-of-order ranges are remembered in the extension block by sequence number.
- * Bytes that find no memory are not acknowledged; the peer sends them again.
+ * Bytes that find no memory are not acknowledged; the peer sends them again. So that those who
+ * have kept bytes can finish, the pool's last quarter is theirs; and when it is full even so, the
+ * oldest of them go.
  */
 #include "tcp/tcp_priv.h"
 
@@ -119,6 +121,44 @@ static bool reserve(struct tcp_engine *e, struct conn *c, uint32_t bytes)
 	return capacity(c) >= bytes || buffer_change(e, c, rxpool_order(bytes));
 }
 
+/*
+ * In-order bytes found no memory. The connection that has waited longest for the rest of what it
+ * keeps is aborted at the next flush, so that the others finish: neither silent peers nor ones
+ * that send a byte now and then hold the pool for good. A few are looked at each time.
+ */
+static void evict_oldest(struct tcp_engine *e)
+{
+	struct conn *oldest = NULL;
+	uint8_t most = KEPT_STALE - 1;
+	if (e->kept_evict_at != 0 && !tick_passed(e, e->kept_evict_at))
+		return;
+	for (uint32_t i = 0; i < min_u32(KEPT_LOOKS, e->config.conns_max); i++) {
+		e->kept_hand = (e->kept_hand + 1) % e->config.conns_max;
+		struct conn *c = &e->conns[e->kept_hand];
+		uint8_t age = (uint8_t)(kept_now(e) - c->kept_at);
+		if (c->state != STATE_FREE && c->rx_bytes > 0 && age > most) {
+			most = age;
+			oldest = c;
+		}
+	}
+	if (!oldest)
+		return;
+	count(e, COUNTER_TCP_RX_EVICTED);
+	e->kept_evict_at = tick_in_ms(e, KEPT_EVICT_MS);
+	oldest->flags |= C_EVICT;
+	conn_touch(e, oldest);
+}
+
+static bool reserve_in_order(struct tcp_engine *e, struct conn *c, uint32_t bytes)
+{
+	bool starts = c->rx_buffer == NONE && e->rx.used > e->rx.size / 4 * 3;
+	if (!starts && reserve(e, c, bytes))
+		return true;
+	count(e, COUNTER_TCP_RX_NO_MEMORY);
+	evict_oldest(e);
+	return false;
+}
+
 static void shrink(struct tcp_engine *e, struct conn *c)
 {
 	uint32_t used = extent(e, c);
@@ -169,6 +209,7 @@ bool rx_offer(struct tcp_engine *e, struct conn *c)
 	if (used > 0) {
 		move_content(e, c, base, base, used);
 		c->rx_bytes -= used;
+		c->kept_at = kept_now(e);
 		shrink(e, c);
 	}
 	return finished_if_due(e, c);
@@ -190,10 +231,9 @@ static uint32_t lend(struct tcp_engine *e, struct conn *c, const struct segment 
 	uint32_t rest = s->data_bytes - used;
 	if (rest == 0)
 		return used;
-	if (!reserve(e, c, rest)) {
-		count(e, COUNTER_TCP_RX_NO_MEMORY);
+	if (!reserve_in_order(e, c, rest))
 		return used;
-	}
+	c->kept_at = kept_now(e);
 	memcpy(rxpool_at(&e->rx, c->rx_buffer), s->data + used, rest);
 	c->rx_bytes = rest;
 	return s->data_bytes;
@@ -222,10 +262,10 @@ static void take_over_ranges(struct tcp_engine *e, struct conn *c)
 static bool append(struct tcp_engine *e, struct conn *c, const struct segment *s)
 {
 	uint32_t take = s->data_bytes;
-	if (!reserve(e, c, c->rx_bytes + take)) {
-		count(e, COUNTER_TCP_RX_NO_MEMORY);
+	if (!reserve_in_order(e, c, c->rx_bytes + take))
 		take = capacity(c) - c->rx_bytes;
-	}
+	if (c->rx_bytes == 0)
+		c->kept_at = kept_now(e);
 	memcpy(rxpool_at(&e->rx, c->rx_buffer) + c->rx_bytes, s->data, take);
 	c->rx_bytes += take;
 	c->rcv_nxt += take;
@@ -241,7 +281,8 @@ static bool append(struct tcp_engine *e, struct conn *c, const struct segment *s
  */
 static void ack_later(struct tcp_engine *e, struct conn *c, bool now)
 {
-	c->ack_segments++;
+	if (c->ack_segments < 2)
+		c->ack_segments++;
 	if (now || c->ack_segments >= 2) {
 		c->flags |= C_ACK_NOW;
 		conn_touch(e, c);

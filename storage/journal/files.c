@@ -188,9 +188,21 @@ static enum result disk_remove(struct journal_io *io, uint64_t number, struct er
 	struct disk *d = disk_of(io);
 	char name[NAME_BYTES];
 	segment_name(name, number);
-	if (unlinkat(d->dir_fd, name, 0) != 0 || fsync(d->dir_fd) != 0)
+	/* a second attempt may find that only the directory was not durable */
+	if ((unlinkat(d->dir_fd, name, 0) != 0 && errno != ENOENT) || fsync(d->dir_fd) != 0)
 		return media(errno, err, "remove", name);
 	return RESULT_OK;
+}
+
+static enum result disk_sync(struct journal_io *io, uint64_t number, struct error *err)
+{
+	char name[NAME_BYTES];
+	segment_name(name, number);
+	int fd = openat(disk_of(io)->dir_fd, name, O_RDONLY | O_CLOEXEC);
+	int error = fd < 0 || fdatasync(fd) != 0 ? errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return error == 0 ? RESULT_OK : media(error, err, "sync", name);
 }
 
 /* Fill `to` from the file; the rest, behind its end, with zeros. Returns 0 or an errno. */
@@ -302,6 +314,7 @@ static const struct journal_io_ops disk_ops = {
     .prepare = disk_prepare,
     .recycle = disk_recycle,
     .remove = disk_remove,
+    .sync = disk_sync,
     .read = disk_read,
     .super_get = disk_super_get,
     .super_set = disk_super_set,

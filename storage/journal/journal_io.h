@@ -37,10 +37,14 @@ struct journal_io_ops {
 	 * *out_errno (0 when there is none) says why it failed. */
 	enum result (*prepare)(struct journal_io *io, uint64_t number, uint64_t bytes,
 	                       int *out_errno, struct error *err);
-	/* Segment `from` becomes segment `to` (contents unchanged); durable. */
+	/* Segment `from` becomes segment `to` (contents unchanged); durable. When it failed it may
+	 * have happened all the same: then it may be tried again. ENOENT: there is neither. */
 	enum result (*recycle)(struct journal_io *io, uint64_t from, uint64_t to, int *out_errno,
 	                       struct error *err);
+	/* A segment that is gone already is no error: the first attempt may have ended half-way. */
 	enum result (*remove)(struct journal_io *io, uint64_t number, struct error *err);
+	/* Whatever `read` shows of the segment is durable afterwards. */
+	enum result (*sync)(struct journal_io *io, uint64_t number, struct error *err);
 	/* Read at a multiple of BLOCK_ALIGN; what lies behind the end of the file reads as zeros.
 	 * RESULT_ABSENT: there is no such segment. */
 	enum result (*read)(struct journal_io *io, uint64_t number, uint64_t offset, uint8_t *to,

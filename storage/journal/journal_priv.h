@@ -170,6 +170,7 @@ struct journal {
 	uint64_t next_segment;
 	uint64_t total_bytes; /* of all segments */
 	uint64_t trouble_until_us; /* nothing is tried on the disk before */
+	uint64_t reuse_after_us; /* no old segment is taken back before; 0: no trouble */
 	struct segment *unopened;
 	_Atomic uint64_t helper_alarm;
 	_Atomic uint64_t segment_count;

@@ -14,6 +14,10 @@
  * Each block says up to which number everything was durable when it was closed. So a whole block
  * beyond the end which says that the missing one was durable proves damage: RESULT_MEDIA.
  *
+ * A process that was killed may leave a whole block that only the disk's cache has. So a segment
+ * is made durable before a block of it is replayed: neither the store nor a newer block may get
+ * ahead of it.
+ *
  * Thread: the one that opens the journal. Memory: malloc. Never writes to a segment.
  */
 #include <inttypes.h>
@@ -162,6 +166,11 @@ static enum result walk_all(struct walk *w, uint64_t after, journal_replay_fn *r
 			            " are missing before segment %" PRIx64,
 			            after + 1, h.number - 1, h.segment);
 		size_t index = (size_t)(h.segment - out->segments[0].number);
+		if (index != out->active) {
+			r = w->io->ops->sync(w->io, h.segment, err);
+			if (r != RESULT_OK)
+				return r;
+		}
 		if (out->last_block != 0 && index != out->active)
 			out->last_blocks[out->active] = out->last_block;
 		out->active = index;

@@ -76,6 +76,19 @@ static void used_pop(struct journal *j)
 	j->used_count--;
 }
 
+static bool remove_first(struct journal *j)
+{
+	struct segment *s = j->used_first;
+	struct error err;
+	if (j->io->ops->remove(j->io, s->number, &err) != RESULT_OK) {
+		helper_alarm(j, ALARM_RECYCLE, EIO, s->number);
+		return false;
+	}
+	used_pop(j);
+	segment_forget(j, s);
+	return true;
+}
+
 /* Use the oldest segment again, or remove it when there are plenty. False: trouble. */
 static bool reuse_first(struct journal *j)
 {
@@ -83,16 +96,13 @@ static bool reuse_first(struct journal *j)
 	struct error err;
 	int error = 0;
 	if (ring_count(&j->ready) >= j->config.segments_spare + SEGMENTS_KEPT ||
-	    s->bytes != j->config.segment_bytes) {
-		if (j->io->ops->remove(j->io, s->number, &err) != RESULT_OK) {
-			helper_alarm(j, ALARM_RECYCLE, EIO, s->number);
-			return false;
-		}
-		used_pop(j);
-		segment_forget(j, s);
-		return true;
-	}
+	    s->bytes != j->config.segment_bytes)
+		return remove_first(j);
 	if (j->io->ops->recycle(j->io, s->number, j->next_segment, &error, &err) != RESULT_OK) {
+		/* an attempt that ended half-way gave it a number which a prepared segment then
+		 * took: it is gone */
+		if (error == ENOENT)
+			return remove_first(j);
 		helper_alarm(j, ALARM_RECYCLE, error, s->number);
 		return false;
 	}
@@ -113,16 +123,23 @@ static bool recycle_released(struct journal *j, uint64_t durable)
 	return true;
 }
 
+/* An alarm about old segments stays until they can be taken back. */
+static void alarm_clear(struct journal *j)
+{
+	if (j->reuse_after_us == 0)
+		helper_alarm(j, ALARM_NONE, 0, 0);
+}
+
 /* May no segment be added? It is an alarm only when the last prepared one is gone. */
 static bool is_full(struct journal *j)
 {
 	if (j->config.bytes_max == 0 ||
 	    j->total_bytes + j->config.segment_bytes <= j->config.bytes_max)
 		return false;
-	if (ring_count(&j->ready) == 0)
+	if (ring_count(&j->ready) == 0 && j->reuse_after_us == 0)
 		helper_alarm(j, ALARM_FULL, 0, j->next_segment);
 	else
-		helper_alarm(j, ALARM_NONE, 0, 0);
+		alarm_clear(j);
 	return true;
 }
 
@@ -158,14 +175,20 @@ void journal_helper_step(struct journal *j)
 	uint64_t now = j->io->ops->mono_us(j->io);
 	if (now < j->trouble_until_us)
 		return;
-	bool good = (!j->unopened || hand_over(j, j->unopened)) && recycle_released(j, durable);
+	bool good = !j->unopened || hand_over(j, j->unopened);
+	if (good && now >= j->reuse_after_us) {
+		bool reused = recycle_released(j, durable);
+		good = !j->unopened;
+		j->reuse_after_us = reused || !good ? 0 : now + PREPARE_RETRY_US;
+	}
+	/* whether old segments can be taken back or not: the appender needs new ones */
 	while (good && ring_count(&j->ready) < j->config.segments_spare) {
 		if (is_full(j))
 			return;
 		good = prepare_one(j);
 	}
 	if (good)
-		helper_alarm(j, ALARM_NONE, 0, 0);
+		alarm_clear(j);
 	else
 		j->trouble_until_us = now + PREPARE_RETRY_US;
 }

@@ -55,7 +55,8 @@ static bool add_page(struct rows *rows, uint32_t page, const char *value, size_t
 	                   rows) == PAGE_OK;
 }
 
-/* All pieces in one page, malloc'd. NULL: damaged, or no memory. */
+/* All pieces in one page, malloc'd. NULL: damaged, or no memory; *new_bytes is 0 then, because
+ * RocksDB copies so many bytes before it looks at *success. */
 static char *merge_pages(const char *key, size_t key_bytes, const char *existing,
                          size_t existing_bytes, const char *const *operands,
                          const size_t *operand_bytes, int count, unsigned char *success,
@@ -65,6 +66,7 @@ static char *merge_pages(const char *key, size_t key_bytes, const char *existing
 	struct rows rows = {0};
 	struct page_scratch scratch = {0};
 	char *merged = NULL;
+	size_t bytes = 0;
 	bool good = key_page_parse(key, key_bytes, &place);
 
 	if (good && existing)
@@ -73,11 +75,12 @@ static char *merge_pages(const char *key, size_t key_bytes, const char *existing
 		good = add_page(&rows, place.page, operands[i], operand_bytes[i]);
 	good = good && rows.count > 0 &&
 	       rows_order(&rows, key[0] == KEY_NEWEST ? KEEP_NEWEST : KEEP_ALL) &&
-	       page_encode(&scratch, rows.order, rows.order_count, new_bytes);
+	       page_encode(&scratch, rows.order, rows.order_count, &bytes);
 	if (good)
-		merged = malloc(*new_bytes);
+		merged = malloc(bytes);
 	if (merged)
-		memcpy(merged, scratch.head, *new_bytes);
+		memcpy(merged, scratch.head, bytes);
+	*new_bytes = merged ? bytes : 0;
 	*success = merged != NULL;
 	rows_fini(&rows);
 	page_scratch_fini(&scratch);

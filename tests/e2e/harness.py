@@ -265,7 +265,7 @@ dpdk:
   hugepages: auto
   file_prefix: {prefix}
 ports:
-  - device: net_af_packet0,iface={port_if}
+  - device: net_af_packet0,iface={port_if},blocksz=65536,framesz=2048,framecnt=4096
     address: {server}/24
 workers:
   - cpu: {cpu}
@@ -296,14 +296,22 @@ class Rig:
         self.meters, self.seed = meters, seed
         self.config_file = self.path("headrace.yaml")
         self.log_file = self.path("headraced.log")
+        self.api = Api(self.path("api.sock"))
+        try:
+            self.fill_folder(name, segment_mb, flush_s)
+        except BaseException:  # nobody else would: there is no __exit__ yet
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+
+    def fill_folder(self, name, segment_mb, flush_s):
+        """The configuration and the meters' list."""
         with open(self.config_file, "w") as f:
             f.write(CONFIG.format(
                 who=name, prefix=os.path.basename(self.folder), port_if=PORT_IF, server=SERVER,
                 cpu=min(os.sched_getaffinity(0)), folder=self.folder, root=ROOT,
                 segment_mb=segment_mb, flush_s=flush_s))
-        run(program("headrace-fleet"), "--meters", str(meters), "--seed", str(seed),
+        run(program("headrace-fleet"), "--meters", str(self.meters), "--seed", str(self.seed),
             "--devices", self.path("devices.csv"))
-        self.api = Api(self.path("api.sock"))
 
     def path(self, name):
         return os.path.join(self.folder, name)

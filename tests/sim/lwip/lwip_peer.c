@@ -22,7 +22,8 @@
 	F(lwip_init) F(netif_add) F(netif_set_up) F(netif_set_link_up) F(netif_set_default)        \
 	F(ip_input) F(pbuf_alloc) F(pbuf_take) F(pbuf_free) F(pbuf_copy_partial)                   \
 	F(sys_check_timeouts) F(sys_timeouts_sleeptime) F(tcp_new) F(tcp_arg) F(tcp_recv)          \
-	F(tcp_err) F(tcp_connect) F(tcp_write) F(tcp_output) F(tcp_recved) F(tcp_close)
+	F(tcp_err) F(tcp_connect) F(tcp_write) F(tcp_output) F(tcp_recved) F(tcp_close)    \
+	F(tcp_abort)
 
 static struct {
 #define FIELD(name) __typeof__(name) *name;
@@ -191,6 +192,11 @@ void lwip_connect(struct client *c, const uint8_t server[4])
 	c->pcb = pcb;
 	c->state = CLIENT_CONNECTING;
 	CHECK_OP(lwip.tcp_connect(pcb, &address, c->server_port, on_connected), ==, ERR_OK);
+}
+
+void lwip_abort(struct client *c)
+{
+	lwip.tcp_abort(c->pcb); /* calls on_error */
 }
 
 static void client_send(struct client *c)

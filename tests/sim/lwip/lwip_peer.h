@@ -50,6 +50,8 @@ void lwip_start(const uint8_t own[4], uint32_t seed,
 void lwip_set_now(uint64_t now_us);
 void lwip_receive(const uint8_t *ip, uint32_t bytes);
 void lwip_connect(struct client *c, const uint8_t server[4]);
+/* Give up a client that is connecting or open. */
+void lwip_abort(struct client *c);
 
 /* Timers that are due; then each client sends, reads and closes what it can. */
 void lwip_poll(struct client *clients, uint32_t count);

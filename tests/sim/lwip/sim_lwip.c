@@ -327,7 +327,7 @@ static void world_init(struct world *w, uint64_t seed, bool verbose)
 		    .send_stream = impair_random(&w->rng),
 		    .receive_stream = impair_random(&w->rng),
 		    .close_last = w->server_closes_first,
-		    .read_bytes = below(w, 4) ? 0 : 1 + (uint32_t)below(w, 2000),
+		    .read_bytes = below(w, 4) ? 0 : 100 + (uint32_t)below(w, 2000),
 		};
 	}
 }
@@ -369,6 +369,17 @@ static uint64_t next_event(const struct world *w)
 	return next > w->now_us ? next : w->now_us + 1;
 }
 
+/* The server gave up, and its RST was lost: a client that only waits, waits for ever. */
+static void abandon(struct world *w)
+{
+	for (uint32_t i = 0; i < w->count; i++) {
+		const struct served *s = &w->served[i];
+		if (w->harsh && s->closed && s->reason != TCP_CLOSED_NORMAL &&
+		    w->clients[i].state == CLIENT_OPEN)
+			lwip_abort(&w->clients[i]);
+	}
+}
+
 static bool all_done(const struct world *w)
 {
 	for (uint32_t i = 0; i < w->count; i++)
@@ -389,11 +400,17 @@ static void check_outcome(struct world *w)
 		               (s->closed && s->reason != TCP_CLOSED_NORMAL);
 		if (w->harsh && gave_up)
 			continue;
+		/* lwIP forgets a connection after 20 s in FIN-WAIT-2, and resets it when the FIN comes
+		 * later than that */
+		bool all = s->received == c->send_bytes && c->received == c->receive_bytes;
+		if (all && c->state == CLIENT_DONE && !c->fin_seen && s->closing &&
+		    s->reason == TCP_CLOSED_RESET)
+			continue;
 		if (c->state != CLIENT_DONE)
 			failed(w, "lwIP was reset or gave up");
 		else if (!s->closed || s->reason != TCP_CLOSED_NORMAL)
 			failed(w, "a connection did not close normally");
-		else if (s->received != c->send_bytes || c->received != c->receive_bytes)
+		else if (!all)
 			failed(w, "a stream is not complete");
 	}
 }
@@ -445,6 +462,7 @@ static bool run(uint64_t seed, bool verbose)
 			failed(&w, "no end in time");
 		else
 			step(&w);
+		abandon(&w);
 	}
 	uint64_t end_us = w.now_us;
 	if (!w.failure)

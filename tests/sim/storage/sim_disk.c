@@ -2,7 +2,8 @@
 /*
  * The simulated disk. Input: a seed and how often accidents happen. What an operation that
  * changes a name or the superblock leaves behind at a power cut is all or nothing, as rename
- * promises; a write leaves any subset of its sectors.
+ * promises; a write leaves any subset of its sectors. A write that was under way when the process
+ * was killed lies in the disk's cache until its segment is synced or its place written again.
  */
 #include "tests/sim/storage/sim_disk.h"
 
@@ -85,6 +86,36 @@ static enum result sim_list(struct journal_io *io, struct journal_segment_file *
 	return RESULT_OK;
 }
 
+/* Cached writes that touch these bytes are durable now, or overwritten. */
+static void cached_drop(struct sim_disk *d, uint32_t file, uint64_t offset, uint64_t bytes)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < d->cached_count; i++) {
+		struct sim_cached c = d->cached[i];
+		if (c.file == file && c.offset < offset + bytes && offset < c.offset + c.bytes)
+			free(c.before);
+		else
+			d->cached[kept++] = c;
+	}
+	d->cached_count = kept;
+}
+
+static void segment_drop(struct sim_disk *d, struct sim_file *f)
+{
+	cached_drop(d, (uint32_t)(f - d->file), 0, f->bytes);
+	f->exists = false;
+	free(f->data);
+	f->data = NULL;
+}
+
+/* The name of a segment is given to another file: the one that had it is gone. */
+static void name_take(struct sim_disk *d, uint64_t number)
+{
+	struct sim_file *f = sim_disk_segment(d, number);
+	if (f)
+		segment_drop(d, f);
+}
+
 static enum result sim_prepare(struct journal_io *io, uint64_t number, uint64_t bytes,
                                int *out_errno, struct error *err)
 {
@@ -93,8 +124,10 @@ static enum result sim_prepare(struct journal_io *io, uint64_t number, uint64_t 
 	if (d->cut)
 		return off(err);
 	if (cut_now(d)) {
-		if (sim_random(d) % 2)
+		if (sim_random(d) % 2) {
+			name_take(d, number);
 			sim_disk_add(d, number, bytes);
+		}
 		return off(err);
 	}
 	if (one_in(d, d->fail_prepare)) {
@@ -102,6 +135,7 @@ static enum result sim_prepare(struct journal_io *io, uint64_t number, uint64_t 
 		d->failures++;
 		return fail(RESULT_RESOURCE, err, "no space");
 	}
+	name_take(d, number);
 	sim_disk_add(d, number, bytes);
 	return RESULT_OK;
 }
@@ -114,11 +148,21 @@ static enum result sim_recycle(struct journal_io *io, uint64_t from, uint64_t to
 	if (d->cut)
 		return off(err);
 	struct sim_file *f = sim_disk_segment(d, from);
-	CHECK(f && !sim_disk_segment(d, to));
-	bool cut = cut_now(d);
-	if (!cut || sim_random(d) % 2)
+	bool done = !f && sim_disk_segment(d, to); /* by an earlier attempt */
+	if (!f && !done) {
+		*out_errno = ENOENT;
+		return fail(RESULT_MEDIA, err, "no segment %llx", (unsigned long long)from);
+	}
+	bool cut = cut_now(d), failed = one_in(d, d->fail_recycle);
+	d->failures += failed;
+	if (!done && ((!cut && !failed) || sim_random(d) % 2)) {
+		name_take(d, to);
 		f->number = to;
-	return cut ? off(err) : RESULT_OK;
+	}
+	if (cut)
+		return off(err);
+	*out_errno = failed ? EIO : 0;
+	return failed ? fail(RESULT_MEDIA, err, "the directory can't be synced") : RESULT_OK;
 }
 
 static enum result sim_remove(struct journal_io *io, uint64_t number, struct error *err)
@@ -127,14 +171,25 @@ static enum result sim_remove(struct journal_io *io, uint64_t number, struct err
 	if (d->cut)
 		return off(err);
 	struct sim_file *f = sim_disk_segment(d, number);
+	bool cut = cut_now(d), failed = one_in(d, d->fail_remove);
+	d->failures += failed;
+	if (f && ((!cut && !failed) || sim_random(d) % 2))
+		segment_drop(d, f);
+	if (cut)
+		return off(err);
+	return failed ? fail(RESULT_MEDIA, err, "the directory can't be synced") : RESULT_OK;
+}
+
+static enum result sim_sync(struct journal_io *io, uint64_t number, struct error *err)
+{
+	struct sim_disk *d = sim_of(io);
+	struct sim_file *f = sim_disk_segment(d, number);
+	if (d->cut || cut_now(d))
+		return off(err);
 	CHECK(f);
-	bool cut = cut_now(d);
-	if (!cut || sim_random(d) % 2) {
-		f->exists = false;
-		free(f->data);
-		f->data = NULL;
-	}
-	return cut ? off(err) : RESULT_OK;
+	cached_drop(d, (uint32_t)(f - d->file), 0, f->bytes);
+	d->syncs++;
+	return RESULT_OK;
 }
 
 static enum result sim_read(struct journal_io *io, uint64_t number, uint64_t offset, uint8_t *to,
@@ -252,8 +307,24 @@ static void write_cut(struct sim_disk *d, const struct sim_write *w)
 	}
 }
 
+/* What a kill leaves: the whole write, in the disk's cache. */
+static void write_killed(struct sim_disk *d, const struct sim_write *w)
+{
+	CHECK_OP(d->cached_count, <, (uint32_t)SIM_CACHED_MAX);
+	struct sim_cached *c = &d->cached[d->cached_count++];
+	*c = (struct sim_cached){w->file, w->offset, w->bytes, malloc(w->bytes)};
+	CHECK(c->before);
+	memcpy(c->before, d->file[w->file].data + w->offset, w->bytes);
+	write_whole(d, w);
+}
+
 static int32_t write_end(struct sim_disk *d, const struct sim_write *w)
 {
+	cached_drop(d, w->file, w->offset, w->bytes);
+	if (d->killed) {
+		write_killed(d, w);
+		return -EIO;
+	}
 	if (d->cut) {
 		write_cut(d, w);
 		return -EIO;
@@ -319,6 +390,7 @@ static const struct journal_io_ops sim_ops = {
     .prepare = sim_prepare,
     .recycle = sim_recycle,
     .remove = sim_remove,
+    .sync = sim_sync,
     .read = sim_read,
     .super_get = sim_super_get,
     .super_set = sim_super_set,
@@ -346,12 +418,32 @@ void sim_disk_fini(struct sim_disk *d)
 {
 	for (uint32_t i = 0; i < SIM_FILES_MAX; i++)
 		free(d->file[i].data);
+	for (uint32_t i = 0; i < d->cached_count; i++)
+		free(d->cached[i].before);
+}
+
+/* The power is gone, and with it the disk's cache, or most of it. */
+static void cache_lost(struct sim_disk *d)
+{
+	while (d->cached_count > 0) {
+		struct sim_cached *c = &d->cached[--d->cached_count];
+		if (sim_random(d) % 4 != 0)
+			memcpy(d->file[c->file].data + c->offset, c->before, c->bytes);
+		free(c->before);
+	}
+}
+
+void sim_disk_kill(struct sim_disk *d)
+{
+	d->cut = d->killed = true;
 }
 
 void sim_disk_restart(struct sim_disk *d)
 {
 	CHECK_OP(d->write_count, ==, 0u); /* the journal was closed, and with it its writes */
-	d->cut = false;
+	if (d->cut && !d->killed)
+		cache_lost(d);
+	d->cut = d->killed = false;
 	d->cut_after = 0;
 	d->stuck = false;
 	d->now_us += 1000000;

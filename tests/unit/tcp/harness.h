@@ -43,6 +43,7 @@ struct harness {
 	uint32_t accepted, finished, writable, closed;
 	enum tcp_close_reason reason;
 	uint32_t data_bytes, data_calls, take;
+	uint32_t packet; /* not 0: only whole packets of so many bytes are consumed */
 	bool no_buffer, refuse;
 	uint8_t buffer[9216];
 	uint16_t port;
@@ -67,6 +68,8 @@ static uint32_t h_data(void *app, tcp_handle conn, const uint8_t *bytes, uint32_
 	(void)bytes;
 	h.data_calls++;
 	h.data_bytes = count_;
+	if (h.packet)
+		return count_ / h.packet * h.packet;
 	return count_ < h.take ? count_ : h.take;
 }
 

@@ -201,9 +201,106 @@ static void rx_reassembly_leaves_the_last_quarter_of_the_pool(void **state)
 	h_in(ACK, 101, 1, 100, NULL, 0);
 	assert_int_equal(h_counter(COUNTER_TCP_OOO_NO_MEMORY), 1);
 	assert_int_equal(h_conn()->ext, NONE);
-	h.take = 0; /* in order there is still room */
+}
+
+static void rx_last_quarter_of_the_pool_is_for_who_holds_something(void **state)
+{
+	(void)state;
+	open_taking(0);
 	h_in(ACK, 1, 1, 100, NULL, 0);
-	assert_int_equal(h_conn()->rx_bytes, 100);
+	while (h.e->rx.used <= h.e->rx.size / 4 * 3)
+		rxpool_get(&h.e->rx, 6);
+	h_in(ACK, 101, 1, 1000, NULL, 0);
+	assert_int_equal(h_conn()->rx_bytes, 1100);
+	assert_int_equal(h_counter(COUNTER_TCP_RX_NO_MEMORY), 0);
+	h.port = 5001;
+	h_open(true);
+	h_in(ACK, 1, 1, 100, NULL, 0);
+	assert_int_equal(h_conn()->rx_bytes, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_RX_NO_MEMORY), 1);
+	h.take = UINT32_MAX; /* what is consumed at once needs no memory */
+	h_in(ACK, 1, 1, 100, NULL, 0);
+	assert_int_equal(h_conn()->rcv_nxt - HARNESS_ISS, 101);
+}
+
+#define CROWD  40
+#define PACKET 4096u
+
+static struct member {
+	tcp_handle conn;
+	uint32_t iss;
+	bool silent;
+} crowd[CROWD];
+
+static void crowd_open(void)
+{
+	h_init();
+	h.config.conns_max = 64;
+	h.config.rx_memory_bytes = 65536;
+	h_start();
+	h.packet = PACKET;
+	for (uint16_t i = 0; i < CROWD; i++) {
+		h.port = (uint16_t)(5000 + i);
+		h_open(true);
+		crowd[i] = (struct member){.conn = h.conn, .iss = h.iss};
+	}
+}
+
+/* The next segment of each, up to `end`; those that could not be kept come again. */
+static void crowd_round(uint32_t end)
+{
+	h.now_us += 1000000;
+	for (uint16_t i = 0; i < CROWD; i++) {
+		const struct conn *c = conn_get(h.e, crowd[i].conn);
+		uint32_t at = c ? c->rcv_nxt - HARNESS_ISS : end;
+		if (at >= end || crowd[i].silent)
+			continue;
+		h.port = (uint16_t)(5000 + i);
+		h.iss = crowd[i].iss;
+		h_in(ACK, at, 1, min_u32(1000, end - at), NULL, 0);
+	}
+}
+
+static uint32_t crowd_done(void)
+{
+	uint32_t done = 0;
+	for (uint32_t i = 0; i < CROWD; i++) {
+		const struct conn *c = conn_get(h.e, crowd[i].conn);
+		done += c && c->rcv_nxt - HARNESS_ISS == 1 + PACKET && c->rx_bytes == 0;
+	}
+	return done;
+}
+
+static void rx_pool_full_of_parts_is_freed_and_the_rest_completes(void **state)
+{
+	(void)state;
+	crowd_open();
+	for (uint32_t i = 0; i < 5; i++)
+		crowd_round(1 + PACKET / 4 * 3);
+	assert_true(h_counter(COUNTER_TCP_RX_NO_MEMORY) > 0);
+	for (uint32_t i = 0; i < 100; i++)
+		crowd_round(1 + PACKET);
+	assert_int_equal(crowd_done() + h.closed, CROWD);
+	assert_int_equal(h_counter(COUNTER_TCP_RX_EVICTED), h.closed);
+	assert_in_range(h.closed, 1, CROWD / 2);
+	assert_int_equal(h.e->rx.used, 0);
+}
+
+static void rx_silent_holders_give_way_to_those_that_go_on(void **state)
+{
+	(void)state;
+	crowd_open();
+	for (uint32_t i = 0; i < 5; i++)
+		crowd_round(1 + PACKET / 4 * 3);
+	for (uint32_t i = 0; i < CROWD; i++)
+		crowd[i].silent = i % 4 != 0;
+	for (uint32_t i = 0; i < 200; i++)
+		crowd_round(1 + PACKET);
+	uint32_t lost = 0;
+	for (uint32_t i = 0; i < CROWD; i += 4)
+		lost += conn_get(h.e, crowd[i].conn) == NULL;
+	assert_int_equal(crowd_done() + lost, CROWD / 4);
+	assert_true(lost < 5);
 }
 
 static void rx_stale_ranges_give_way_when_memory_is_short(void **state)
@@ -266,6 +363,9 @@ int main(void)
 	    cmocka_unit_test_teardown(rx_flight_of_one_poll_is_acked_every_second_full_segment, h_stop),
 	    cmocka_unit_test_teardown(rx_small_segments_of_one_poll_share_an_ack, h_stop),
 	    cmocka_unit_test_teardown(rx_reassembly_leaves_the_last_quarter_of_the_pool, h_stop),
+	    cmocka_unit_test_teardown(rx_last_quarter_of_the_pool_is_for_who_holds_something, h_stop),
+	    cmocka_unit_test_teardown(rx_pool_full_of_parts_is_freed_and_the_rest_completes, h_stop),
+	    cmocka_unit_test_teardown(rx_silent_holders_give_way_to_those_that_go_on, h_stop),
 	    cmocka_unit_test_teardown(rx_stale_ranges_give_way_when_memory_is_short, h_stop),
 	    cmocka_unit_test_teardown(rx_without_memory_is_not_acknowledged, h_stop),
 	};
