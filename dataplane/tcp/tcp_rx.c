@@ -10,8 +10,8 @@
  *
  * Out-of-order ranges are remembered in the extension block by sequence number.
  * Bytes that find no memory are not acknowledged; the peer sends them again. So that those who
- * have kept bytes can finish, the pool's last quarter is theirs; and when it is full even so, the
- * oldest of them go.
+ * have kept bytes can finish, the pool's last quarter is theirs; and for those who find no memory
+ * the oldest of them go, one at a time.
  */
 #include "tcp/tcp_priv.h"
 
@@ -210,6 +210,7 @@ bool rx_offer(struct tcp_engine *e, struct conn *c)
 		move_content(e, c, base, base, used);
 		c->rx_bytes -= used;
 		c->kept_at = kept_now(e);
+		c->flags &= ~(uint32_t)C_EVICT;
 		shrink(e, c);
 	}
 	return finished_if_due(e, c);

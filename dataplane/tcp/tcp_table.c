@@ -11,11 +11,12 @@
 
 #include <stdlib.h>
 
-#define PROBES 16
+#define PROBES 64
 
 static uint32_t bucket_count(uint32_t entries)
 {
-	/* at most 5/6 full, where overflowing 16 buckets of 10 in a row does not happen */
+	/* at most 5/6 full: there 16 full buckets in a row do happen in a large table, 64 do not;
+	 * a search goes so far only where entries did */
 	uint64_t want = (uint64_t)entries * 6 / (5 * BUCKET_SLOTS) + 1;
 	uint32_t n = 1;
 	while (n < want)

@@ -47,6 +47,23 @@ static void table_full_to_its_size_finds_everything(void **state)
 	teardown();
 }
 
+/* At 5/6, the most that a table is sized for, whatever the boot key. */
+static void table_at_its_highest_load_takes_every_entry(void **state)
+{
+	(void)state;
+	const uint32_t entries = 8192 * BUCKET_SLOTS / 6 * 5 - BUCKET_SLOTS;
+	memset(&engine, 0, sizeof engine);
+	for (uint64_t boot = 1; boot <= 16; boot++) {
+		assert_true(table_init(&engine.table, entries, (struct hash_key){boot, 2}));
+		assert_int_equal(engine.table.mask, 8191);
+		for (uint32_t i = 0; i < entries; i++) {
+			struct key key = key_of(i);
+			assert_true(table_add(&engine, &key, ENTRY(ENTRY_CONN, i)));
+		}
+		table_fini(&engine.table);
+	}
+}
+
 static void table_overfull_refuses_and_stays_whole(void **state)
 {
 	(void)state;
@@ -109,6 +126,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(table_full_to_its_size_finds_everything),
+	    cmocka_unit_test(table_at_its_highest_load_takes_every_entry),
 	    cmocka_unit_test(table_overfull_refuses_and_stays_whole),
 	    cmocka_unit_test(table_removal_leaves_no_trace),
 	    cmocka_unit_test(table_replace_changes_the_record_only),
