@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The power cut simulation: the real journal on the simulated disk, cut off at any moment, over
- * and over on the same disk.
+ * and over on the same disk. Some lives end with a kill instead: what was in flight then lies in
+ * the disk's cache, for the next power cut to undo.
  *
  * A model remembers what went into each block. After each cut: every block that was reported
  * durable is there, all that is replayed is what was appended, once, in order, with the right
@@ -108,6 +109,8 @@ static enum result replay(void *context, const struct journal_block *b, struct e
 	model_check(s, b);
 	s->replayed = b->number;
 	s->replays++;
+	if (make_below(&s->make, 40) == 0)
+		s->stored = b->number; /* the store's memory was full: it wrote what it has */
 	return RESULT_OK;
 }
 
@@ -201,7 +204,7 @@ static bool life_open(struct sim *s)
 	return true;
 }
 
-/* One life: open, work, lose power. */
+/* One life: open, work, lose power or be killed. */
 static void life(struct sim *s)
 {
 	struct sim_disk *d = &s->disk;
@@ -209,6 +212,8 @@ static void life(struct sim *s)
 	d->fail_write = accidents ? 20 : 0;
 	d->short_write = accidents ? 20 : 0;
 	d->fail_prepare = accidents ? 4 : 0;
+	d->fail_recycle = d->fail_remove = accidents ? 3 : 0;
+	d->kills = make_below(&s->make, 3) == 0;
 	s->brief = make_below(&s->make, 2) == 0;
 	d->cut_after = 1 + make_below(&s->make, s->brief ? 25 : 2000);
 	if (life_open(s)) {

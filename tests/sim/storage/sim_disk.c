@@ -37,6 +37,7 @@ static bool cut_now(struct sim_disk *d)
 {
 	if (!d->cut && d->cut_after > 0 && --d->cut_after == 0) {
 		d->cut = true;
+		d->killed = d->kills;
 		return true;
 	}
 	return false;
@@ -310,7 +311,8 @@ static void write_cut(struct sim_disk *d, const struct sim_write *w)
 /* What a kill leaves: the whole write, in the disk's cache. */
 static void write_killed(struct sim_disk *d, const struct sim_write *w)
 {
-	CHECK_OP(d->cached_count, <, (uint32_t)SIM_CACHED_MAX);
+	if (d->cached_count == SIM_CACHED_MAX) /* the cache is full: the oldest goes to disk */
+		cached_drop(d, d->cached[0].file, d->cached[0].offset, d->cached[0].bytes);
 	struct sim_cached *c = &d->cached[d->cached_count++];
 	*c = (struct sim_cached){w->file, w->offset, w->bytes, malloc(w->bytes)};
 	CHECK(c->before);

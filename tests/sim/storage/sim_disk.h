@@ -57,6 +57,7 @@ struct sim_disk {
 	uint32_t fail_recycle, fail_remove; /* done half the time all the same */
 	bool stuck; /* no write ends */
 	uint64_t cut_after; /* operations until the power goes; 0: never */
+	bool kills; /* at cut_after the process is killed, but the power stays */
 	bool cut;
 	bool killed; /* with `cut`: the process ended, the power stayed */
 	/* what happened */

@@ -2,6 +2,7 @@
 /* The journal on a real disk, with its helper thread and io_uring: opening, locking, going on. */
 #include "tests/unit/journal/test_common.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "storage/journal/journal.h"
+#include "storage/journal/journal_io.h"
 #include "storage/journal/record.h"
 #include "tests/unit/journal/batch_make.h"
 #include "tests/unit/store/temp_dir.h"
@@ -245,10 +247,31 @@ static void reader_follows_on_another_thread(void **state)
 	assert_int_equal(next - 1, journal_append_block(f->j));
 }
 
+/* What a first attempt did before its directory could be made durable is not in a second's way. */
+static void second_attempts_on_segments_go_on(void **state)
+{
+	struct fixture *f = *state;
+	struct journal_io *io;
+	struct error err;
+	int error = 0;
+	assert_ok(journal_io_disk(f->journal_dir, &io, &err), err);
+	assert_ok(io->ops->prepare(io, 1, 1u << 20, &error, &err), err);
+	assert_ok(io->ops->sync(io, 1, &err), err);
+	assert_ok(io->ops->recycle(io, 1, 2, &error, &err), err);
+	assert_ok(io->ops->recycle(io, 1, 2, &error, &err), err);
+	assert_ok(io->ops->remove(io, 2, &err), err);
+	assert_ok(io->ops->remove(io, 2, &err), err);
+	assert_int_equal(io->ops->recycle(io, 1, 2, &error, &err), RESULT_MEDIA);
+	assert_int_equal(error, ENOENT);
+	assert_int_equal(io->ops->sync(io, 2, &err), RESULT_MEDIA);
+	io->ops->free(io);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+	    CASE(second_attempts_on_segments_go_on),
 	    CASE(round_trip_on_disk),
 	    cmocka_unit_test_setup_teardown(round_trip_on_tmpfs, setup_tmpfs, teardown),
 	    CASE(directory_is_private),

@@ -99,6 +99,41 @@ static void stale_block_behind_a_torn_one_never_counts(void **state)
 	assert_int_equal(t->replayed_last, 4); /* and not the old 5 behind it */
 }
 
+/* A kill leaves a whole block in the disk's cache. Once it is replayed it must outlive a power
+ * cut: the store has it. */
+static void block_left_by_a_kill_is_durable_when_replayed(void **state)
+{
+	struct bench *t = *state;
+	write_blocks(t, 4);
+	bench_open(t, 0);
+	t->disk.stuck = true;
+	assert_true(append_big(t, 100));
+	journal_submit(t->j, true);
+	sim_disk_kill(&t->disk);
+	bench_close(t);
+	assert_int_equal(t->disk.cached_count, 1);
+	bench_open(t, 4);
+	assert_int_equal(t->replayed_last, 5);
+	assert_int_equal(t->disk.cached_count, 0);
+	t->disk.cut = true; /* the power goes */
+	bench_close(t);
+	bench_open(t, 5);
+	assert_int_equal(t->j->durable, 5);
+}
+
+static void opening_without_sync_fails(void **state)
+{
+	struct bench *t = *state;
+	struct error err;
+	write_blocks(t, 4);
+	t->disk.cut_after = 1; /* the first operation of an opening is the sync */
+	assert_int_equal(bench_try_open(t, 0, &err), RESULT_MEDIA);
+	assert_int_equal(t->replayed, 0);
+	sim_disk_restart(&t->disk);
+	bench_open(t, 0);
+	assert_int_equal(t->replayed, 4);
+}
+
 static void damage_before_the_end_is_media(void **state)
 {
 	struct bench *t = *state;
@@ -244,6 +279,8 @@ int main(void)
 	    CASE(replay_that_fails_ends_the_opening),
 	    CASE(torn_last_block_is_cut_off),
 	    CASE(stale_block_behind_a_torn_one_never_counts),
+	    CASE(block_left_by_a_kill_is_durable_when_replayed),
+	    CASE(opening_without_sync_fails),
 	    CASE(damage_before_the_end_is_media),
 	    CASE(damage_of_the_first_block_is_media),
 	    CASE(damage_seen_only_from_the_next_segment_is_media),

@@ -143,6 +143,71 @@ static void full_disk_is_tried_again_once_a_second(void **state)
 	assert_string_equal(status.alarm, "");
 }
 
+/* Old segments can't be taken back: the appender gets new ones all the same, at once. */
+static void reuse_that_fails_does_not_hold_up_new_segments(void **state)
+{
+	struct bench *t = *state;
+	struct journal_status status;
+	t->disk.fail_recycle = 1;
+	bench_open(t, 0);
+	for (uint64_t n = 2; n < 8; n++) {
+		while (!t->j->active || t->j->active->number < n) {
+			for (int i = 0; !append_big(t, 60000); i++) {
+				assert_true(i < 3);
+				journal_helper_step(t->j);
+			}
+			assert_true(poll_until(t, journal_append_block(t->j)));
+		}
+		read_all(t);
+		journal_release(t->j, journal_poll(t->j));
+		journal_helper_step(t->j);
+		t->disk.now_us += 1000000;
+	}
+	assert_true(t->disk.failures > 2);
+	journal_status_get(t->j, &status);
+	assert_non_null(strstr(status.alarm, "reuse"));
+	t->disk.fail_recycle = 0;
+	t->disk.now_us += 1000000;
+	journal_helper_step(t->j);
+	journal_status_get(t->j, &status);
+	assert_string_equal(status.alarm, "");
+	assert_int_equal(status.segments, segments_on_disk(t));
+	assert_null(sim_disk_segment(&t->disk, 1));
+	uint64_t last = t->j->durable;
+	bench_close(t);
+	bench_open(t, last);
+	assert_int_equal(t->j->durable, last);
+}
+
+/* Removed, but the directory was not durable: the second attempt finds nothing to remove. */
+static void removal_is_tried_again_until_it_is_durable(void **state)
+{
+	struct bench *t = *state;
+	struct journal_status status;
+	bench_open(t, 0);
+	write_up_to_segment(t, 4);
+	bench_close(t);
+	t->config.segment_bytes = 8u << 20; /* the old ones can only be removed */
+	bench_open(t, 0);
+	write_up_to_segment(t, 6);
+	t->disk.fail_remove = 1;
+	read_all(t);
+	journal_release(t->j, t->j->durable);
+	for (int i = 0; i < 8; i++) {
+		journal_helper_step(t->j);
+		t->disk.now_us += 1000000;
+	}
+	assert_true(t->disk.failures > 2);
+	journal_status_get(t->j, &status);
+	assert_non_null(strstr(status.alarm, "reuse"));
+	t->disk.fail_remove = 0;
+	journal_helper_step(t->j);
+	journal_status_get(t->j, &status);
+	assert_string_equal(status.alarm, "");
+	assert_int_equal(status.segments, segments_on_disk(t));
+	assert_null(sim_disk_segment(&t->disk, 1));
+}
+
 static void other_segment_size_is_taken_over(void **state)
 {
 	struct bench *t = *state;
@@ -198,6 +263,8 @@ int main(void)
 	    CASE(newest_block_never_leaves_the_disk),
 	    CASE(bytes_max_pushes_back_until_release),
 	    CASE(full_disk_is_tried_again_once_a_second),
+	    CASE(reuse_that_fails_does_not_hold_up_new_segments),
+	    CASE(removal_is_tried_again_until_it_is_durable),
 	    CASE(other_segment_size_is_taken_over),
 	    CASE(config_out_of_range_is_refused),
 	};

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The writer when the store fails: nothing more is applied meanwhile, what is due is tried again,
+ * and after half a minute it says that a restart is needed.
+ *
+ * Store and journal are played by this file: the journal has a block whenever it is asked.
+ */
+#include "tests/unit/journal/test_common.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "storage/writer.h"
+
+static _Atomic uint64_t blocks_read, blocks_applied, writes_tried, flushes;
+static _Atomic uint64_t blocks_there; /* the journal has so many */
+static _Atomic enum result write_result, flush_result;
+static _Atomic uint64_t released;
+
+/* This thread's clock is ahead by so much; the writer's own is right. */
+static _Thread_local int64_t ahead_s;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	int r = __real_clock_gettime(clock, ts);
+	ts->tv_sec += ahead_s;
+	return r;
+}
+
+enum result journal_read(struct journal *j, struct journal_block *block, struct error *err)
+{
+	(void)j;
+	if (blocks_read >= blocks_there)
+		return RESULT_ABSENT;
+	(void)err;
+	*block = (struct journal_block){.number = ++blocks_read};
+	block->stage_seq[0] = blocks_read;
+	return RESULT_OK;
+}
+
+void journal_release(struct journal *j, uint64_t block)
+{
+	(void)j;
+	released = block;
+}
+
+void journal_status_get(const struct journal *j, struct journal_status *status)
+{
+	(void)j;
+	*status = (struct journal_status){0};
+}
+
+enum result store_apply(struct store *s, const struct journal_block *block, struct error *err)
+{
+	(void)s;
+	(void)err;
+	assert_int_equal(block->number, blocks_applied + 1);
+	blocks_applied++;
+	return RESULT_OK;
+}
+
+enum result store_write_run(struct store *s, bool force, struct error *err)
+{
+	(void)s;
+	(void)force;
+	writes_tried++;
+	enum result r = write_result;
+	return r == RESULT_OK ? r : fail(r, err, "store: write a run: injected");
+}
+
+enum result store_flush(struct store *s, struct error *err)
+{
+	(void)s;
+	enum result r = flush_result;
+	flushes++;
+	return r == RESULT_OK ? r : fail(r, err, "store: flush: injected");
+}
+
+uint64_t store_durable_block(const struct store *s)
+{
+	(void)s;
+	return blocks_applied;
+}
+
+static struct store_writer *start(void)
+{
+	struct store_writer *w;
+	struct error err;
+	int nothing; /* the fakes don't look at them */
+	blocks_read = blocks_applied = writes_tried = flushes = released = 0;
+	write_result = flush_result = RESULT_OK;
+	blocks_there = 10;
+	ahead_s = 0;
+	assert_ok(store_writer_start((struct journal *)&nothing, (struct store *)&nothing, 1, &w,
+	                             &err),
+	          err);
+	assert_true(store_writer_wait_visible(w, 0, 10, 5000));
+	return w;
+}
+
+static void wait_failed(struct store_writer *w, bool failed)
+{
+	char text[300];
+	for (int i = 0; store_writer_failed(w, text, sizeof text) != failed; i++) {
+		assert_true(i < 5000);
+		usleep(1000);
+	}
+}
+
+static void stop(struct store_writer *w, enum result expected)
+{
+	struct error err;
+	assert_int_equal(store_writer_stop(w, &err), expected);
+}
+
+static void run_that_fails_is_retried_before_more_is_applied(void **state)
+{
+	(void)state;
+	struct store_writer *w = start();
+	write_result = RESULT_MEDIA;
+	wait_failed(w, true);
+	uint64_t applied = blocks_applied, tried = writes_tried;
+	blocks_there = 1000;
+	usleep(2500000);
+	assert_true(writes_tried > tried);
+	assert_int_equal(blocks_applied, applied);
+	assert_int_equal(blocks_read, applied);
+	write_result = RESULT_OK;
+	assert_true(store_writer_wait_visible(w, 0, 1000, 5000));
+	wait_failed(w, false);
+	stop(w, RESULT_OK);
+	assert_int_equal(released, 1000);
+}
+
+static void flush_that_fails_is_retried_before_more_is_applied(void **state)
+{
+	(void)state;
+	struct store_writer *w = start();
+	flush_result = RESULT_MEDIA;
+	wait_failed(w, true); /* after flush_s */
+	uint64_t applied = blocks_applied, tried = flushes;
+	blocks_there = 1000;
+	usleep(1500000);
+	assert_true(flushes > tried);
+	assert_int_equal(blocks_applied, applied);
+	stop(w, RESULT_MEDIA);
+	assert_true(released <= 10);
+}
+
+static void failing_for_long_asks_for_a_restart(void **state)
+{
+	(void)state;
+	char text[300];
+	struct store_writer *w = start();
+	write_result = RESULT_MEDIA;
+	wait_failed(w, true);
+	assert_true(store_writer_failed(w, text, sizeof text));
+	assert_string_equal(text, "store: write a run: injected");
+	ahead_s = 31;
+	assert_true(store_writer_failed(w, text, sizeof text));
+	assert_non_null(strstr(text, "restart headraced: the journal will be replayed"));
+	assert_non_null(strstr(text, "store: write a run: injected"));
+	ahead_s = 0;
+	write_result = RESULT_OK;
+	wait_failed(w, false);
+	ahead_s = 31;
+	assert_false(store_writer_failed(w, text, sizeof text));
+	assert_string_equal(text, "");
+	ahead_s = 0;
+	stop(w, RESULT_OK);
+}
+
+static void full_disk_for_long_asks_for_no_restart(void **state)
+{
+	(void)state;
+	char text[300];
+	struct store_writer *w = start();
+	write_result = RESULT_RESOURCE;
+	wait_failed(w, true);
+	ahead_s = 100;
+	assert_true(store_writer_failed(w, text, sizeof text));
+	assert_string_equal(text, "store: write a run: injected");
+	ahead_s = 0;
+	stop(w, RESULT_RESOURCE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(run_that_fails_is_retried_before_more_is_applied),
+	    cmocka_unit_test(flush_that_fails_is_retried_before_more_is_applied),
+	    cmocka_unit_test(failing_for_long_asks_for_a_restart),
+	    cmocka_unit_test(full_disk_for_long_asks_for_no_restart),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
