@@ -14,7 +14,7 @@
  *     idle tick      tcp_run_timers with nothing due, per 4 ms of clock
  *     close          FIN in, tcp_close, FIN out, its ACK in, `closed`
  *
- * The anchor is iip on DPDK: about 1,000 cycles for each one-byte ping-pong, driver and IP included.
+ * The anchor is iip on DPDK: about 1,000 cycles for each one-byte ping-pong, with driver and IP.
  * Counts are fixed, so that callgrind's instruction counts can be compared between versions.
  */
 #include <inttypes.h>

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,19 +22,21 @@
 #include "control/api/api_priv.h"
 
 #define CONNECTIONS_MAX  32
+#define CONNECTIONS_HOST 8 /* from one TCP address */
 #define IDLE_TIMEOUT_S   30
 #define CONNECTION_BYTES 32768 /* headers */
 
 struct listener {
 	struct api *api;
 	struct MHD_Daemon *daemon;
-	bool read_only;
+	bool monitoring; /* anybody on this machine may ask: nothing of the meters is told */
 };
 
 struct api {
 	struct api_context context;
 	struct sampler *sampler;
 	struct listener unix_socket, tcp;
+	atomic_bool stopping;
 	atomic_flag receiving; /* one large body at a time: it is kept in memory */
 };
 
@@ -42,17 +45,18 @@ static const struct route {
 	api_endpoint *endpoint;
 	const char *parameters[API_PARAMETERS_MAX];
 	size_t body_bytes_max;
+	bool monitoring; /* answered at api.listen, too */
 } routes[] = {
-    {"GET", "/health", api_health, {NULL}, 0},
-    {"GET", "/status", api_status, {NULL}, 0},
-    {"GET", "/metrics", api_metrics, {NULL}, 0},
-    {"GET", "/devices", api_devices, {"prefix", "offset", "limit"}, 0},
-    {"POST", "/devices/import", api_devices_import, {NULL}, API_IMPORT_BYTES_MAX},
-    {"GET", "/devices/", api_device, {NULL}, 0},
-    {"GET", "/readings/", api_readings, {"from", "to", "limit", "format"}, 0},
-    {"GET", "/errors", api_errors, {"from", "limit", "reason"}, 0},
-    {"GET", "/errors/", api_error, {NULL}, 0},
-    {"POST", "/audit", api_audit, {NULL}, 0},
+    {"GET", "/health", api_health, {NULL}, 0, true},
+    {"GET", "/status", api_status, {NULL}, 0, true},
+    {"GET", "/metrics", api_metrics, {NULL}, 0, true},
+    {"GET", "/devices", api_devices, {"prefix", "offset", "limit"}, 0, false},
+    {"POST", "/devices/import", api_devices_import, {NULL}, API_IMPORT_BYTES_MAX, false},
+    {"GET", "/devices/", api_device, {NULL}, 0, false},
+    {"GET", "/readings/", api_readings, {"from", "to", "after", "limit", "format"}, 0, false},
+    {"GET", "/errors", api_errors, {"from", "limit", "reason"}, 0, false},
+    {"GET", "/errors/", api_error, {NULL}, 0, false},
+    {"POST", "/audit", api_audit, {NULL}, 0, false},
 };
 #define ROUTES (sizeof routes / sizeof routes[0])
 
@@ -74,6 +78,20 @@ static bool route_matches(const struct route *r, const char *path)
 	return strcmp(path, r->path) == 0;
 }
 
+/* What a browser was talked into asking for under another name is refused (DNS rebinding). */
+static bool is_loopback_host(const char *host)
+{
+	char name[INET_ADDRSTRLEN];
+	struct in_addr address;
+	size_t length = strcspn(host, ":");
+	if (length >= sizeof name)
+		return false;
+	memcpy(name, host, length);
+	name[length] = '\0';
+	return strcasecmp(name, "localhost") == 0 ||
+	       (inet_pton(AF_INET, name, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
+}
+
 static void find_route(struct incoming *in, const struct listener *l, const char *method,
                        const char *path)
 {
@@ -86,10 +104,10 @@ static void find_route(struct incoming *in, const struct listener *l, const char
 		else
 			other = &routes[i];
 	}
-	if (in->route && l->read_only && strcmp(method, "GET") != 0) {
+	if (in->route && l->monitoring && !in->route->monitoring) {
 		in->route = NULL;
 		api_problem(&in->reply, 403, "Not here", "use the Unix socket (headrace does)",
-		            "this address answers GET only");
+		            "this address answers /metrics, /health and /status only");
 	} else if (in->route && in->route->body_bytes_max > 0 &&
 	           atomic_flag_test_and_set(&l->api->receiving)) {
 		in->route = NULL;
@@ -115,6 +133,16 @@ struct parameters {
 	bool bad;
 };
 
+static void explain_parameters(const struct route *r, char *out, size_t bytes)
+{
+	int used = snprintf(out, bytes, "this path takes %s",
+	                    r->parameters[0] ? "" : "no parameters");
+	for (unsigned i = 0; i < API_PARAMETERS_MAX && r->parameters[i]; i++)
+		used += snprintf(out + used, bytes - (size_t)used, "%s, ", r->parameters[i]);
+	if (r->parameters[0])
+		snprintf(out + used, bytes - (size_t)used, "each once");
+}
+
 static enum MHD_Result on_parameter(void *context, enum MHD_ValueKind kind, const char *key,
                                     const char *value)
 {
@@ -126,15 +154,8 @@ static enum MHD_Result on_parameter(void *context, enum MHD_ValueKind kind, cons
 		i++;
 	bool known = i < API_PARAMETERS_MAX && r->parameters[i];
 	if (!known || api_parameter(p->request, key) || !value) {
-		char remedy[128] = "this path takes no parameters";
-		if (r->parameters[0])
-			snprintf(remedy, sizeof remedy, "this path takes %s%s%s%s%s%s%s, each once",
-			         r->parameters[0], r->parameters[1] ? ", " : "",
-			         r->parameters[1] ? r->parameters[1] : "",
-			         r->parameters[2] ? ", " : "",
-			         r->parameters[2] ? r->parameters[2] : "",
-			         r->parameters[3] ? ", " : "",
-			         r->parameters[3] ? r->parameters[3] : "");
+		char remedy[160];
+		explain_parameters(r, remedy, sizeof remedy);
 		api_problem(&p->in->reply, 400, "Bad parameter", remedy, "%s '%.80s'",
 		            !known  ? "there is no parameter"
 		            : value ? "given twice:"
@@ -153,6 +174,7 @@ static void answer(struct listener *l, struct MHD_Connection *connection, struct
 	struct api_request request = {
 	    .context = &l->api->context,
 	    .sampler = l->api->sampler,
+	    .stopping = &l->api->stopping,
 	    .rest = in->rest,
 	    .content_type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
 	                                                MHD_HTTP_HEADER_CONTENT_TYPE),
@@ -225,7 +247,14 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		if (!in)
 			return MHD_NO;
 		*state = in;
-		find_route(in, l, method, path);
+		const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+		                                               MHD_HTTP_HEADER_HOST);
+		if (l->monitoring && host && !is_loopback_host(host))
+			api_problem(&in->reply, 403, "Not here",
+			            "ask for localhost or an address of 127.0.0.0/8",
+			            "the Host header says '%.80s'", host);
+		else
+			find_route(in, l, method, path);
 		return MHD_YES;
 	}
 	if (*bytes > 0) {
@@ -337,7 +366,9 @@ static enum result start_listener(struct listener *l, int fd, struct error *err)
 	l->daemon = MHD_start_daemon(
 	    MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL, 0, NULL,
 	    NULL, on_request, l, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-	    (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
+	    (unsigned)CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+	    l->monitoring ? (unsigned)CONNECTIONS_HOST : 0u, /* 0: no limit */
+	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
 	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
 	if (l->daemon)
@@ -356,7 +387,7 @@ enum result api_start(const struct api_context *context, struct api **out, struc
 	api->context = *context;
 	atomic_flag_clear(&api->receiving);
 	api->unix_socket.api = api->tcp.api = api;
-	api->tcp.read_only = true;
+	api->tcp.monitoring = true;
 	enum result result = sampler_start(context->pipeline, &api->sampler, err);
 	if (result == RESULT_OK)
 		result = listen_unix(context->config->api.socket, &fd, err);
@@ -372,7 +403,7 @@ enum result api_start(const struct api_context *context, struct api **out, struc
 		return result;
 	}
 	log_info("api", "listening at %s%s%s", context->config->api.socket,
-	         context->config->api.listen ? " and, for reading, " : "",
+	         context->config->api.listen ? " and, for monitoring, " : "",
 	         context->config->api.listen ? context->config->api.listen : "");
 	*out = api;
 	return RESULT_OK;
@@ -382,6 +413,8 @@ void api_stop(struct api *api)
 {
 	if (!api)
 		return;
+	/* a scan under way breaks off */
+	atomic_store_explicit(&api->stopping, true, memory_order_relaxed);
 	if (api->tcp.daemon)
 		MHD_stop_daemon(api->tcp.daemon);
 	if (api->unix_socket.daemon) {

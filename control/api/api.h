@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The API: HTTP/JSON on a Unix socket (everything), and on an optional TCP address (reading only).
+ * The API: HTTP/JSON on a Unix socket (everything), and on an optional loopback TCP
+ * address (/metrics, /health and /status, to whoever asks from this machine).
  * Only this folder sees libmicrohttpd.
  *
  * Threads: libmicrohttpd's own, one per connection, at most a few dozen. They read the workers'
@@ -47,7 +48,8 @@ struct api;
 MUST_USE enum result api_start(const struct api_context *context, struct api **out,
                                struct error *err);
 
-/* Ends the listeners, waits for requests under way, removes the socket. NULL is fine. */
+/* Ends the listeners and the scans of requests under way, waits for these, removes the socket.
+ * NULL is fine. */
 void api_stop(struct api *api);
 
 #endif

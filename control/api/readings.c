@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GET /readings/ID: what is stored for a device, as JSON or CSV. Values are exact decimals made
- * from integers; with neither `from` nor `to`, the newest `limit` readings are shown.
+ * from integers; with neither `from` nor `to`, the newest `limit` readings are shown. Who wants all
+ * of them goes on with `from` and `after`: the time and the meter's time of the last row so far.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,15 +16,21 @@
 
 /* The first `limit` rows, or (newest) the last: a ring then. */
 struct rows {
+	const struct api_request *request;
 	struct stored_reading *rows;
 	uint64_t limit, seen;
 	uint64_t capacity;
+	int64_t from, after; /* rows at `from` with a meter's time up to `after` are known */
 	bool newest, no_memory;
 };
 
 static bool on_reading(void *context, const struct stored_reading *reading)
 {
 	struct rows *r = context;
+	if (api_is_stopping(r->request))
+		return false;
+	if (reading->ts_ms == r->from && reading->meter_ts_ms <= r->after)
+		return true;
 	if (!r->newest && r->seen == r->limit) {
 		r->seen++; /* there is more */
 		return false;
@@ -144,7 +151,19 @@ static void put_json(const struct api_request *request, const struct rows *rows,
 	         rows->seen > rows->limit ? "true" : "false");
 }
 
-/* Columns: those channels that any of the rows has, by number. */
+struct presence {
+	const struct api_request *request;
+	bool channel[256];
+};
+
+static bool on_presence(void *context, const struct stored_reading *r)
+{
+	struct presence *p = context;
+	for (unsigned k = 0; k < r->channel_count; k++)
+		p->channel[r->channel[k]] = true;
+	return !api_is_stopping(p->request);
+}
+
 static void csv_header(const struct api_context *c, const bool present[256], struct text *t)
 {
 	text_add(t, "time,meter_time,received,protocol,profile,flags");
@@ -186,42 +205,60 @@ static void csv_reading(const struct api_context *c, const struct stored_reading
 	text_add(t, "\r\n");
 }
 
-static void put_csv(const struct api_request *request, const struct rows *rows, struct text *t)
+/* Columns: those channels that any reading of the device has, by number, so that every part of a
+ * long list has the same ones. Read behind the rows: whatever these have is there. */
+static enum result put_csv(const struct api_request *request, uint32_t device,
+                           const struct rows *rows, struct text *t, struct error *err)
 {
-	bool present[256] = {false};
+	struct presence p = {.request = request};
 	uint64_t count = rows_count(rows);
-	for (uint64_t i = 0; i < count; i++) {
-		const struct stored_reading *r = rows_get(rows, i);
-		for (unsigned k = 0; k < r->channel_count; k++)
-			present[r->channel[k]] = true;
-	}
-	csv_header(request->context, present, t);
+	enum result result = store_scan_device(request->context->store, device, INT64_MIN,
+	                                       INT64_MAX, on_presence, &p, err);
+	if (result != RESULT_OK)
+		return result;
+	csv_header(request->context, p.channel, t);
 	for (uint64_t i = 0; i < count; i++)
-		csv_reading(request->context, rows_get(rows, i), present, t);
+		csv_reading(request->context, rows_get(rows, i), p.channel, t);
+	return RESULT_OK;
+}
+
+/* The period, the limit and where to go on. False: a problem was answered. */
+static bool take_period(const struct api_request *request, struct api_reply *reply,
+                        struct rows *rows, int64_t *to)
+{
+	const char *from = api_parameter(request, "from");
+	if (!api_time(request, reply, "from", INT64_MIN, &rows->from) ||
+	    !api_time(request, reply, "to", INT64_MAX, to) ||
+	    !api_time(request, reply, "after", INT64_MIN, &rows->after) ||
+	    !api_number(request, reply, "limit", 1, LIMIT_MOST, 1000, &rows->limit))
+		return false;
+	rows->newest = !from && !api_parameter(request, "to");
+	if (api_parameter(request, "after") && !from)
+		api_problem(reply, 400, "Bad parameter", "give from: the last row's time",
+		            "after is given without from");
+	else if (rows->from >= *to)
+		api_problem(reply, 400, "Bad parameter", "give from before to",
+		            "the period from %s to %s is empty", from,
+		            api_parameter(request, "to"));
+	else
+		return true;
+	return false;
 }
 
 void api_readings(const struct api_request *request, struct api_reply *reply)
 {
 	const struct api_context *c = request->context;
 	const char *format = api_parameter(request, "format");
-	int64_t from, to;
-	uint64_t limit;
+	struct rows rows = {.request = request};
+	int64_t to;
 	struct error err;
 
-	if (!api_time(request, reply, "from", INT64_MIN, &from) ||
-	    !api_time(request, reply, "to", INT64_MAX, &to) ||
-	    !api_number(request, reply, "limit", 1, LIMIT_MOST, 1000, &limit))
+	if (!take_period(request, reply, &rows, &to))
 		return;
 	bool csv = format && strcmp(format, "csv") == 0;
 	if (format && !csv && strcmp(format, "json") != 0) {
 		api_problem(reply, 400, "Bad parameter", "give json or csv", "format is '%.80s'",
 		            format);
-		return;
-	}
-	if (from >= to) {
-		api_problem(reply, 400, "Bad parameter", "give from before to",
-		            "the period from %s to %s is empty", api_parameter(request, "from"),
-		            api_parameter(request, "to"));
 		return;
 	}
 	uint32_t device = registry_number_of(c->registry, request->rest, strlen(request->rest));
@@ -230,21 +267,20 @@ void api_readings(const struct api_request *request, struct api_reply *reply)
 		api_failed(reply, RESULT_ABSENT, &err);
 		return;
 	}
-	struct rows rows = {
-	    .limit = limit,
-	    .newest = !api_parameter(request, "from") && !api_parameter(request, "to"),
-	};
 	enum result result =
-	    store_scan_device(c->store, device, from, to, on_reading, &rows, &err);
+	    store_scan_device(c->store, device, rows.from, to, on_reading, &rows, &err);
 	if (result == RESULT_OK && rows.no_memory)
-		result = fail(RESULT_RESOURCE, &err, "no memory for %" PRIu64 " readings", limit);
-	if (result != RESULT_OK) {
-		api_failed(reply, result, &err);
-	} else if (csv) {
+		result = fail(RESULT_RESOURCE, &err, "no memory for %" PRIu64 " readings",
+		              rows.limit);
+	if (result == RESULT_OK && csv) {
 		reply->content_type = "text/csv; charset=utf-8";
-		put_csv(request, &rows, &reply->text);
-	} else {
+		result = put_csv(request, device, &rows, &reply->text, &err);
+	} else if (result == RESULT_OK) {
 		put_json(request, &rows, &reply->text);
 	}
+	if (result != RESULT_OK)
+		api_failed(reply, result, &err);
+	else
+		api_stopped(request, reply);
 	free(rows.rows);
 }

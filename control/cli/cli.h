@@ -77,6 +77,12 @@ const char *colour_end(void);
 /* 1234567 as "1,234,567"; good for eight calls. */
 const char *grouped(json_int_t number);
 
+/* --- show.c --- */
+
+/* A member of an object; "" or 0 when it is not there. */
+const char *text_of(const json_t *object, const char *key);
+json_int_t number_of(const json_t *object, const char *key);
+
 /* --- the commands --- */
 
 int command_status(const struct arguments *a);

@@ -3,6 +3,7 @@
  * headrace: the command line. Finds the command, checks its options, answers --help; what the
  * commands do is in the other files of this folder. Talks to headraced over the API's socket.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,8 @@ static const struct command {
     {"devices", "show", "ID", "everything the registry has of a device", NULL, BIT(JSON),
      command_devices_show},
     {"readings", NULL, "METER", "stored readings of a meter, oldest first",
-     "Without --from and --to: the newest 1,000 (or --limit).\n"
+     "All of them, or with --limit the first of the period; the newest where neither --from nor\n"
+     "--to is given.\n"
      "Example: headrace readings SM-00001 --from 2026-01-31 --to 2026-02-01 --format csv\n",
      BIT(FROM) | BIT(TO) | BIT(LIMIT) | BIT(FORMAT), command_readings},
     {"errors", "list", NULL, "readings that were not stored, and why",
@@ -289,7 +291,7 @@ static int check_usage(const struct command *c, struct arguments *a)
 	return EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct arguments a = {0};
 	bool is_sub;
@@ -321,4 +323,16 @@ int main(int argc, char **argv)
 		return unknown_command(&a, is_sub);
 	code = check_usage(c, &a);
 	return code == EXIT_GOOD ? c->run(&a) : code;
+}
+
+/* What could not be written was not shown. */
+int main(int argc, char **argv)
+{
+	int code = run(argc, argv);
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fprintf(stderr, "headrace: standard output can't be written%s%s\n", errno ? ": " : "",
+	        errno ? strerror(errno) : "");
+	return EXIT_FAILED;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commands on devices, readings, errors, audit and metrics. */
+/* The commands on devices, errors, audit and metrics. */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,13 +13,13 @@
 
 #include "control/cli/cli.h"
 
-static const char *text_of(const json_t *object, const char *key)
+const char *text_of(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 	return text ? text : "";
 }
 
-static json_int_t number_of(const json_t *object, const char *key)
+json_int_t number_of(const json_t *object, const char *key)
 {
 	return json_integer_value(json_object_get(object, key));
 }
@@ -218,132 +218,6 @@ int command_devices_import(const struct arguments *a)
 	return code;
 }
 
-/* --- readings --- */
-
-#define CHANNELS_SHOWN 16
-
-/* Channels of all readings, in order of appearance, with their units. */
-static unsigned find_channels(json_t *readings, const char *channels[CHANNELS_SHOWN],
-                              char titles[CHANNELS_SHOWN][80])
-{
-	unsigned count = 0;
-	json_t *reading, *value;
-	const char *name;
-	size_t i;
-	json_array_foreach(readings, i, reading)
-	{
-		json_object_foreach(json_object_get(reading, "values"), name, value)
-		{
-			unsigned k = 0;
-			while (k < count && strcmp(channels[k], name) != 0)
-				k++;
-			if (k < count || count == CHANNELS_SHOWN)
-				continue;
-			const char *unit = text_of(value, "unit");
-			bool plain = strcmp(unit, "1") == 0 || !*unit;
-			snprintf(titles[count], sizeof titles[0], "%.40s%s%.30s", name,
-			         plain ? "" : " ", plain ? "" : unit);
-			channels[count++] = name;
-		}
-	}
-	return count;
-}
-
-static void join_flags(const json_t *reading, char *out, size_t bytes)
-{
-	json_t *flag;
-	size_t i;
-	out[0] = '\0';
-	json_array_foreach(json_object_get(reading, "flags"), i, flag)
-	{
-		size_t used = strlen(out);
-		snprintf(out + used, bytes - used, "%s%s", i ? " " : "", json_string_value(flag));
-	}
-}
-
-static void print_readings(json_t *readings)
-{
-	const char *channels[CHANNELS_SHOWN], *names[CHANNELS_SHOWN + 3] = {"TIME (UTC)"};
-	char titles[CHANNELS_SHOWN][80], flags[256];
-	unsigned count = find_channels(readings, channels, titles);
-	json_t *reading;
-	size_t i;
-	for (unsigned k = 0; k < count; k++)
-		names[1 + k] = titles[k];
-	names[1 + count] = "PROTOCOL";
-	names[2 + count] = "FLAGS";
-	struct table *t = table_new(names, count + 3);
-	json_array_foreach(readings, i, reading)
-	{
-		json_t *values = json_object_get(reading, "values");
-		table_add(t, text_of(reading, "time"));
-		for (unsigned k = 0; k < count; k++)
-			table_add(t, text_of(json_object_get(values, channels[k]), "value"));
-		table_add(t, text_of(reading, "protocol"));
-		join_flags(reading, flags, sizeof flags);
-		table_add(t, flags);
-	}
-	for (unsigned k = 0; k < count; k++) {
-		table_right(t, 1 + k);
-		table_trim_decimals(t, 1 + k);
-	}
-	table_print(t);
-	table_free(t);
-}
-
-static int print_raw(const struct arguments *a, char *path)
-{
-	struct answer answer;
-	int code = EXIT_FAILED;
-	if (client_get(a, path, &answer)) {
-		code = answer_check(&answer);
-		if (code == EXIT_GOOD)
-			fwrite(answer.text, 1, answer.bytes, stdout);
-		answer_free(&answer);
-	}
-	free(path);
-	return code;
-}
-
-int command_readings(const struct arguments *a)
-{
-	static const enum option query[] = {OPTION_FROM, OPTION_TO, OPTION_LIMIT, OPTION_FORMAT};
-	const char *format = a->options[OPTION_FORMAT] ? a->options[OPTION_FORMAT] : "table";
-	bool table = strcmp(format, "table") == 0;
-	json_t *answer;
-	char *path = NULL;
-
-	if (!table && strcmp(format, "json") != 0 && strcmp(format, "csv") != 0) {
-		fprintf(stderr, "headrace: --format is '%s'; expected table, json or csv\n",
-		        format);
-		return EXIT_USAGE;
-	}
-	char *meter = client_escape(a->words[0]);
-	char *tail = client_query(a, query, table ? 3 : 4);
-	if (!meter || !tail || asprintf(&path, "%s%s", meter, tail) < 0)
-		path = NULL;
-	free(meter);
-	free(tail);
-	if (path && !table) {
-		char *whole = NULL;
-		int length = asprintf(&whole, "/readings/%s", path);
-		free(path);
-		return length < 0 ? EXIT_FAILED : print_raw(a, whole);
-	}
-	int code = get_with(a, "/readings/", path, &answer);
-	if (!answer)
-		return code;
-	json_t *readings = json_object_get(answer, "readings");
-	if (json_array_size(readings) > 0)
-		print_readings(readings);
-	json_int_t count = number_of(answer, "count");
-	printf("%s%s reading%s\n", count ? "\n" : "", grouped(count), count == 1 ? "" : "s");
-	if (json_is_true(json_object_get(answer, "more")))
-		printf("There are more: set --from and --to, or a larger --limit\n");
-	json_decref(answer);
-	return EXIT_GOOD;
-}
-
 /* --- errors --- */
 
 int command_errors_list(const struct arguments *a)
@@ -485,6 +359,20 @@ int command_audit(const struct arguments *a)
 		code = EXIT_FAILED;
 	json_decref(json);
 	answer_free(&answer);
+	return code;
+}
+
+static int print_raw(const struct arguments *a, char *path)
+{
+	struct answer answer;
+	int code = EXIT_FAILED;
+	if (client_get(a, path, &answer)) {
+		code = answer_check(&answer);
+		if (code == EXIT_GOOD)
+			fwrite(answer.text, 1, answer.bytes, stdout);
+		answer_free(&answer);
+	}
+	free(path);
 	return code;
 }
 

@@ -111,7 +111,7 @@ struct config {
 	} registry;
 	struct {
 		char *socket; /* path of the API's Unix socket */
-		char *listen; /* "127.0.0.1:9404": TCP, for reading only; NULL: off */
+		char *listen; /* "127.0.0.1:9404": TCP, for monitoring; NULL: off */
 	} api;
 };
 

@@ -149,7 +149,8 @@ static void restore_mss(const struct tcp_engine *e, struct conn *c, const struct
 	uint32_t options = c->flags & C_TS ? 12 : 0;
 	bool full = r->largest + options >= (small ? c->full_mss : c->mss);
 	uint16_t passed = (uint16_t)(now_s(e) - c->hole_s);
-	if (small && (full || (!(c->flags & (C_RECOVERY | C_LOSS)) && passed >= wait_s[c->holes]))) {
+	bool waited = !(c->flags & (C_RECOVERY | C_LOSS)) && passed >= wait_s[c->holes];
+	if (small && (full || waited)) {
 		c->mss = c->full_mss;
 		c->flags &= ~(uint32_t)C_SMALL_MSS;
 	}

@@ -17,11 +17,15 @@ static void free_detour(struct stage_worker *w, struct batch *b)
 	atomic_store_explicit(&w->free_count, count + 1, memory_order_relaxed);
 }
 
-static void use_detour(struct stage_worker *w)
+/* There is one: the caller has looked. */
+static struct batch *take_free_detour(struct stage_worker *w)
 {
-	w->free_detours = w->free_detours->next;
+	struct batch *b = w->free_detours;
+	w->free_detours = b->next;
 	uint32_t count = atomic_load_explicit(&w->free_count, memory_order_relaxed);
 	atomic_store_explicit(&w->free_count, count - 1, memory_order_relaxed);
+	batch_reset(b);
+	return b;
 }
 
 enum result stage_worker_init(struct stage_worker *w, const struct pipeline_config *c,
@@ -94,19 +98,19 @@ static uint32_t take_resolved(struct stage_worker *w)
 
 static void judge(struct stage_worker *w, struct batch *b)
 {
-	struct batch *detour = w->free_detours;
-	batch_reset(detour);
+	struct batch *detour = take_free_detour(w);
 	detour->io = b->io;
 	detour->stage = b->stage;
 	bool took_detour = stage_run(w->stage, b, detour);
 	w->stage_seq++;
 	hand_to_store(w, b);
-	if (took_detour) {
-		use_detour(w);
-		/* what this stage has accepted so far, that batch included, must be visible */
-		detour->barrier_seq = w->stage_seq;
-		push(w->to_resolver, detour);
+	if (!took_detour) {
+		free_detour(w, detour);
+		return;
 	}
+	/* what this stage has accepted so far, that batch included, must be visible */
+	detour->barrier_seq = w->stage_seq;
+	push(w->to_resolver, detour);
 }
 
 /* One batch of each io worker in turn, so that none starves another. */

@@ -43,12 +43,14 @@ def post(payload, method="post", path="readings", kind=None):
 def test_mqtt(rig):
     text = publish("SM-00001", FLAT.format(meter="SM-00001", ts=now(), kwh="60000.125"))
     harness.check("received PUBACK" in text, f"mosquitto_pub got no PUBACK: {text}")
+    rig.settle()  # acknowledged when durable; found when the store has followed
     csv = rig.headrace("readings", "SM-00001", "--format", "csv")
     harness.check("60000.125" in csv, f"an acknowledged reading is not there: {csv}")
     # a topic that no profile names: acknowledged, so it must be somewhere
     before = rig.api.totals()["no_profile"]
     text = publish("SM-00001", "lost?", topic="meter/SM-00001/reading")
     harness.check("received PUBACK" in text, f"mosquitto_pub got no PUBACK: {text}")
+    rig.settle()
     harness.check(rig.api.totals()["no_profile"] == before + 1 and
                   b"lost?" in rig.api.error_payloads(),
                   "an acknowledged message on an unknown topic is not in the error queue")
@@ -90,6 +92,7 @@ def test_rejected_is_acknowledged(rig):
     """A meter that is never answered would send its bad reading for ever."""
     text = publish("SM-00002", '{"meterId":"SM-00002","kWh":}')
     harness.check("received PUBACK" in text, f"no PUBACK for a bad reading: {text}")
+    rig.settle()
     errors = rig.headrace("errors", "list")
     harness.check("bad_payload" in errors, f"not in the error queue: {errors}")
 

@@ -9,7 +9,7 @@
 #define BURST_SILENCE_US 4000000
 #define QUEUE_BYTES      65536
 
-uint64_t impair_random(struct impair_rng *r)
+uint64_t rng_next(struct rng *r)
 {
 	uint64_t z = r->state += 0x9e3779b97f4a7c15u;
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
@@ -17,9 +17,14 @@ uint64_t impair_random(struct impair_rng *r)
 	return z ^ z >> 31;
 }
 
-bool impair_chance(struct impair_rng *r, uint32_t parts)
+uint64_t rng_below(struct rng *r, uint64_t n)
 {
-	return impair_random(r) % 10000 < parts;
+	return rng_next(r) % n;
+}
+
+bool rng_chance(struct rng *r, uint32_t parts)
+{
+	return rng_below(r, 10000) < parts;
 }
 
 void impair_init(struct impair *im, const struct impair_config config[IMPAIR_WAYS], uint64_t seed)
@@ -89,13 +94,13 @@ static bool is_lost(struct impair *im, uint64_t now_us, uint32_t way, uint32_t b
 	if (now_us - im->burst_us[way] > BURST_SILENCE_US)
 		*burst = false;
 	im->burst_us[way] = now_us;
-	if (impair_chance(&im->rng, *burst ? g->burst_end : g->burst_start))
+	if (rng_chance(&im->rng, *burst ? g->burst_end : g->burst_start))
 		*burst = !*burst;
 	if (g->bytes_max && bytes > g->bytes_max) {
 		im->counts[way].too_long++;
 		return true;
 	}
-	bool lost = impair_chance(&im->rng, *burst ? g->burst_loss : g->loss);
+	bool lost = rng_chance(&im->rng, *burst ? g->burst_loss : g->loss);
 	im->counts[way].lost += lost;
 	return lost;
 }
@@ -121,11 +126,11 @@ static uint64_t arrival(struct impair *im, uint64_t leaves_us, uint32_t way)
 	const struct impair_config *g = &im->config[way];
 	uint64_t due_us = leaves_us + g->delay_us + 1;
 	if (g->jitter_us)
-		due_us += impair_random(&im->rng) % g->jitter_us;
-	bool late = impair_chance(&im->rng, g->reorder);
+		due_us += rng_next(&im->rng) % g->jitter_us;
+	bool late = rng_chance(&im->rng, g->reorder);
 	im->counts[way].reordered += late;
 	if (late)
-		return due_us + impair_random(&im->rng) % (g->delay_us + 20000);
+		return due_us + rng_next(&im->rng) % (g->delay_us + 20000);
 	if (!g->jitter_reorders && due_us < im->last_due_us[way])
 		due_us = im->last_due_us[way];
 	im->last_due_us[way] = due_us;
@@ -140,9 +145,9 @@ static void enqueue(struct impair *im, uint64_t leaves_us, uint32_t way, uint64_
 	p.data = malloc(bytes ? bytes : 1);
 	CHECK(p.data);
 	memcpy(p.data, data, bytes);
-	if (impair_chance(&im->rng, im->config[way].corrupt) && bytes) {
-		uint64_t at = impair_random(&im->rng) % bytes;
-		p.data[at] ^= (uint8_t)(1u << impair_random(&im->rng) % 8);
+	if (rng_chance(&im->rng, im->config[way].corrupt) && bytes) {
+		uint64_t at = rng_next(&im->rng) % bytes;
+		p.data[at] ^= (uint8_t)(1u << rng_next(&im->rng) % 8);
 		im->counts[way].corrupted++;
 	}
 	push(im, p);
@@ -159,7 +164,7 @@ void impair_put(struct impair *im, uint64_t now_us, uint32_t way, uint64_t tag, 
 	if (leaves_us == UINT64_MAX)
 		return;
 	enqueue(im, leaves_us, way, tag, data, bytes);
-	if (impair_chance(&im->rng, im->config[way].duplicate)) {
+	if (rng_chance(&im->rng, im->config[way].duplicate)) {
 		im->counts[way].duplicated++;
 		enqueue(im, leaves_us, way, tag, data, bytes);
 	}

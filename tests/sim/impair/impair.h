@@ -17,12 +17,14 @@
 #define IMPAIR_WAYS 2
 
 /* splitmix64 (Steele, Lea, Flood, 2014). */
-struct impair_rng {
+struct rng {
 	uint64_t state;
 };
-uint64_t impair_random(struct impair_rng *r);
+uint64_t rng_next(struct rng *r);
+/* 0..n-1 */
+uint64_t rng_below(struct rng *r, uint64_t n);
 /* True with probability parts / 10,000. */
-bool impair_chance(struct impair_rng *r, uint32_t parts);
+bool rng_chance(struct rng *r, uint32_t parts);
 
 /* Of one way. Probabilities are of 10,000. */
 struct impair_config {
@@ -52,7 +54,7 @@ struct impair_counts {
 
 struct impair {
 	struct impair_config config[IMPAIR_WAYS];
-	struct impair_rng rng;
+	struct rng rng;
 	struct impair_packet *heap;
 	uint32_t count, room;
 	uint64_t order;

@@ -4,8 +4,8 @@
  *
  * Input:   IPv4 packets, the time, what to send.
  * Output:  IPv4 packets through `send`; what has come, in the records.
- * Memory:  lwIP's own (malloc). One instance in a process: lwIP keeps its state in globals, so a test
- *          with several runs forks for each.
+ * Memory:  lwIP's own (malloc). One instance in a process: lwIP keeps its state in globals, so a
+ *          test with several runs forks for each.
  *
  * The library is built for threads, but none is started: its clock, its random numbers and its
  * check for its own lock are replaced by ours (they are exported by the program, and a shared

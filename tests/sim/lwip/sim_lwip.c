@@ -8,8 +8,8 @@
  *        sim_lwip --seeds A-B         a range
  *
  * Oracles: both byte streams are exact; everybody finishes in time; the engine's invariants hold
- * after each step; when all is over, nothing is left in either stack. Each seed runs in a process of
- * its own, because lwIP's state can't be made new.
+ * after each step; when all is over, nothing is left in either stack. Each seed runs in a process
+ * of its own, because lwIP's state can't be made new.
  */
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -47,7 +47,7 @@ struct served {
 
 struct world {
 	uint64_t now_us;
-	struct impair_rng rng;
+	struct rng rng;
 	struct impair net;
 	struct tcp_engine *engine;
 	struct counters counters;
@@ -70,7 +70,7 @@ static void failed(struct world *w, const char *why)
 
 static uint64_t below(struct world *w, uint64_t n)
 {
-	return impair_random(&w->rng) % n;
+	return rng_below(&w->rng, n);
 }
 
 /* --- the server: client i connects to port PORT + i ------------------------------------------- */
@@ -244,7 +244,7 @@ static void deliver(struct world *w)
 	}
 }
 
-/* --- scenarios --------------------------------------------------------------------------------- */
+/* --- scenarios ------------------------------------------------------------------------------ */
 
 static void make_net(struct world *w)
 {
@@ -277,7 +277,7 @@ static void make_net(struct world *w)
 		g.reorder = (uint32_t)below(w, 2000);
 	g.jitter_us = below(w, 2) ? g.delay_us / 4 : 0;
 	g.jitter_reorders = below(w, 2);
-	impair_init(&w->net, (struct impair_config[IMPAIR_WAYS]){g, g}, impair_random(&w->rng));
+	impair_init(&w->net, (struct impair_config[IMPAIR_WAYS]){g, g}, rng_next(&w->rng));
 }
 
 static void make_engine(struct world *w)
@@ -292,10 +292,10 @@ static void make_engine(struct world *w)
 	    .tx_memory_bytes = 1 << 20,
 	    .mtu_bytes = MTU,
 	    .ports = {PORT, PORT + 1, PORT + 2},
-	    .seed = impair_random(&w->rng),
+	    .seed = rng_next(&w->rng),
 	};
 	for (uint32_t i = 0; i < sizeof g.secret; i++)
-		g.secret[i] = (uint8_t)impair_random(&w->rng);
+		g.secret[i] = (uint8_t)rng_next(&w->rng);
 	w->engine = tcp_engine_new(&g, &app_ops, w, &link_ops, w, &w->counters, w->now_us);
 	CHECK(w->engine);
 }
@@ -317,22 +317,22 @@ static void world_init(struct world *w, uint64_t seed, bool verbose)
 	w->server_closes_first = below(w, 2);
 	make_net(w);
 	make_engine(w);
-	lwip_start(client_ip, (uint32_t)impair_random(&w->rng), lwip_send, w, w->now_us);
+	lwip_start(client_ip, (uint32_t)rng_next(&w->rng), lwip_send, w, w->now_us);
 	for (uint32_t i = 0; i < w->count; i++) {
 		w->start_us[i] = w->now_us + below(w, 2000000);
 		w->clients[i] = (struct client){
 		    .server_port = (uint16_t)(PORT + i),
 		    .send_bytes = any_size(w, 100000),
 		    .receive_bytes = any_size(w, 100000),
-		    .send_stream = impair_random(&w->rng),
-		    .receive_stream = impair_random(&w->rng),
+		    .send_stream = rng_next(&w->rng),
+		    .receive_stream = rng_next(&w->rng),
 		    .close_last = w->server_closes_first,
 		    .read_bytes = below(w, 4) ? 0 : 100 + (uint32_t)below(w, 2000),
 		};
 	}
 }
 
-/* --- running ------------------------------------------------------------------------------------ */
+/* --- running -------------------------------------------------------------------------------- */
 
 static void step(struct world *w)
 {
@@ -400,8 +400,8 @@ static void check_outcome(struct world *w)
 		               (s->closed && s->reason != TCP_CLOSED_NORMAL);
 		if (w->harsh && gave_up)
 			continue;
-		/* lwIP forgets a connection after 20 s in FIN-WAIT-2, and resets it when the FIN comes
-		 * later than that */
+		/* lwIP forgets a connection after 20 s in FIN-WAIT-2, and resets it when the FIN
+		 * comes later than that */
 		bool all = s->received == c->send_bytes && c->received == c->receive_bytes;
 		if (all && c->state == CLIENT_DONE && !c->fin_seen && s->closing &&
 		    s->reason == TCP_CLOSED_RESET)
@@ -442,13 +442,15 @@ static void describe(const struct world *w)
 	printf("  net: loss %u burst %u/%u/%u duplicate %u corrupt %u reorder %u delay %" PRIu64
 	       " jitter %" PRIu64 "\n", g->loss, g->burst_start, g->burst_end, g->burst_loss,
 	       g->duplicate, g->corrupt, g->reorder, g->delay_us, g->jitter_us);
-	for (uint32_t i = 0; i < w->count; i++)
-		printf("  client %u: state %d error %d, sent %u of %u, got %u of %u, fin %d; server: "
-		       "open %d closed %d reason %d received %u sent %u\n", i, w->clients[i].state,
-		       w->clients[i].error, w->clients[i].sent, w->clients[i].send_bytes,
-		       w->clients[i].received, w->clients[i].receive_bytes, w->clients[i].fin_seen,
-		       w->served[i].open, w->served[i].closed, w->served[i].reason,
-		       w->served[i].received, w->served[i].sent);
+	for (uint32_t i = 0; i < w->count; i++) {
+		const struct client *c = &w->clients[i];
+		const struct served *v = &w->served[i];
+		printf("  client %u: state %d error %d, sent %u of %u, got %u of %u, fin %d; "
+		       "server: open %d closed %d reason %d received %u sent %u\n",
+		       i, c->state, c->error, c->sent, c->send_bytes, c->received,
+		       c->receive_bytes, c->fin_seen, v->open, v->closed, v->reason, v->received,
+		       v->sent);
+	}
 }
 
 static bool run(uint64_t seed, bool verbose)
@@ -472,7 +474,8 @@ static bool run(uint64_t seed, bool verbose)
 	if (!w.failure)
 		check_leaks(&w);
 	if (w.failure)
-		printf("seed %" PRIu64 " failed at %.6f s: %s\n  replay: sim_lwip --seed %" PRIu64 "\n",
+		printf("seed %" PRIu64 " failed at %.6f s: %s\n"
+		       "  replay: sim_lwip --seed %" PRIu64 "\n",
 		       seed, (double)(end_us - start_us) / 1e6, w.failure, seed);
 	bool good = !w.failure;
 	tcp_engine_free(w.engine);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READINGS_MAX 4096
+#define READINGS_MAX 32768
 #define ERRORS_MAX   1024
 
 struct entry {
@@ -166,6 +166,11 @@ void fake_store_add_reading(struct store *s, const struct stored_reading *readin
 	if (s->reading_count == READINGS_MAX)
 		abort();
 	s->readings[s->reading_count++] = *reading;
+}
+
+struct stored_reading *fake_store_last_reading(struct store *s)
+{
+	return &s->readings[s->reading_count - 1];
 }
 
 void fake_store_add_error(struct store *s, const struct stored_error *error)

@@ -16,6 +16,8 @@ void fake_store_fail_writes(struct store *s, unsigned count);
 unsigned fake_store_writes(const struct store *s);
 
 void fake_store_add_reading(struct store *s, const struct stored_reading *reading);
+/* The one that was added last, to be changed. */
+struct stored_reading *fake_store_last_reading(struct store *s);
 /* Strings and raw bytes are the caller's and stay. */
 void fake_store_add_error(struct store *s, const struct stored_error *error);
 void fake_store_set_total(struct store *s, enum fate fate, uint64_t count);

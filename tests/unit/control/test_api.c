@@ -1,203 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The API over a real Unix socket and TCP port, spoken to byte by byte; and the headrace command
- * against it. Store, journal and workers are in memory.
- */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
+/* The API over a real Unix socket and TCP port, spoken to byte by byte. */
+#include <errno.h>
 
-#include <jansson.h>
-#include <sys/wait.h>
-
-#include "base/clock.h"
-#include "contract/reading.h"
-#include "control/api/api.h"
-#include "api_client.h"
-#include "fake_pipeline.h"
-#include "fake_store.h"
-#include "folder.h"
-
-#include <cmocka.h> /* last: it has a macro named fail */
-
-static struct {
-	struct config config;
-	struct channel_catalogue channels;
-	struct profile_set profiles;
-	struct pipeline pipeline;
-	struct journal journal;
-	struct store_writer writer;
-	struct store *store;
-	struct registry *registry;
-	struct api *api;
-	struct api_context context;
-} f;
-
-static uint16_t tcp_port;
-
-#define T0 1749996900000ll /* 2025-06-15T14:15:00Z */
-
-static void add_reading(uint32_t device, int64_t meter_ts_ms, int64_t kwh, uint16_t flags)
-{
-	struct stored_reading r = {
-	    .device = device,
-	    .flags = flags,
-	    .profile = 1,
-	    .channel_count = 2,
-	    .meter_ts_ms = meter_ts_ms,
-	    .ts_ms = meter_ts_ms,
-	    .received_ms = meter_ts_ms + 250,
-	    .collected_ms = meter_ts_ms + 250,
-	    .channel = {1, 6},
-	    .value = {kwh, 239400},
-	};
-	fake_store_add_reading(f.store, &r);
-}
-
-static void add_error(uint64_t number, enum fate fate, const char *id, const void *raw,
-                      uint32_t bytes)
-{
-	struct stored_error e = {
-	    .number = number,
-	    .fate = (uint8_t)fate,
-	    .device = DEVICE_NONE,
-	    .received_ms = T0,
-	    .address = {[10] = 0xff, [11] = 0xff, [12] = 10, [13] = 77, [14] = 0, [15] = 2},
-	    .port = 40000,
-	    .device_id = id,
-	    .device_id_bytes = (uint32_t)strlen(id),
-	    .client_id = "gw-1",
-	    .client_id_bytes = 4,
-	    .topic = "meters/x/readings",
-	    .topic_bytes = 17,
-	    .raw = raw,
-	    .raw_bytes = bytes,
-	};
-	fake_store_add_error(f.store, &e);
-}
-
-static void fill(void)
-{
-	struct error err;
-	struct registry_import report;
-	const char *csv = "id,state,serial\nSM-1,active,S 1\nSM-2,suspended,\nX/Y Z,active,\n";
-	assert_int_equal(registry_import_text(f.registry, REGISTRY_CSV, csv, strlen(csv), NULL,
-	                                      NULL, &report, &err), RESULT_OK);
-	add_reading(0, T0, 1247830000, 0);
-	add_reading(0, T0 + 900000, 1248000001, READING_F_DRIFT | READING_F_LATE);
-	add_reading(1, T0, -5, 1 << READING_PROTOCOL_SHIFT);
-	add_error(1 << 20, FATE_CONFLICT, "SM-1", "{\"a\":\"\xc3\xa4\"}", 10);
-	add_error((1 << 20) + 1, FATE_REJECT_PAYLOAD, "", "\x00\xff\x10", 3);
-	add_error(2 << 20, FATE_REJECT_UNKNOWN, "SM-9\x1b[31m", "{}", 2);
-	struct fate_totals *t = &f.journal.totals;
-	t->count[FATE_STORED] = 3;
-	t->count[FATE_DUPLICATE] = 2;
-	t->count[FATE_CONFLICT] = t->count[FATE_REJECT_PAYLOAD] = 1;
-	t->count[FATE_REJECT_UNKNOWN] = 1;
-	for (int fate = 0; fate < FATE_COUNT; fate++)
-		fake_store_set_total(f.store, (enum fate)fate, t->count[fate]);
-	f.pipeline.received = 8;
-	f.journal.status.durable_block = 7;
-	counter_add(&f.pipeline.counters[0], (enum counter)0, 41);
-	histogram_add(&f.pipeline.ack_us, 1500);
-	histogram_add(&f.journal.write_us, 300);
-	atomic_store(&f.pipeline.meters[0].items, 8);
-	atomic_store(&f.pipeline.meters[0].cycles, 8000);
-}
-
-static int set_up(void **state)
-{
-	struct error err;
-	(void)state;
-	memset(&f, 0, sizeof f);
-	folder_make();
-	f.config.api.socket = strdup(folder_path("run/api.sock"));
-	char listen[32];
-	tcp_port = (uint16_t)(20000 + getpid() % 20000);
-	snprintf(listen, sizeof listen, "127.0.0.1:%u", tcp_port);
-	f.config.api.listen = strdup(listen);
-	f.config.validation.drift_accept_s = 60;
-	f.config.validation.drift_flag_s = 300;
-	f.config.validation.drift_replace_s = 3600;
-	f.config.validation.late_max_h = 48;
-	if (config_load_channels(CONFIGS_DIR "/channels.yaml", &f.channels, &err) != RESULT_OK ||
-	    config_load_profiles(CONFIGS_DIR "/profiles", &f.channels, &f.config, &f.profiles,
-	                         &err) != RESULT_OK)
-		fail_msg("%s", err.text);
-	f.store = fake_store_new();
-	assert_int_equal(registry_open(f.store, 100, NULL, NULL, &f.registry, &err), RESULT_OK);
-	f.journal.totals.count[FATE_STORED] = 0;
-	f.context = (struct api_context){
-	    .config = &f.config,
-	    .channels = &f.channels,
-	    .profiles = &f.profiles,
-	    .pipeline = &f.pipeline,
-	    .journal = &f.journal,
-	    .store = f.store,
-	    .writer = &f.writer,
-	    .registry = f.registry,
-	    .started_ms = clock_wall_ms() - 3723000,
-	    .memory_budget_bytes = 1 << 28,
-	    .version = "0.1.0",
-	};
-	fill();
-	if (api_start(&f.context, &f.api, &err) != RESULT_OK)
-		fail_msg("%s", err.text);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	api_stop(f.api);
-	registry_close(f.registry);
-	fake_store_free(f.store);
-	free(f.config.api.socket);
-	free(f.config.api.listen);
-	folder_remove();
-	return 0;
-}
-
-static int ask_at(bool tcp, const char *method, const char *path, const char *type,
-                  const char *body)
-{
-	char request[8192];
-	int length = snprintf(request, sizeof request,
-	                      "%s %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n%s%s%s"
-	                      "Content-Length: %zu\r\n\r\n%s",
-	                      method, path, type ? "Content-Type: " : "", type ? type : "",
-	                      type ? "\r\n" : "", strlen(body), body);
-	return exchange(dial(f.config.api.socket, tcp ? tcp_port : 0), request, (size_t)length);
-}
-
-static int ask(const char *path)
-{
-	return ask_at(false, "GET", path, NULL, "");
-}
-
-static json_t *parsed(void)
-{
-	json_error_t error;
-	json_t *json = json_loads(answer, 0, &error);
-	if (!json)
-		fail_msg("%s at %d: %s", error.text, error.position, answer);
-	return json;
-}
-
-static void assert_has(const char *text)
-{
-	if (!strstr(answer, text))
-		fail_msg("'%s' is not in: %s", text, answer);
-}
-
-static void assert_lacks(const char *text)
-{
-	if (strstr(answer, text))
-		fail_msg("'%s' is in: %s", text, answer);
-}
-
-/* --- the API --- */
+#include "api_fixture.h"
 
 static void status_tells_rates_fates_and_levels(void **state)
 {
@@ -492,14 +297,62 @@ static void audit_balances_and_notices_when_not(void **state)
 	assert_has("{\"check\":\"journal and store agree on the totals\",\"ok\":false");
 }
 
-static void tcp_address_only_reads(void **state)
+static void tcp_address_is_for_monitoring_only(void **state)
 {
+	static const char *const closed[] = {"/devices", "/devices/SM-1", "/readings/SM-1",
+	                                     "/errors", "/errors/1048576"};
 	(void)state;
 	assert_int_equal(ask_at(true, "GET", "/metrics", NULL, ""), 200);
-	assert_int_equal(ask_at(true, "GET", "/devices/SM-1", NULL, ""), 200);
+	assert_int_equal(ask_at(true, "GET", "/health", NULL, ""), 200);
+	assert_int_equal(ask_at(true, "GET", "/status", NULL, ""), 200);
+	for (size_t i = 0; i < sizeof closed / sizeof closed[0]; i++) {
+		assert_int_equal(ask_at(true, "GET", closed[i], NULL, ""), 403);
+		assert_has("use the Unix socket");
+		assert_int_equal(ask(closed[i]), 200);
+	}
 	assert_int_equal(ask_at(true, "POST", "/devices/import", "text/csv", "id\nEVIL\n"), 403);
 	assert_int_equal(ask_at(true, "POST", "/audit", NULL, ""), 403);
 	assert_int_equal(registry_number_of(f.registry, "EVIL", 4), DEVICE_NONE);
+}
+
+static void tcp_address_refuses_a_foreign_host(void **state)
+{
+	static const char *const foreign[] = {"evil.example:9404", "10.0.0.1", "127.0.0.1.evil",
+	                                      "localhost.evil", ""};
+	static const char *const own[] = {"127.0.0.1", "127.1.2.3:9404", "LOCALHOST"};
+	(void)state;
+	for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
+		host = foreign[i];
+		assert_int_equal(ask_at(true, "GET", "/metrics", NULL, ""), 403);
+		assert_has("the Host header says");
+		assert_int_equal(ask("/metrics"), 200);
+	}
+	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+		host = own[i];
+		assert_int_equal(ask_at(true, "GET", "/metrics", NULL, ""), 200);
+	}
+	host = "localhost:9404";
+}
+
+static void tcp_address_limits_connections_of_one_host(void **state)
+{
+	int held[12];
+	char byte;
+	unsigned refused = 0;
+	(void)state;
+	for (int i = 0; i < 12; i++)
+		held[i] = dial("", tcp_port);
+	struct timeval patience = {.tv_usec = 300000};
+	for (int i = 0; i < 12; i++) {
+		setsockopt(held[i], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+		/* closed or reset: refused; EAGAIN: served */
+		ssize_t n = recv(held[i], &byte, 1, 0);
+		refused += n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
+	}
+	assert_int_equal(refused, 4);
+	for (int i = 0; i < 12; i++)
+		close(held[i]);
+	assert_int_equal(ask("/health"), 200);
 }
 
 static void hostile_requests_leave_the_api_working(void **state)
@@ -547,116 +400,6 @@ static void second_daemon_is_refused_and_left_over_socket_replaced(void **state)
 	assert_int_equal(ask("/health"), 200);
 }
 
-/* --- the command --- */
-
-/* Runs headrace; its stdout and stderr are in `answer`. Returns its exit code. */
-static int headrace(const char *arguments)
-{
-	char line[1024];
-	snprintf(line, sizeof line, "HEADRACE_SOCKET=%s %s %s 2>&1", f.config.api.socket,
-	         HEADRACE_PROGRAM, arguments);
-	FILE *p = popen(line, "r");
-	assert_non_null(p);
-	size_t used = fread(answer, 1, sizeof answer - 1, p);
-	answer[used] = '\0';
-	return WEXITSTATUS(pclose(p));
-}
-
-static void command_shows_what_the_api_says(void **state)
-{
-	(void)state;
-	assert_int_equal(headrace("status"), 0);
-	assert_has("headraced 0.1.0, up 1 h 2 min 3 s, 3 devices, 2 profiles");
-	assert_has("duplicate        2");
-	assert_lacks("\033");
-	assert_int_equal(headrace("status --json"), 0);
-	json_decref(parsed());
-	assert_int_equal(headrace("devices list --prefix SM"), 0);
-	assert_has("ID    STATE      NUMBER  GATEWAY");
-	assert_has("\nSM-2  suspended       1");
-	assert_int_equal(headrace("devices show 'X/Y Z'"), 0);
-	assert_has("X/Y Z");
-	assert_int_equal(headrace("readings SM-1 --from 2025-06-15"), 0);
-	assert_has("TIME (UTC)            active_energy kWh  voltage V  PROTOCOL  FLAGS");
-	assert_has("2025-06-15T14:15:00Z        1247.830000      239.4  mqtt");
-	assert_has("2025-06-15T14:30:00Z        1248.000001      239.4  mqtt      drift late");
-	assert_has("\n2 readings\n");
-	assert_int_equal(headrace("readings SM-2 --format=csv"), 0);
-	assert_has("-0.000005,239.400\r\n");
-	assert_int_equal(headrace("errors list --reason unknown_device"), 0);
-	assert_has("unknown_device");
-	assert_lacks("\033"); /* a device id must not steer the terminal */
-	assert_int_equal(headrace("errors show 1048577"), 0);
-	assert_has("  000000  00 ff 10 ");
-	assert_int_equal(headrace("errors show 1048576"), 0);
-	assert_has("{\"a\":\"\xc3\xa4\"}");
-	assert_int_equal(headrace("audit"), 0);
-	assert_has("The accounts balance");
-	assert_int_equal(headrace("metrics"), 0);
-	assert_has("headrace_readings_received_total 8");
-}
-
-static void command_imports_a_file(void **state)
-{
-	char line[512];
-	(void)state;
-	folder_write("d.csv", "id\nN-1\nN-2\n");
-	folder_write("bad.jsonl", "{\"id\":\"N-3\"}\n{\"id\":\n");
-	snprintf(line, sizeof line, "devices import %s", folder_path("d.csv"));
-	assert_int_equal(headrace(line), 0);
-	assert_has("2 lines: 2 added, 0 changed, 0 unchanged, 0 failed");
-	snprintf(line, sizeof line, "devices import %s", folder_path("bad.jsonl"));
-	assert_int_equal(headrace(line), 1);
-	assert_has("bad.jsonl:2: ");
-	assert_has("2 lines: 1 added, 0 changed, 0 unchanged, 1 failed");
-	assert_int_equal(headrace("devices import /nonexistent"), 1);
-	assert_has("/nonexistent: No such file or directory");
-}
-
-static void command_exit_codes_and_messages_help(void **state)
-{
-	static const struct {
-		const char *arguments;
-		int code;
-		const char *text;
-	} cases[] = {
-	    {"--help", 0, "devices import FILE"},
-	    {"-h", 0, "Exit codes: 0 done"},
-	    {"help readings", 0, "Usage: headrace readings METER [OPTIONS]"},
-	    {"readings --help", 0, "--from X"},
-	    {"devices import -h", 0, "Usage: headrace devices import FILE"},
-	    {"--version", 0, "headrace "},
-	    {"", 2, "Commands:"},
-	    {"staus", 2, "did you mean 'status'?"},
-	    {"devices lst", 2, "did you mean 'devices list'?"},
-	    {"devices", 2, "'devices' needs a subcommand"},
-	    {"xyzzyxyzzy", 2, "All commands: headrace --help"},
-	    {"help xyzzyxyzzy", 2, "there is no command 'xyzzyxyzzy'"},
-	    {"status --wach", 2, "did you mean '--watch'?"},
-	    {"audit --from 1", 2, "there is no option '--from' for 'audit'"},
-	    {"readings", 2, "METER is missing"},
-	    {"readings A B", 2, "'B' is one word too many"},
-	    {"readings A --from", 2, "--from needs a value"},
-	    {"status --json=1", 2, "--json takes no value"},
-	    {"readings SM-1 --format xml", 2, "expected table, json or csv"},
-	    {"readings SM-1 --from soon", 2, "What to do: give a time as"},
-	    {"readings NONE", 1, "there is no device 'NONE'"},
-	    {"errors show 7", 1, "there is no error entry 7"},
-	    {"status --socket /nonexistent/x", 1, "Start it with: headraced"},
-	};
-	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		int code = headrace(cases[i].arguments);
-		if (code != cases[i].code)
-			fail_msg("%s: exit code %d: %s", cases[i].arguments, code, answer);
-		assert_has(cases[i].text);
-	}
-	f.pipeline.received = 9;
-	assert_int_equal(headrace("audit"), 1);
-	assert_has("NOT OK");
-	assert_has("The accounts do NOT balance");
-}
-
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -673,12 +416,11 @@ int main(void)
 	    CASE(errors_are_listed_by_reason_and_in_parts),
 	    CASE(error_entry_shows_what_came),
 	    CASE(audit_balances_and_notices_when_not),
-	    CASE(tcp_address_only_reads),
+	    CASE(tcp_address_is_for_monitoring_only),
+	    CASE(tcp_address_refuses_a_foreign_host),
+	    CASE(tcp_address_limits_connections_of_one_host),
 	    CASE(hostile_requests_leave_the_api_working),
 	    CASE(second_daemon_is_refused_and_left_over_socket_replaced),
-	    CASE(command_shows_what_the_api_says),
-	    CASE(command_imports_a_file),
-	    CASE(command_exit_codes_and_messages_help),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -201,6 +201,25 @@ static void readings_and_errors_come_back_from_a_real_store(void **state)
 	text_free(&reply.text);
 }
 
+static void scans_break_off_when_the_api_stops(void **state)
+{
+	static const enum fate fates[] = {FATE_STORED, FATE_CONFLICT};
+	static api_endpoint *const scans[] = {api_audit, api_readings, api_errors};
+	atomic_bool stopping = true;
+	(void)state;
+	import("id\nA\nB\nC\n");
+	apply_block(1, fates, 2);
+	for (size_t i = 0; i < sizeof scans / sizeof scans[0]; i++) {
+		struct api_request request = {.context = &f.context, .stopping = &stopping};
+		struct api_reply reply = {.status = 200};
+		request.rest = scans[i] == api_readings ? "A" : "";
+		scans[i](&request, &reply);
+		assert_int_equal(reply.status, 503);
+		assert_non_null(strstr(reply.text.data, "headraced is about to end"));
+		text_free(&reply.text);
+	}
+}
+
 static void registry_of_100000_devices_is_durable(void **state)
 {
 	(void)state;
@@ -230,6 +249,7 @@ int main(void)
 	    CASE(audit_of_a_real_store_balances),
 	    CASE(audit_of_a_real_store_notices_a_block_that_is_missing),
 	    CASE(readings_and_errors_come_back_from_a_real_store),
+	    CASE(scans_break_off_when_the_api_stops),
 	    CASE(registry_of_100000_devices_is_durable),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -275,9 +275,11 @@ int main(void)
 	    cmocka_unit_test_teardown(timer_black_hole_fallback_ends_with_a_small_window, h_stop),
 	    cmocka_unit_test_teardown(
 	        timer_black_hole_again_is_found_by_one_timeout_and_waits_longer, h_stop),
-	    cmocka_unit_test_teardown(timer_black_hole_needs_more_proof_after_full_segments, h_stop),
+	    cmocka_unit_test_teardown(timer_black_hole_needs_more_proof_after_full_segments,
+	                              h_stop),
 	    cmocka_unit_test_teardown(timer_black_hole_with_small_segments_lost_is_none, h_stop),
-	    cmocka_unit_test_teardown(timer_black_hole_ends_when_a_full_segment_had_arrived, h_stop),
+	    cmocka_unit_test_teardown(timer_black_hole_ends_when_a_full_segment_had_arrived,
+	                              h_stop),
 	    cmocka_unit_test_teardown(timer_probe_does_not_touch_the_congestion_window, h_stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

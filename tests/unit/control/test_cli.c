@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The headrace command, run as people run it, against the API. */
+#include <sys/wait.h>
+
+#include "api_fixture.h"
+
+/* Runs headrace; its stdout and stderr are in `answer`. Returns its exit code. */
+static int headrace(const char *arguments)
+{
+	char line[1024];
+	snprintf(line, sizeof line, "HEADRACE_SOCKET=%s %s %s 2>&1", f.config.api.socket,
+	         HEADRACE_PROGRAM, arguments);
+	FILE *p = popen(line, "r");
+	assert_non_null(p);
+	size_t used = fread(answer, 1, sizeof answer - 1, p);
+	answer[used] = '\0';
+	return WEXITSTATUS(pclose(p));
+}
+
+static void command_shows_what_the_api_says(void **state)
+{
+	(void)state;
+	assert_int_equal(headrace("status"), 0);
+	assert_has("headraced 0.1.0, up 1 h 2 min 3 s, 3 devices, 2 profiles");
+	assert_has("duplicate        2");
+	assert_lacks("\033");
+	assert_int_equal(headrace("status --json"), 0);
+	json_decref(parsed());
+	assert_int_equal(headrace("devices list --prefix SM"), 0);
+	assert_has("ID    STATE      NUMBER  GATEWAY");
+	assert_has("\nSM-2  suspended       1");
+	assert_int_equal(headrace("devices show 'X/Y Z'"), 0);
+	assert_has("X/Y Z");
+	assert_int_equal(headrace("readings SM-1 --from 2025-06-15"), 0);
+	assert_has("TIME (UTC)            active_energy kWh  voltage V  PROTOCOL  FLAGS");
+	assert_has("2025-06-15T14:15:00Z        1247.830000      239.4  mqtt");
+	assert_has("2025-06-15T14:30:00Z        1248.000001      239.4  mqtt      drift late");
+	assert_has("\n2 readings\n");
+	assert_int_equal(headrace("readings SM-2 --format=csv"), 0);
+	assert_has("-0.000005,239.400\r\n");
+	assert_int_equal(headrace("errors list --reason unknown_device"), 0);
+	assert_has("unknown_device");
+	assert_lacks("\033"); /* a device id must not steer the terminal */
+	assert_int_equal(headrace("errors show 1048577"), 0);
+	assert_has("  000000  00 ff 10 ");
+	assert_int_equal(headrace("errors show 1048576"), 0);
+	assert_has("{\"a\":\"\xc3\xa4\"}");
+	assert_int_equal(headrace("audit"), 0);
+	assert_has("The accounts balance");
+	assert_int_equal(headrace("metrics"), 0);
+	assert_has("headrace_readings_received_total 8");
+}
+
+/* More than a page; and seven at a time have the same time, so a page ends among them. */
+static void command_pages_through_all_readings(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20005; i++) {
+		add_reading(2, T0 + i, 1000 + i, 0);
+		fake_store_last_reading(f.store)->ts_ms = T0 + i / 7 * 7;
+	}
+	assert_int_equal(headrace("readings 'X/Y Z' --format csv | wc -l"), 0);
+	assert_int_equal(atoi(answer), 20006);
+	assert_int_equal(headrace("readings 'X/Y Z' --format csv | sort -u | wc -l"), 0);
+	assert_int_equal(atoi(answer), 20006);
+	assert_int_equal(headrace("readings 'X/Y Z' --format json | sort -u | grep -c received"),
+	                 0);
+	assert_int_equal(atoi(answer), 20005);
+	assert_int_equal(headrace("readings 'X/Y Z' --format json | tail -1"), 0);
+	assert_has("],\"count\":20005,\"more\":false}");
+	assert_int_equal(headrace("readings 'X/Y Z' --from 2025-06-15 | tail -1"), 0);
+	assert_has("20,005 readings");
+	assert_int_equal(headrace("readings 'X/Y Z' --limit 3 --format csv | wc -l"), 0);
+	assert_int_equal(atoi(answer), 4);
+	assert_int_equal(headrace("readings SM-1 --format json"), 0);
+	json_t *s = parsed();
+	assert_string_equal(json_string_value(json_object_get(s, "meter")), "SM-1");
+	assert_int_equal(json_array_size(json_object_get(s, "readings")), 2);
+	json_decref(s);
+	assert_int_equal(headrace("readings SM-1 --format json --to 2020-01-01"), 0);
+	assert_int_equal(json_array_size(json_object_get(s = parsed(), "readings")), 0);
+	json_decref(s);
+	assert_int_equal(ask("/readings/SM-1?after=2025-06-15"), 400);
+}
+
+static void command_fails_when_its_output_is_lost(void **state)
+{
+	(void)state;
+	assert_int_equal(headrace("status > /dev/full"), 1);
+	assert_int_equal(headrace("--version > /dev/full"), 1);
+	assert_int_equal(headrace("metrics > /dev/full"), 1);
+	assert_int_equal(headrace("readings SM-1 --format csv > /dev/full"), 1);
+}
+
+static void command_imports_a_file(void **state)
+{
+	char line[512];
+	(void)state;
+	folder_write("d.csv", "id\nN-1\nN-2\n");
+	folder_write("bad.jsonl", "{\"id\":\"N-3\"}\n{\"id\":\n");
+	snprintf(line, sizeof line, "devices import %s", folder_path("d.csv"));
+	assert_int_equal(headrace(line), 0);
+	assert_has("2 lines: 2 added, 0 changed, 0 unchanged, 0 failed");
+	snprintf(line, sizeof line, "devices import %s", folder_path("bad.jsonl"));
+	assert_int_equal(headrace(line), 1);
+	assert_has("bad.jsonl:2: ");
+	assert_has("2 lines: 1 added, 0 changed, 0 unchanged, 1 failed");
+	assert_int_equal(headrace("devices import /nonexistent"), 1);
+	assert_has("/nonexistent: No such file or directory");
+}
+
+static void command_exit_codes_and_messages_help(void **state)
+{
+	static const struct {
+		const char *arguments;
+		int code;
+		const char *text;
+	} cases[] = {
+	    {"--help", 0, "devices import FILE"},
+	    {"-h", 0, "Exit codes: 0 done"},
+	    {"help readings", 0, "Usage: headrace readings METER [OPTIONS]"},
+	    {"readings --help", 0, "--from X"},
+	    {"devices import -h", 0, "Usage: headrace devices import FILE"},
+	    {"--version", 0, "headrace "},
+	    {"", 2, "Commands:"},
+	    {"staus", 2, "did you mean 'status'?"},
+	    {"devices lst", 2, "did you mean 'devices list'?"},
+	    {"devices", 2, "'devices' needs a subcommand"},
+	    {"xyzzyxyzzy", 2, "All commands: headrace --help"},
+	    {"help xyzzyxyzzy", 2, "there is no command 'xyzzyxyzzy'"},
+	    {"status --wach", 2, "did you mean '--watch'?"},
+	    {"audit --from 1", 2, "there is no option '--from' for 'audit'"},
+	    {"readings", 2, "METER is missing"},
+	    {"readings A B", 2, "'B' is one word too many"},
+	    {"readings A --from", 2, "--from needs a value"},
+	    {"status --json=1", 2, "--json takes no value"},
+	    {"readings SM-1 --format xml", 2, "expected table, json or csv"},
+	    {"readings SM-1 --from soon", 2, "What to do: give a time as"},
+	    {"readings NONE", 1, "there is no device 'NONE'"},
+	    {"errors show 7", 1, "there is no error entry 7"},
+	    {"status --socket /nonexistent/x", 1, "Start it with: headraced"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		int code = headrace(cases[i].arguments);
+		if (code != cases[i].code)
+			fail_msg("%s: exit code %d: %s", cases[i].arguments, code, answer);
+		assert_has(cases[i].text);
+	}
+	f.pipeline.received = 9;
+	assert_int_equal(headrace("audit"), 1);
+	assert_has("NOT OK");
+	assert_has("The accounts do NOT balance");
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+	    CASE(command_shows_what_the_api_says),
+	    CASE(command_pages_through_all_readings),
+	    CASE(command_fails_when_its_output_is_lost),
+	    CASE(command_imports_a_file),
+	    CASE(command_exit_codes_and_messages_help),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
