@@ -288,9 +288,11 @@ api:
 class Rig:
     """headraced, its folder and its clients. Use with `with`: the end removes everything."""
 
-    def __init__(self, name, meters=200, seed=1, segment_mb=16, flush_s=60, keep=False):
+    def __init__(self, name, meters=200, seed=1, segment_mb=16, flush_s=60, keep=False,
+                 more=""):
         self.folder = work_folder(f"headrace-{name}-")
         self.keep = keep
+        self.more = more  # of the configuration
         self.daemon = None
         self.fleets = []
         self.meters, self.seed = meters, seed
@@ -309,7 +311,7 @@ class Rig:
             f.write(CONFIG.format(
                 who=name, prefix=os.path.basename(self.folder), port_if=PORT_IF, server=SERVER,
                 cpu=min(os.sched_getaffinity(0)), folder=self.folder, root=ROOT,
-                segment_mb=segment_mb, flush_s=flush_s))
+                segment_mb=segment_mb, flush_s=flush_s) + self.more)
         run(program("headrace-fleet"), "--meters", str(self.meters), "--seed", str(self.seed),
             "--devices", self.path("devices.csv"))
 
