@@ -9,17 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NET_SEGMENT_MAX 9216
+#include "tests/sim/impair/impair.h"
 
-/* splitmix64 (Steele, Lea, Flood, 2014). */
-struct rng {
-	uint64_t state;
-};
-uint64_t rng_next(struct rng *r);
-/* 0..n-1 */
-uint64_t rng_below(struct rng *r, uint64_t n);
-/* True with probability parts / 10,000. */
-bool rng_chance(struct rng *r, uint32_t parts);
+#define NET_SEGMENT_MAX 9216
 
 struct net_config {
 	uint32_t loss, duplicate, corrupt, reorder; /* of 10,000 */
@@ -29,22 +21,16 @@ struct net_config {
 };
 
 struct packet {
-	uint64_t due_us, order;
-	uint32_t to;      /* 0: the server; else client number + 1 */
+	uint32_t to; /* 0: the server; else client number + 1 */
 	uint32_t from;
 	uint32_t bytes;
 	uint8_t *segment;
 };
 
 struct net {
-	struct net_config config;
-	struct rng rng;
-	struct packet *heap;
-	uint32_t count, room;
-	uint64_t order;
-	bool in_burst[2];
-	uint64_t burst_us[2]; /* of the last segment that way */
-	uint64_t sent, dropped;
+	struct net_config config; /* may be changed at any time */
+	struct impair impair;
+	uint64_t sent, dropped, damaged;
 };
 
 void net_init(struct net *n, const struct net_config *config, uint64_t seed);
