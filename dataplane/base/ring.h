@@ -72,6 +72,12 @@ static inline void *ring_pop(struct ring *r)
 	return item;
 }
 
+/* How many items fit. */
+static inline uint32_t ring_slots(const struct ring *r)
+{
+	return r->mask + 1;
+}
+
 /* Items in the ring: exact for its two ends, a snapshot for any other thread. */
 static inline uint32_t ring_count(const struct ring *r)
 {

@@ -248,13 +248,6 @@ level(struct level_list *list, const char *kind, uint64_t used, uint64_t capacit
 	list->count++;
 }
 
-static void ring_level(struct level_list *list, const struct ring *ring, const char *from,
-                       uint32_t from_index, const char *to, uint32_t to_index)
-{
-	level(list, "ring", ring_count(ring), (uint64_t)ring->mask + 1, "%s%u to %s%u", from,
-	      from_index, to, to_index);
-}
-
 static void io_levels(struct level_list *list, const struct pipeline *p, uint32_t i)
 {
 	const struct io *io = p->io[i];
@@ -267,8 +260,9 @@ static void io_levels(struct level_list *list, const struct pipeline *p, uint32_
 	level(list, "pool", tcp.rx_bytes, tcp.rx_bytes_max, "io%u receive bytes", i);
 	level(list, "pool", tcp.tx_bytes, tcp.tx_bytes_max, "io%u transmit bytes", i);
 	for (uint32_t s = 0; s < p->stage_count; s++)
-		ring_level(list, &p->to_stage[i][s], "io", i, "stage", s);
-	ring_level(list, &p->home[i], "store", 0, "io", i);
+		level(list, "ring", ring_count(&p->to_stage[i][s]),
+		      ring_slots(&p->to_stage[i][s]), "io%u to stage%u", i, s);
+	level(list, "ring", ring_count(&p->home[i]), ring_slots(&p->home[i]), "store to io%u", i);
 }
 
 uint32_t pipeline_levels(const struct pipeline *p, struct report_level *out, uint32_t max)
@@ -280,8 +274,10 @@ uint32_t pipeline_levels(const struct pipeline *p, struct report_level *out, uin
 		uint32_t detours = p->config.detours;
 		level(&list, "pool", detours - atomic_load(&p->stages[s].free_count), detours,
 		      "stage%u detours", s);
-		ring_level(&list, &p->to_store[s], "stage", s, "store", 0);
-		ring_level(&list, &p->to_resolver[s], "stage", s, "resolver", 0);
+		level(&list, "ring", ring_count(&p->to_store[s]), ring_slots(&p->to_store[s]),
+		      "stage%u to store", s);
+		level(&list, "ring", ring_count(&p->to_resolver[s]),
+		      ring_slots(&p->to_resolver[s]), "stage%u to resolver", s);
 	}
 	return list.count;
 }

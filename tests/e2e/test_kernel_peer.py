@@ -131,7 +131,6 @@ class Session:
         self.received = self.received[whole:]
 
 
-
 def turn(waiting, sessions, now):
     """Wait a little and let those act who can."""
     for s in sessions:
