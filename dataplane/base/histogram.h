@@ -9,6 +9,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/tally.h"
+
 /* 0..3 have a bucket each; then 4 per power of two up to 2^30 us. */
 #define HISTOGRAM_BUCKETS 116
 
@@ -37,11 +39,8 @@ static inline uint64_t histogram_floor_us(uint32_t bucket)
 
 static inline void histogram_add(struct histogram *h, uint64_t us)
 {
-	uint32_t b = histogram_bucket(us);
-	uint64_t n = atomic_load_explicit(&h->count[b], memory_order_relaxed);
-	atomic_store_explicit(&h->count[b], n + 1, memory_order_relaxed);
-	uint64_t sum = atomic_load_explicit(&h->sum_us, memory_order_relaxed);
-	atomic_store_explicit(&h->sum_us, sum + us, memory_order_relaxed);
+	tally_add(&h->count[histogram_bucket(us)], 1);
+	tally_add(&h->sum_us, us);
 	if (us > atomic_load_explicit(&h->max_us, memory_order_relaxed))
 		atomic_store_explicit(&h->max_us, us, memory_order_relaxed);
 }

@@ -11,6 +11,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/tally.h"
+
 enum counter {
 #define COUNTER(id, name, help) COUNTER_##id,
 #include "contract/counters_net.def"
@@ -38,8 +40,7 @@ struct counters {
 /* By the owning thread only: a plain add, but readers elsewhere never see a torn value. */
 static inline void counter_add(struct counters *c, enum counter id, uint64_t n)
 {
-	uint64_t v = atomic_load_explicit(&c->value[id], memory_order_relaxed);
-	atomic_store_explicit(&c->value[id], v + n, memory_order_relaxed);
+	tally_add(&c->value[id], n);
 }
 
 static inline uint64_t counter_get(const struct counters *c, enum counter id)

@@ -49,7 +49,6 @@ struct io_conn {
 	uint64_t candidates; /* profiles that the topic may belong to */
 	uint32_t ticket_head, ticket_tail;
 	uint32_t blocked_next; /* in the list of connections that wait for room */
-	uint16_t inflight;
 	bool blocked;      /* in that list */
 	bool resumed;      /* was first in that list: may take what newcomers may not */
 	bool awaits_ack;   /* stopped at its own in-flight limit */

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/tally.h"
 #include "ingest/identify.h"
 #include "worker/io.h"
 
@@ -14,13 +15,6 @@ static bool batches_are_scarce(const struct io *io)
 {
 	return atomic_load_explicit(&io->free_count, memory_order_relaxed) <
 	       io->config->batches / 2;
-}
-
-static void free_count_add(struct io *io, int32_t n)
-{
-	uint32_t count = atomic_load_explicit(&io->free_count, memory_order_relaxed);
-	atomic_store_explicit(&io->free_count, (uint32_t)((int32_t)count + n),
-	                      memory_order_relaxed);
 }
 
 static void hand_over_one(struct io *io, uint32_t stage)
@@ -53,7 +47,7 @@ static struct batch *open_batch(struct io *io, uint32_t stage, uint32_t arena_by
 	b = io->free_batches;
 	CHECK(b != NULL);
 	io->free_batches = b->next;
-	free_count_add(io, -1);
+	level_add(&io->free_count, -1);
 	batch_reset(b);
 	b->io = (uint8_t)io->index;
 	b->stage = (uint8_t)stage;
@@ -128,18 +122,23 @@ static uint32_t batches_needed(const struct io *io, uint32_t count)
 	return count == 1 ? 1 : 2 * io->links.stage_count + count / BATCH_READINGS + 2;
 }
 
+/* Where a message's origin lies in the open batch of a stage. */
+struct origin_place {
+	const struct batch *batch; /* NULL: not put there yet */
+	uint16_t offset;
+};
+
 static void put_reading(struct io *io, const struct message *m, struct reading *r,
-                        struct batch **origin_batch, uint16_t *origin_offset)
+                        struct origin_place places[])
 {
 	uint32_t stage = stage_of(io, r->device);
 	struct batch *b = open_batch(io, stage, r->raw_bytes + origin_bytes(m));
-	if (*origin_batch != b) {
-		*origin_offset = put_origin(b, m);
-		*origin_batch = b;
-	}
+	struct origin_place *place = &places[stage];
+	if (place->batch != b)
+		*place = (struct origin_place){b, put_origin(b, m)};
 	const uint8_t *raw = m->payload + r->raw_offset;
 	r->raw_offset = batch_put(b, raw, r->raw_bytes);
-	r->origin_offset = *origin_offset;
+	r->origin_offset = place->offset;
 	r->ticket = m->ticket;
 	r->flags |= (uint16_t)(m->protocol << READING_PROTOCOL_SHIFT);
 	b->readings[b->count++] = *r;
@@ -162,18 +161,18 @@ bool io_dispatch(struct io *io, const struct message *m)
 	identify_run(io->view, m->payload, io->decoded, count, m->sender_hash,
 	             io->config->strict_authorisation);
 
-	struct batch *origin_batch = NULL;
-	uint16_t origin_offset = 0;
+	struct origin_place places[MAX_STAGE_WORKERS];
+	for (uint32_t s = 0; s < io->links.stage_count; s++)
+		places[s].batch = NULL;
 	for (uint32_t i = 0; i < count; i++)
-		put_reading(io, m, &io->decoded[i], &origin_batch, &origin_offset);
+		put_reading(io, m, &io->decoded[i], places);
 
 	if (m->ticket != TICKET_NONE) {
 		io->tickets.all[m->ticket].pending = count;
 		io->tickets.all[m->ticket].readings = (uint16_t)count;
 	}
 	meter_add(&io->decode_meter, clock_cycles() - started, count);
-	uint64_t received = atomic_load_explicit(&io->readings_received, memory_order_relaxed);
-	atomic_store_explicit(&io->readings_received, received + count, memory_order_relaxed);
+	tally_add(&io->readings_received, count);
 	return true;
 }
 
@@ -205,7 +204,7 @@ uint32_t io_take_home(struct io *io)
 		} else {
 			b->next = io->free_batches;
 			io->free_batches = b;
-			free_count_add(io, 1);
+			level_add(&io->free_count, 1);
 		}
 		count++;
 	}

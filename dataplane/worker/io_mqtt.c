@@ -208,9 +208,10 @@ static bool must_queue(const struct io *io, const struct io_conn *c)
 
 /* Room in TCP for the answers to everything that the connection has under way: a session whose
  * peer does not read its PUBACKs is held back, not closed. */
-static bool answers_have_room(const struct io *io, const struct io_conn *c)
+static bool answers_have_room(const struct io *io, const struct io_conn *c,
+                              const struct mqtt_session *s)
 {
-	return tcp_send_room(io->tcp, c->handle) >= PUBACK_BYTES * (c->inflight + 2u);
+	return tcp_send_room(io->tcp, c->handle) >= PUBACK_BYTES * (s->inflight + 1u);
 }
 
 static uint64_t topic_candidates(struct io *io, struct io_conn *c, struct bytes topic)
@@ -233,7 +234,6 @@ static void queue_ticket(struct io *io, struct io_conn *c, uint32_t index)
 	else
 		io->tickets.all[c->ticket_tail].next = index;
 	c->ticket_tail = index;
-	c->inflight++;
 }
 
 /* A ticket for a QoS 1 publish that isn't in the queue yet; TICKET_NONE: no room. */
@@ -285,12 +285,13 @@ static bool on_publish(void *app, struct mqtt_session *s, const struct mqtt_publ
 	struct io_conn *c = conn_of(io, s);
 	if (!is_running(io))
 		return false;
-	if (p->qos > 0 && c->inflight >= io->config->mqtt_inflight_max) {
+	/* s->inflight counts this one already */
+	if (p->qos > 0 && s->inflight > io->config->mqtt_inflight_max) {
 		c->awaits_ack = true;
 		counter_add(io->counters, COUNTER_WORKER_BLOCKED, 1);
 		return false;
 	}
-	if (must_queue(io, c) || (p->qos > 0 && !answers_have_room(io, c))) {
+	if (must_queue(io, c) || (p->qos > 0 && !answers_have_room(io, c, s))) {
 		block(io, c);
 		return false;
 	}
@@ -350,7 +351,6 @@ void io_mqtt_done(struct io *io, uint32_t ticket)
 		c->ticket_head = t->next;
 		if (c->ticket_head == TICKET_NONE)
 			c->ticket_tail = TICKET_NONE;
-		c->inflight--;
 		histogram_add(&io->ack_us, io->now_us - t->taken_us);
 		uint16_t packet_id = t->packet_id;
 		ticket_put(&io->tickets, head);

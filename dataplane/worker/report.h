@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/histogram.h"
+#include "base/tally.h"
 #include "contract/counters.h"
 
 /* Work of one stage, written by its worker. */
@@ -21,19 +22,15 @@ struct stage_meter {
 /* By the owning worker: one busy poll's (or message's) work. */
 static inline void meter_add(struct stage_meter *m, uint64_t cycles, uint64_t items)
 {
-	uint64_t c = atomic_load_explicit(&m->cycles, memory_order_relaxed);
-	uint64_t i = atomic_load_explicit(&m->items, memory_order_relaxed);
-	uint64_t b = atomic_load_explicit(&m->busy_polls, memory_order_relaxed);
-	atomic_store_explicit(&m->cycles, c + cycles, memory_order_relaxed);
-	atomic_store_explicit(&m->items, i + items, memory_order_relaxed);
-	atomic_store_explicit(&m->busy_polls, b + 1, memory_order_relaxed);
+	tally_add(&m->cycles, cycles);
+	tally_add(&m->items, items);
+	tally_add(&m->busy_polls, 1);
 }
 
 /* By the owning worker: a poll was made, with or without work. */
 static inline void meter_poll(struct stage_meter *m)
 {
-	uint64_t p = atomic_load_explicit(&m->polls, memory_order_relaxed);
-	atomic_store_explicit(&m->polls, p + 1, memory_order_relaxed);
+	tally_add(&m->polls, 1);
 }
 
 enum report_stage_kind { REPORT_IO, REPORT_DECODE, REPORT_STAGE, REPORT_STORE };

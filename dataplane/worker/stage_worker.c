@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/tally.h"
 
 #define BATCHES_PER_POLL 16
 
@@ -13,8 +14,7 @@ static void free_detour(struct stage_worker *w, struct batch *b)
 {
 	b->next = w->free_detours;
 	w->free_detours = b;
-	uint32_t count = atomic_load_explicit(&w->free_count, memory_order_relaxed);
-	atomic_store_explicit(&w->free_count, count + 1, memory_order_relaxed);
+	level_add(&w->free_count, 1);
 }
 
 /* There is one: the caller has looked. */
@@ -22,8 +22,7 @@ static struct batch *take_free_detour(struct stage_worker *w)
 {
 	struct batch *b = w->free_detours;
 	w->free_detours = b->next;
-	uint32_t count = atomic_load_explicit(&w->free_count, memory_order_relaxed);
-	atomic_store_explicit(&w->free_count, count - 1, memory_order_relaxed);
+	level_add(&w->free_count, -1);
 	batch_reset(b);
 	return b;
 }

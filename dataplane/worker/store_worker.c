@@ -3,15 +3,9 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/tally.h"
 
 #define BATCHES_PER_POLL 64
-
-static void writing_count_add(struct store_worker *w, int32_t n)
-{
-	uint32_t count = atomic_load_explicit(&w->writing_count, memory_order_relaxed);
-	atomic_store_explicit(&w->writing_count, (uint32_t)((int32_t)count + n),
-	                      memory_order_relaxed);
-}
 
 /* False: the journal has no room now. */
 static bool append(struct store_worker *w, struct batch *b)
@@ -25,7 +19,7 @@ static bool append(struct store_worker *w, struct batch *b)
 	else
 		w->writing_head = b;
 	w->writing_tail = b;
-	writing_count_add(w, 1);
+	level_add(&w->writing_count, 1);
 	return true;
 }
 
@@ -59,7 +53,7 @@ static uint32_t send_home(struct store_worker *w, uint64_t durable_block)
 		if (!w->writing_head)
 			w->writing_tail = NULL;
 		readings += b->count;
-		writing_count_add(w, -1);
+		level_add(&w->writing_count, -1);
 		bool pushed = ring_push(w->home[b->io], b);
 		CHECK(pushed); /* rings have room for every batch */
 	}

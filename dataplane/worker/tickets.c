@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/tally.h"
 
 bool tickets_init(struct tickets *t, uint32_t count)
 {
@@ -32,17 +33,15 @@ uint32_t ticket_get(struct tickets *t)
 	struct ticket *ticket = &t->all[index];
 	t->free = ticket->next;
 	*ticket = (struct ticket){.next = TICKET_NONE};
-	uint32_t used = atomic_load_explicit(&t->used, memory_order_relaxed);
-	atomic_store_explicit(&t->used, used + 1, memory_order_relaxed);
+	level_add(&t->used, 1);
 	return index;
 }
 
 void ticket_put(struct tickets *t, uint32_t index)
 {
-	uint32_t used = atomic_load_explicit(&t->used, memory_order_relaxed);
 	CHECK_OP(index, <, t->count);
-	CHECK_OP(used, >, 0u);
+	CHECK_OP(atomic_load_explicit(&t->used, memory_order_relaxed), >, 0u);
 	t->all[index].next = t->free;
 	t->free = index;
-	atomic_store_explicit(&t->used, used - 1, memory_order_relaxed);
+	level_add(&t->used, -1);
 }
