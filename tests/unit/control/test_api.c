@@ -121,16 +121,19 @@ static void import_takes_csv_and_json(void **state)
 static void second_import_waits_for_the_first(void **state)
 {
 	(void)state;
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	int first = dial(f.config.api.socket, 0);
-	const char *half = "POST /devices/import HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
-	                   "Content-Type: text/csv\r\nContent-Length: 8\r\n\r\nid\n";
-	assert_int_equal(send(first, half, strlen(half), MSG_NOSIGNAL), strlen(half));
-	int status = 200;
-	for (int i = 0; i < 500 && status != 503; i++) /* until the first has arrived */
-		status = ask_at(false, "POST", "/devices/import", "text/csv", "id\n");
-	assert_int_equal(status, 503);
+	const char *head = "POST /devices/import HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+	                   "Content-Type: text/csv\r\nContent-Length: 8\r\n"
+	                   "Expect: 100-continue\r\n\r\n";
+	char got[sizeof go_on] = "";
+	assert_int_equal(send(first, head, strlen(head), MSG_NOSIGNAL), strlen(head));
+	/* that it may go on says that it has arrived and is the one import under way */
+	assert_int_equal(recv(first, got, sizeof go_on - 1, MSG_WAITALL), sizeof go_on - 1);
+	assert_string_equal(got, go_on);
+	assert_int_equal(ask_at(false, "POST", "/devices/import", "text/csv", "id\n"), 503);
 	assert_has("another import is under way");
-	assert_int_equal(exchange(first, "LAST\n", 5), 200);
+	assert_int_equal(exchange(first, "id\nLAST\n", 8), 200);
 	assert_has("\"added\":1");
 	/* whoever has the answer may go on at once */
 	for (int i = 0; i < 50; i++)
