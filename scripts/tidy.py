@@ -28,6 +28,7 @@ LIBRARIES = [
     (r"(hs/)?hs(_\w+)?\.h", ["dataplane/ingest"]),
     (r"(cyaml/.*|yaml\.h)", ["control/config"]),
     (r"microhttpd\.h", ["control/api"]),
+    (r"unicode/.*", ["control/calendar"]),
     (r"curl/.*", ["control/cli"]),
     (r"jansson\.h", ["control", "tests/unit/control", "tests/fuzz/control"]),
     (r"mosquitto\.h", ["tests/fleet"]),
