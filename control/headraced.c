@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "control/api/api.h"
 #include "control/config/config.h"
+#include "control/registry/registration.h"
 #include "control/registry/registry.h"
 #include "net/port.h"
 #include "storage/journal/journal.h"
@@ -39,6 +40,7 @@ struct daemon {
 	struct journal *journal;
 	struct store_writer *writer;
 	struct registry *registry;
+	struct registration *registration;
 	struct device_track *tracks;
 	struct port *ports;
 	uint32_t ports_open;
@@ -170,14 +172,11 @@ static void complain(void *context, uint64_t line, const char *cause)
 	            (unsigned long long)line, cause);
 }
 
-static enum result start_registry(struct daemon *d, struct error *err)
+static enum result import_devices(struct daemon *d, struct error *err)
 {
-	enum result r = registry_open(d->store, d->config->limits.devices, publish, d,
-	                              &d->registry, err);
-	if (r != RESULT_OK || !d->config->registry.file)
-		return r;
 	struct registry_import report;
-	r = registry_import_file(d->registry, d->config->registry.file, complain, d, &report, err);
+	enum result r =
+	    registry_import_file(d->registry, d->config->registry.file, complain, d, &report, err);
 	if (r == RESULT_OK)
 		log_info("registry", "%s: %llu new, %llu changed, %llu unchanged, %llu refused",
 		         d->config->registry.file, (unsigned long long)report.added,
@@ -186,8 +185,30 @@ static enum result start_registry(struct daemon *d, struct error *err)
 	return r;
 }
 
+static enum result start_registry(struct daemon *d, struct error *err)
+{
+	const struct config *c = d->config;
+	struct registration_config g = {
+	    .policy = (enum registration_policy)c->registry.registration,
+	    .allow_list = c->registry.allow_list,
+	    .pending_max = c->registry.pending_max,
+	    .strict = c->registry.authorisation == AUTHORISATION_STRICT,
+	};
+	_Static_assert((int)REGISTER_OFF == (int)REGISTRATION_POLICY_OFF &&
+	                   (int)REGISTER_PENDING == (int)REGISTRATION_POLICY_PENDING &&
+	                   (int)REGISTER_OPEN == (int)REGISTRATION_POLICY_OPEN, "same order");
+	enum result r =
+	    registry_open(d->store, c->limits.devices, publish, d, &d->registry, err);
+	if (r == RESULT_OK && c->registry.file)
+		r = import_devices(d, err);
+	if (r == RESULT_OK)
+		r = registration_open(&g, d->registry, &d->registration, err);
+	return r;
+}
+
 static void stop_registry(struct daemon *d)
 {
+	registration_close(d->registration);
 	if (d->registry)
 		registry_close(d->registry);
 }
@@ -363,6 +384,8 @@ static enum result start_api(struct daemon *d, struct error *err)
 	    .totals_at_start = d->totals_at_start,
 	    .memory_budget_bytes = pipeline_memory_bytes(d->pipeline),
 	    .version = VERSION,
+	    .tallies = {{registration_info, registration_counts(d->registration),
+	                 REGISTRATION_OUTCOME_COUNT}},
 	};
 	return api_start(&c, &d->api, err);
 }

@@ -50,7 +50,9 @@ static const struct route {
     {"GET", "/health", api_health, {NULL}, 0, true},
     {"GET", "/status", api_status, {NULL}, 0, true},
     {"GET", "/metrics", api_metrics, {NULL}, 0, true},
-    {"GET", "/devices", api_devices, {"prefix", "offset", "limit"}, 0, false},
+    {"GET", "/devices", api_devices, {"prefix", "state", "offset", "limit"}, 0, false},
+    {"POST", "/devices/approve/", api_device_approve, {NULL}, 0, false},
+    {"POST", "/devices/reject/", api_device_reject, {NULL}, 0, false},
     {"POST", "/devices/import", api_devices_import, {NULL}, API_IMPORT_BYTES_MAX, false},
     {"GET", "/devices/", api_device, {NULL}, 0, false},
     {"GET", "/readings/", api_readings, {"from", "to", "after", "limit", "format"}, 0, false},
@@ -122,6 +124,7 @@ static void find_route(struct incoming *in, const struct listener *l, const char
 	} else {
 		api_problem(&in->reply, 404, "No such path",
 		            "one of /health /status /metrics /devices /devices/ID /devices/import "
+		            "/devices/approve/ID /devices/reject/ID "
 		            "/readings/ID /errors /errors/NUMBER /audit",
 		            "there is nothing at %.200s", path);
 	}

@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "contract/channel.h"
+#include "contract/counters.h"
 #include "contract/profile.h"
 #include "control/config/config.h"
 #include "control/registry/registry.h"
@@ -22,6 +23,15 @@
 #include "storage/journal/journal.h"
 #include "storage/store/store.h"
 #include "storage/writer.h"
+
+/* Counters of a part of the control plane; they are shown beside the workers'. */
+struct api_tallies {
+	const struct counter_info *info; /* NULL: the end of the list */
+	const _Atomic uint64_t *values;
+	uint32_t count;
+};
+
+#define API_TALLIES_MAX 8
 
 /* All of it outlives the API. */
 struct api_context {
@@ -39,6 +49,7 @@ struct api_context {
 	struct fate_totals totals_at_start;
 	uint64_t memory_budget_bytes; /* what start-up reserved; 0: not told */
 	const char *version;
+	struct api_tallies tallies[API_TALLIES_MAX];
 };
 
 struct api;

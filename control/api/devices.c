@@ -10,14 +10,22 @@
 
 struct list {
 	struct text *text;
-	uint64_t count, limit;
+	const char *state; /* only these; NULL: all */
+	uint64_t skip, count, limit;
 	bool more;
+	const struct api_request *request;
 };
 
 static bool on_device(void *context, const struct device *d)
 {
 	struct list *l = context;
 	char json[DEVICE_JSON_BYTES];
+	if (l->state && strcmp(device_state_name(d->state), l->state) != 0)
+		return !api_is_stopping(l->request);
+	if (l->state && l->skip > 0) {
+		l->skip--;
+		return true;
+	}
 	if (l->count == l->limit) {
 		l->more = true;
 		return false;
@@ -28,9 +36,18 @@ static bool on_device(void *context, const struct device *d)
 	return !l->text->failed;
 }
 
+static bool is_state(const char *name)
+{
+	for (int state = 0; device_state_name((enum device_state)state); state++)
+		if (strcmp(device_state_name((enum device_state)state), name) == 0)
+			return true;
+	return false;
+}
+
 void api_devices(const struct api_request *request, struct api_reply *reply)
 {
 	const char *prefix = api_parameter(request, "prefix");
+	const char *state = api_parameter(request, "state");
 	struct registry *registry = request->context->registry;
 	uint64_t offset, limit;
 	struct error err;
@@ -38,11 +55,20 @@ void api_devices(const struct api_request *request, struct api_reply *reply)
 	if (!api_number(request, reply, "offset", 0, UINT32_MAX, 0, &offset) ||
 	    !api_number(request, reply, "limit", 1, 10000, 100, &limit))
 		return;
+	if (state && !is_state(state)) {
+		api_problem(reply, 400, "Bad parameter",
+		            "one of pending, active, suspended, retired",
+		            "there is no state '%.40s'", state);
+		return;
+	}
 	text_add(&reply->text, "{\"total\":%" PRIu32 ",\"offset\":%" PRIu64 ",\"devices\":[",
 	         registry_count(registry), offset);
-	struct list l = {.text = &reply->text, .limit = limit};
-	enum result result =
-	    registry_list(registry, prefix ? prefix : "", offset, limit + 1, on_device, &l, &err);
+	struct list l = {.text = &reply->text, .state = state, .skip = offset, .limit = limit,
+	                 .request = request};
+	enum result result = registry_list(registry, prefix ? prefix : "", state ? 0 : offset,
+	                                   state ? UINT64_MAX : limit + 1, on_device, &l, &err);
+	if (api_stopped(request, reply))
+		return;
 	if (result != RESULT_OK) {
 		api_failed(reply, result, &err);
 		return;
@@ -63,6 +89,42 @@ void api_device(const struct api_request *request, struct api_reply *reply)
 	}
 	text_put(&reply->text, json, device_json(&d, json));
 	text_put(&reply->text, "\n", 1);
+}
+
+/* Only what waits is approved or rejected: other changes of state come by import. */
+static void decide(const struct api_request *request, struct api_reply *reply,
+                   enum device_state state)
+{
+	struct registry *registry = request->context->registry;
+	struct device d;
+	struct error err;
+	enum result result = registry_get(registry, request->rest, &d, &err);
+	if (result == RESULT_OK && d.state != DEVICE_PENDING) {
+		api_problem(reply, 409, "Not pending",
+		            "import a line with another state to change it",
+		            "device '%s' is %s, it does not wait for approval", d.id,
+		            device_state_name(d.state));
+		return;
+	}
+	if (result == RESULT_OK)
+		result = registry_set_state(registry, request->rest, state, &err);
+	if (result != RESULT_OK) {
+		api_failed(reply, result, &err);
+		return;
+	}
+	text_add(&reply->text, "{\"id\":");
+	text_json(&reply->text, d.id, strlen(d.id));
+	text_add(&reply->text, ",\"state\":\"%s\"}\n", device_state_name(state));
+}
+
+void api_device_approve(const struct api_request *request, struct api_reply *reply)
+{
+	decide(request, reply, DEVICE_ACTIVE);
+}
+
+void api_device_reject(const struct api_request *request, struct api_reply *reply)
+{
+	decide(request, reply, DEVICE_RETIRED);
 }
 
 struct complaints {

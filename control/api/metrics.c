@@ -51,6 +51,18 @@ static void put_counters(struct text *t, const struct api_context *c)
 	}
 }
 
+static void put_tallies(struct text *t, const struct api_context *c)
+{
+	for (uint32_t i = 0; i < API_TALLIES_MAX && c->tallies[i].info; i++)
+		for (uint32_t n = 0; n < c->tallies[i].count; n++) {
+			char name[96];
+			snprintf(name, sizeof name, "%s_total", c->tallies[i].info[n].name);
+			counter(t, name, c->tallies[i].info[n].help,
+			        atomic_load_explicit(&c->tallies[i].values[n],
+			                             memory_order_relaxed));
+		}
+}
+
 static void put_readings(struct text *t, const struct api_context *c)
 {
 	struct api_balance b;
@@ -207,4 +219,5 @@ void api_metrics(const struct api_request *request, struct api_reply *reply)
 	put_latencies(t, c);
 	put_storage(t, c);
 	put_counters(t, c);
+	put_tallies(t, c);
 }

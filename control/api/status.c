@@ -151,6 +151,14 @@ static void put_storage(struct text *t, const struct api_context *c)
 	text_add(t, "}");
 }
 
+static bool put_count(struct text *t, const char *name, uint64_t value, bool any)
+{
+	if (value == 0)
+		return any;
+	text_add(t, "%s\n\"%s\":%" PRIu64, any ? "," : "", name, value);
+	return true;
+}
+
 /* Sums over the workers, without what is zero: /metrics has them all. */
 static void put_counters(struct text *t, const struct api_context *c)
 {
@@ -165,11 +173,13 @@ static void put_counters(struct text *t, const struct api_context *c)
 			if (s.counters && !api_counters_repeated(c, i, s.counters))
 				sum += counter_get(s.counters, (enum counter)id);
 		}
-		if (sum == 0)
-			continue;
-		text_add(t, "%s\n\"%s\":%" PRIu64, any ? "," : "", counter_info[id].name, sum);
-		any = true;
+		any = put_count(t, counter_info[id].name, sum, any);
 	}
+	for (uint32_t i = 0; i < API_TALLIES_MAX && c->tallies[i].info; i++)
+		for (uint32_t n = 0; n < c->tallies[i].count; n++)
+			any = put_count(t, c->tallies[i].info[n].name,
+			                atomic_load_explicit(&c->tallies[i].values[n],
+			                                     memory_order_relaxed), any);
 	text_add(t, "}");
 }
 

@@ -20,6 +20,7 @@ enum option {
 	OPTION_LIMIT,
 	OPTION_OFFSET,
 	OPTION_PREFIX,
+	OPTION_STATE,
 	OPTION_REASON,
 	OPTION_HELP,
 	OPTION_VERSION,
@@ -89,6 +90,8 @@ int command_status(const struct arguments *a);
 int command_devices_import(const struct arguments *a);
 int command_devices_list(const struct arguments *a);
 int command_devices_show(const struct arguments *a);
+int command_devices_approve(const struct arguments *a);
+int command_devices_reject(const struct arguments *a);
 int command_readings(const struct arguments *a);
 int command_errors_list(const struct arguments *a);
 int command_errors_show(const struct arguments *a);

@@ -24,6 +24,7 @@ static const struct option_info {
     [OPTION_LIMIT] = {"--limit", "N", "show at most N"},
     [OPTION_OFFSET] = {"--offset", "N", "pass over the first N"},
     [OPTION_PREFIX] = {"--prefix", "TEXT", "only ids that begin with TEXT"},
+    [OPTION_STATE] = {"--state", "S", "only those that are pending, active, suspended or retired"},
     [OPTION_REASON] = {"--reason", "R", "only this reason, such as clock_drift"},
     [OPTION_HELP] = {"--help", NULL, "this text"},
     [OPTION_VERSION] = {"--version", NULL, "the version"},
@@ -49,9 +50,13 @@ static const struct command {
      "the same file twice changes nothing. What a line doesn't mention stays as it is.\n",
      BIT(JSON), command_devices_import},
     {"devices", "list", NULL, "devices in the registry, by id", NULL,
-     BIT(PREFIX) | BIT(OFFSET) | BIT(LIMIT) | BIT(JSON), command_devices_list},
+     BIT(PREFIX) | BIT(STATE) | BIT(OFFSET) | BIT(LIMIT) | BIT(JSON), command_devices_list},
     {"devices", "show", "ID", "everything the registry has of a device", NULL, BIT(JSON),
      command_devices_show},
+    {"devices", "approve", "ID", "make a device active that registered and waits for it",
+     "Who waits: headrace devices list --state pending\n", BIT(JSON), command_devices_approve},
+    {"devices", "reject", "ID", "retire a device that registered and waits for approval", NULL,
+     BIT(JSON), command_devices_reject},
     {"readings", NULL, "METER", "stored readings of a meter, oldest first",
      "All of them, or with --limit the first of the period; the newest where neither --from nor\n"
      "--to is given.\n"

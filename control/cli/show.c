@@ -60,12 +60,13 @@ static int get_with(const struct arguments *a, const char *folder, char *tail, j
 
 int command_devices_list(const struct arguments *a)
 {
-	static const enum option query[] = {OPTION_PREFIX, OPTION_OFFSET, OPTION_LIMIT};
+	static const enum option query[] = {OPTION_PREFIX, OPTION_STATE, OPTION_OFFSET,
+	                                    OPTION_LIMIT};
 	static const char *const names[] = {"ID", "STATE", "NUMBER", "GATEWAY", "PROFILE", "MODEL",
 	                                    "SERIAL"};
 	json_t *answer, *device;
 	size_t i;
-	int code = get_with(a, "/devices", client_query(a, query, 3), &answer);
+	int code = get_with(a, "/devices", client_query(a, query, 4), &answer);
 	if (!answer)
 		return code;
 	struct table *t = table_new(names, 7);
@@ -123,6 +124,44 @@ int command_devices_show(const struct arguments *a)
 	print_object(device, NULL);
 	json_decref(device);
 	return EXIT_GOOD;
+}
+
+/* POST with the device's id behind `folder`. */
+static int decide(const struct arguments *a, const char *folder)
+{
+	struct answer answer;
+	char *path = NULL, *id = client_escape(a->words[0]);
+	bool made = id && asprintf(&path, "%s%s", folder, id) >= 0;
+	free(id);
+	if (!made) {
+		fprintf(stderr, "headrace: no memory\n");
+		return EXIT_FAILED;
+	}
+	bool answered = client_post(a, path, NULL, NULL, 0, &answer);
+	free(path);
+	if (!answered)
+		return EXIT_FAILED;
+	int code = answer_check(&answer);
+	json_t *device = code == EXIT_GOOD ? answer_json(&answer) : NULL;
+	if (device && a->options[OPTION_JSON])
+		fwrite(answer.text, 1, answer.bytes, stdout);
+	else if (device)
+		printf("%s is %s\n", text_of(device, "id"), text_of(device, "state"));
+	else if (code == EXIT_GOOD)
+		code = EXIT_FAILED;
+	json_decref(device);
+	answer_free(&answer);
+	return code;
+}
+
+int command_devices_approve(const struct arguments *a)
+{
+	return decide(a, "/devices/approve/");
+}
+
+int command_devices_reject(const struct arguments *a)
+{
+	return decide(a, "/devices/reject/");
 }
 
 static bool ends_with(const char *text, const char *end)

@@ -48,6 +48,10 @@ static enum result take_numbers(struct yaml_file *file, const struct raw_config 
 	JOURNAL_NUMBERS(TAKE_NUMBER)
 	STORE_NUMBERS(TAKE_NUMBER)
 	VALIDATION_NUMBERS(TAKE_NUMBER)
+	REGISTRY_NUMBERS(TAKE_NUMBER)
+	c->registry.registration =
+	    raw->registry.registration ? (enum config_registration)*raw->registry.registration
+	                               : REGISTER_PENDING;
 	c->dpdk.hugepages = raw->dpdk.hugepages ? (enum config_hugepages)*raw->dpdk.hugepages
 	                                        : HUGEPAGES_AUTO;
 	c->idle = raw->idle ? (enum config_idle)*raw->idle : IDLE_BACKOFF;
@@ -69,10 +73,13 @@ static enum result take_texts(struct yaml_file *file, const struct raw_config *r
 	c->api.socket = resolve(file, raw->api.socket, "/run/headrace/api.sock");
 	if (raw->registry.file)
 		c->registry.file = resolve(file, raw->registry.file, NULL);
+	if (raw->registry.allow_list)
+		c->registry.allow_list = resolve(file, raw->registry.allow_list, NULL);
 	if (raw->api.listen)
 		c->api.listen = strdup(raw->api.listen);
 	if (!c->dpdk.file_prefix || !c->journal.dir || !c->store.dir || !c->channels_file ||
 	    !c->profiles_dir || !c->api.socket || (raw->registry.file && !c->registry.file) ||
+	    (raw->registry.allow_list && !c->registry.allow_list) ||
 	    (raw->api.listen && !c->api.listen))
 		return fail(RESULT_RESOURCE, err, "%s: no memory", file->path);
 	return RESULT_OK;
@@ -105,6 +112,15 @@ static enum result check_numbers(struct yaml_file *file, const struct config *c,
 		    file, "validation.drift_replace_s", err,
 		    "validation.drift_replace_s is %u; expected at least drift_flag_s, %u",
 		    c->validation.drift_replace_s, c->validation.drift_flag_s);
+	bool listed = c->registry.registration == REGISTER_ALLOW_LIST;
+	if (listed && !c->registry.allow_list)
+		return yaml_fail(file, "registry.registration", err,
+		                 "registry.registration is allow_list; expected "
+		                 "registry.allow_list with the file of ids");
+	if (!listed && c->registry.allow_list)
+		return yaml_fail(file, "registry.allow_list", err,
+		                 "registry.allow_list is given; expected registry.registration: "
+		                 "allow_list with it");
 	if (c->mqtt.port == 0 && c->coap.port == 0)
 		return yaml_fail(file, "mqtt.port", err,
 		                 "mqtt.port and coap.port are both 0 (off); expected at least one "
@@ -164,6 +180,9 @@ static enum result check_texts(struct yaml_file *file, const struct config *c, s
 		result = check_reference(file, "profiles_dir", c->profiles_dir, true, err);
 	if (result == RESULT_OK && c->registry.file)
 		result = check_reference(file, "registry.file", c->registry.file, false, err);
+	if (result == RESULT_OK && c->registry.allow_list)
+		result = check_reference(file, "registry.allow_list", c->registry.allow_list, false,
+		                         err);
 	return result;
 }
 
@@ -221,6 +240,7 @@ void config_free(struct config *c)
 	free(c->channels_file);
 	free(c->profiles_dir);
 	free(c->registry.file);
+	free(c->registry.allow_list);
 	free(c->api.socket);
 	free(c->api.listen);
 	free(c);

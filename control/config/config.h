@@ -45,6 +45,12 @@ struct config_worker {
 
 enum config_hugepages { HUGEPAGES_AUTO, HUGEPAGES_YES, HUGEPAGES_NO };
 enum config_idle { IDLE_BACKOFF, IDLE_SPIN };
+enum config_registration {
+	REGISTER_OFF,
+	REGISTER_PENDING,
+	REGISTER_ALLOW_LIST,
+	REGISTER_OPEN
+};
 enum config_authorisation { AUTHORISATION_GATEWAY, AUTHORISATION_STRICT };
 
 struct config {
@@ -108,6 +114,9 @@ struct config {
 	struct {
 		char *file; /* CSV or JSON imported at start when set */
 		enum config_authorisation authorisation;
+		enum config_registration registration; /* by devices themselves; default pending */
+		char *allow_list;     /* with REGISTER_ALLOW_LIST: who may */
+		uint32_t pending_max; /* devices that may wait for approval; default 10,000 */
 	} registry;
 	struct {
 		char *socket; /* path of the API's Unix socket */

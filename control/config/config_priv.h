@@ -53,6 +53,8 @@
 	S(validation, drift_flag_s,    300,     0,    86400) \
 	S(validation, drift_replace_s, 3600,    0,    86400) \
 	S(validation, late_max_h,       48,     1,     8760)
+#define REGISTRY_NUMBERS(S) \
+	S(registry, pending_max,     10000,     0, 100000000)
 /* clang-format on */
 
 #define RAW_NUMBER(section, key, otherwise, least, most) int64_t *key;
@@ -94,8 +96,9 @@ struct raw_validation {
 	VALIDATION_NUMBERS(RAW_NUMBER)
 };
 struct raw_registry {
-	char *file;
-	int *authorisation;
+	REGISTRY_NUMBERS(RAW_NUMBER)
+	char *file, *allow_list;
+	int *authorisation, *registration;
 };
 struct raw_api {
 	char *socket, *listen;

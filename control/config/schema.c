@@ -21,6 +21,11 @@ static const cyaml_strval_t idle_names[] = {{"backoff", IDLE_BACKOFF}, {"spin", 
 static const cyaml_strval_t authorisation_names[] = {{"gateway", AUTHORISATION_GATEWAY},
                                                      {"strict", AUTHORISATION_STRICT}};
 
+static const cyaml_strval_t registration_names[] = {{"off", REGISTER_OFF},
+                                                    {"pending", REGISTER_PENDING},
+                                                    {"allow_list", REGISTER_ALLOW_LIST},
+                                                    {"open", REGISTER_OPEN}};
+
 static const cyaml_schema_field_t dpdk_fields[] = {
     DPDK_NUMBERS(FIELD_NUMBER)
     FIELD_CHOICE(raw_dpdk, hugepages, hugepages_names),
@@ -63,7 +68,10 @@ static const cyaml_schema_field_t store_fields[] = {
 static const cyaml_schema_field_t validation_fields[] = {
     VALIDATION_NUMBERS(FIELD_NUMBER) CYAML_FIELD_END};
 static const cyaml_schema_field_t registry_fields[] = {
+    REGISTRY_NUMBERS(FIELD_NUMBER)
     FIELD_TEXT(registry, file),
+    FIELD_TEXT(registry, allow_list),
+    FIELD_CHOICE(raw_registry, registration, registration_names),
     FIELD_CHOICE(raw_registry, authorisation, authorisation_names),
     CYAML_FIELD_END,
 };

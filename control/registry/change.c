@@ -87,17 +87,25 @@ static enum result put(struct change *c, const struct device *d, const char *jso
 }
 
 /* The device as this change has left it: from its own items first, the store has it later. */
-static enum result read_present(struct change *c, const struct device *line,
+static enum result read_present(struct change *c, uint32_t number, const char *id,
                                 struct device *out, struct error *err)
 {
-	bool touched = *touched_word(c, line->number) >> line->number % 64 & 1;
+	bool touched = *touched_word(c, number) >> number % 64 & 1;
 	for (uint32_t i = touched ? c->count : 0; i-- > 0;)
-		if (c->undo[i].number == line->number)
+		if (c->undo[i].number == number)
 			return device_parse_stored(out, c->items[i].value, c->items[i].value_bytes)
 			           ? RESULT_OK
-			           : fail(RESULT_BUG, err, "registry: %s was not written well",
-			                  line->id);
-	return registry_read(c->r->store, line->id, out, err);
+			           : fail(RESULT_BUG, err, "registry: %s was not written well", id);
+	return registry_read(c->r->store, id, out, err);
+}
+
+enum result change_read(struct change *c, const char *id, struct device *out, struct error *err)
+{
+	bool hash_taken;
+	uint32_t number = registry_find(c->r, c->next, id, strlen(id), &hash_taken);
+	if (number == DEVICE_NONE)
+		return fail(RESULT_ABSENT, err, "there is no device '%.80s'", id);
+	return read_present(c, number, id, out, err);
 }
 
 enum result change_put(struct change *c, const struct device *line, uint32_t given,
@@ -133,7 +141,7 @@ enum result change_put(struct change *c, const struct device *line, uint32_t giv
 	if (*kind == CHANGE_CHANGED && content != r->slots[d.number].content) {
 		/* the line may leave fields as they are: only now is it worth reading them */
 		struct device merged;
-		enum result result = read_present(c, &d, &merged, err);
+		enum result result = read_present(c, d.number, d.id, &merged, err);
 		if (result != RESULT_OK)
 			return result;
 		for (int f = 0; f < DEVICE_FIELD_COUNT; f++)

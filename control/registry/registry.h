@@ -97,6 +97,11 @@ MUST_USE enum result registry_import_file(struct registry *r, const char *path,
                                           registry_complaint_fn *complain, void *context,
                                           struct registry_import *report, struct error *err);
 
+/* Set a device's state; durable and visible to the workers when it returns. RESULT_ABSENT: no such
+ * device. */
+MUST_USE enum result registry_set_state(struct registry *r, const char *id,
+                                        enum device_state state, struct error *err);
+
 /* --- look-ups --- */
 
 /* RESULT_ABSENT: no such device. */

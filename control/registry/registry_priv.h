@@ -63,6 +63,10 @@ MUST_USE enum result change_put(struct change *c, const struct device *line, uin
                                 enum change_kind *kind, char cause[DEVICE_CAUSE_BYTES],
                                 struct error *err);
 
+/* A device as this change has left it. RESULT_ABSENT: none. */
+MUST_USE enum result change_read(struct change *c, const char *id, struct device *out,
+                                 struct error *err);
+
 /* Write, then publish; on failure everything is as it was before. The change is over. */
 MUST_USE enum result change_commit(struct change *c, struct error *err);
 void change_abort(struct change *c);

@@ -89,6 +89,9 @@ bool view_put(struct registry_view *next, const struct registry_view *now,
 			free(page);
 		next->pages[index] = page = copy;
 	}
+	if (at < count && page->entries[at].state == DEVICE_PENDING)
+		next->pending_count--;
+	next->pending_count += entry->state == DEVICE_PENDING;
 	page->entries[at] = *entry;
 	if (at == count) {
 		page->count++;

@@ -46,6 +46,8 @@ struct registry_view {
 	uint64_t version;    /* rises with each change */
 	uint32_t shift;      /* 64 - log2(number of pages) */
 	uint32_t device_count;
+	uint32_t pending_count; /* devices of state DEVICE_PENDING */
+	uint32_t spare;
 	struct registry_page *pages[]; /* NULL: empty */
 };
 

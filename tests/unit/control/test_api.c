@@ -99,6 +99,30 @@ static void devices_are_listed_and_shown(void **state)
 	assert_has("\"remedy\":");
 }
 
+static void pending_devices_are_approved_and_rejected(void **state)
+{
+	(void)state;
+	assert_int_equal(ask_at(false, "POST", "/devices/import", "text/csv",
+	                        "id,state\nP/1,pending\nP-2,pending\n"), 200);
+	assert_int_equal(ask("/devices?state=pending"), 200);
+	assert_has("\"id\":\"P/1\"");
+	assert_has("\"id\":\"P-2\"");
+	assert_lacks("SM-1");
+	assert_int_equal(ask("/devices?state=pending&offset=1&limit=1"), 200);
+	assert_has("P/1");
+	assert_lacks("P-2");
+	assert_int_equal(ask("/devices?state=asleep"), 400);
+	assert_int_equal(ask_at(false, "POST", "/devices/approve/P%2F1", NULL, ""), 200);
+	assert_string_equal(answer, "{\"id\":\"P/1\",\"state\":\"active\"}\n");
+	assert_int_equal(ask_at(false, "POST", "/devices/approve/P%2F1", NULL, ""), 409);
+	assert_int_equal(ask_at(false, "POST", "/devices/reject/P-2", NULL, ""), 200);
+	assert_int_equal(ask("/devices/P-2"), 200);
+	assert_has("\"state\":\"retired\"");
+	assert_int_equal(ask_at(false, "POST", "/devices/approve/nobody", NULL, ""), 404);
+	assert_int_equal(ask("/devices?state=pending"), 200);
+	assert_has("\"count\":0");
+}
+
 static void import_takes_csv_and_json(void **state)
 {
 	(void)state;
@@ -411,6 +435,7 @@ int main(void)
 	    CASE(metrics_are_prometheus_text),
 	    CASE(health_says_what_is_wrong),
 	    CASE(devices_are_listed_and_shown),
+	    CASE(pending_devices_are_approved_and_rejected),
 	    CASE(import_takes_csv_and_json),
 	    CASE(second_import_waits_for_the_first),
 	    CASE(readings_are_exact_decimals),

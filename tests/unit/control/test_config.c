@@ -81,6 +81,9 @@ static void minimal_file_gets_defaults(void **state)
 	assert_string_equal(c->profiles_dir, folder_path("profiles"));
 	assert_null(c->registry.file);
 	assert_int_equal(c->registry.authorisation, AUTHORISATION_GATEWAY);
+	assert_int_equal(c->registry.registration, REGISTER_PENDING);
+	assert_int_equal(c->registry.pending_max, 10000);
+	assert_null(c->registry.allow_list);
 	assert_string_equal(c->api.socket, "/run/headrace/api.sock");
 	assert_null(c->api.listen);
 	config_free(c);
@@ -106,7 +109,8 @@ static void given_values_are_taken(void **state)
 	             "mqtt: {port: 0}\n"
 	             "journal: {dir: j, size_max_mb: 0}\n"
 	             "store: {dir: /abs/s}\n"
-	             "registry: {file: devices.csv, authorisation: strict}\n"
+	             "registry: {file: devices.csv, authorisation: strict,\n"
+	             "  registration: allow_list, allow_list: devices.csv, pending_max: 7}\n"
 	             "api: {socket: a.sock, listen: \"127.0.0.1:9404\"}\n");
 	enum result result = config_load(folder_path("headrace.yaml"), &c, &err);
 	if (result != RESULT_OK)
@@ -139,6 +143,9 @@ static void given_values_are_taken(void **state)
 	assert_int_equal(c->journal.size_max_mb, 0);
 	assert_string_equal(c->registry.file, folder_path("devices.csv"));
 	assert_int_equal(c->registry.authorisation, AUTHORISATION_STRICT);
+	assert_int_equal(c->registry.registration, REGISTER_ALLOW_LIST);
+	assert_string_equal(c->registry.allow_list, folder_path("devices.csv"));
+	assert_int_equal(c->registry.pending_max, 7);
 	assert_string_equal(c->api.socket, folder_path("a.sock"));
 	assert_string_equal(c->api.listen, "127.0.0.1:9404");
 	config_free(c);
@@ -269,6 +276,11 @@ static const struct {
     {PORT "channels_file: none.yaml\n", "3: channels_file is '..."},
     {PORT "profiles_dir: channels.yaml\n", "3: profiles_dir is '..."},
     {PORT "registry:\n  file: nothing.csv\n", "4: registry.file is '..."},
+    {PORT "registry:\n  registration: allow_list\n",
+     "4: registry.registration is allow_list; expected registry.allow_list with the file of "
+     "ids"},
+    {PORT "registry:\n  registration: open\n  allow_list: ids\n",
+     "5: registry.allow_list is given; expected registry.registration: allow_list with it"},
     {PORT "store: {dir: /a}\njournal: {dir: /a}\n",
      "3: store.dir is the journal's folder '/a'; expected one of its own"},
     {PORT "api:\n  listen: 0.0.0.0:9404\n",
