@@ -234,6 +234,8 @@ static enum result start_dpdk(struct daemon *d, struct error *err)
 	};
 	_Static_assert((int)HUGEPAGES_AUTO == (int)DPDK_HUGEPAGES_AUTO &&
 	                   (int)HUGEPAGES_NO == (int)DPDK_HUGEPAGES_NO, "same order");
+	_Static_assert((int)DISTRIBUTION_AUTO == (int)PORT_AUTO &&
+	                   (int)DISTRIBUTION_SOFTWARE == (int)PORT_BY_SOFTWARE, "same order");
 	for (uint32_t i = 0; i < d->config->workers_count; i++)
 		cpus[i] = d->config->workers[i].cpu;
 	for (uint32_t i = 0; i < d->config->ports_count; i++)
@@ -249,6 +251,17 @@ static void stop_dpdk(struct daemon *d)
 		dpdk_fini();
 }
 
+static void log_port(const struct config_port *c, const struct port *port)
+{
+	log_info("net", "port %s: %s%s%s, %u queues, checksums in %s", c->device, c->address,
+	         c->address6 ? ", " : "", c->address6 ? c->address6 : "", port->queues,
+	         port->tx_checksums ? "hardware" : "software");
+	if (port->distribution != PORT_ALONE)
+		log_info("net", "port %s: flows are spread over %u io stages by %s", c->device,
+		         port->workers,
+		         port->distribution == PORT_BY_DEVICE ? "the device" : "software");
+}
+
 static enum result start_ports(struct daemon *d, struct error *err)
 {
 	d->ports = calloc(d->config->ports_count, sizeof d->ports[0]);
@@ -261,7 +274,8 @@ static enum result start_ports(struct daemon *d, struct error *err)
 		    .prefix_bits = p->prefix_bits,
 		    .has_gateway = p->has_gateway,
 		    .mtu = p->mtu,
-		    .queues = p->queues,
+		    .workers = p->queues,
+		    .distribution = (enum port_distribution)p->distribution,
 		    .has_ipv6 = p->has_ipv6,
 		    .ipv6_prefix_bits = p->ipv6_prefix_bits,
 		    .has_gateway6 = p->has_gateway6,
@@ -275,9 +289,7 @@ static enum result start_ports(struct daemon *d, struct error *err)
 		if (r != RESULT_OK)
 			return r;
 		d->ports_open++;
-		log_info("net", "port %s: %s%s%s, %u queues, checksums in %s", p->device,
-		         p->address, p->address6 ? ", " : "", p->address6 ? p->address6 : "",
-		         p->queues, d->ports[i].tx_checksums ? "hardware" : "software");
+		log_port(p, &d->ports[i]);
 	}
 	return RESULT_OK;
 }

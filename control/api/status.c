@@ -104,6 +104,21 @@ static void put_latencies(struct text *t, const struct api_context *c)
 	text_add(t, "}");
 }
 
+static void put_ports(struct text *t, const struct api_context *c)
+{
+	struct report_port port;
+	text_add(t, ",\n\"ports\":[");
+	for (uint32_t i = 0; pipeline_port(c->pipeline, i, &port); i++) {
+		text_add(t, "%s\n{\"device\":", i ? "," : "");
+		text_json(t, port.device, strlen(port.device));
+		text_add(t,
+		         ",\"queues\":%" PRIu32 ",\"io_first\":%" PRIu32 ",\"ios\":%" PRIu32
+		         ",\"distribution\":\"%s\"}",
+		         port.queues, port.io_first, port.ios, port.distribution);
+	}
+	text_add(t, "]");
+}
+
 static void put_levels(struct text *t, const struct api_context *c)
 {
 	struct report_level *levels = calloc(LEVELS_MAX, sizeof *levels);
@@ -203,6 +218,7 @@ void api_status(const struct api_request *request, struct api_reply *reply)
 	put_readings(t, c);
 	put_rates(t, &before, &now);
 	put_latencies(t, c);
+	put_ports(t, c);
 	put_stages(t, c, &before, &now);
 	put_levels(t, c);
 	put_storage(t, c);

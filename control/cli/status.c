@@ -103,6 +103,30 @@ static void print_storage(const json_t *s)
 		printf("  %sSTUCK: %s%s\n", colour_red(), text_at(t, "alarm"), colour_end());
 }
 
+static void print_ports(const json_t *s)
+{
+	static const char *const names[] = {"PORT", "QUEUES", "IO STAGES", "FLOWS SPREAD BY"};
+	struct table *t = table_new(names, 4);
+	json_t *port;
+	size_t i;
+	json_array_foreach(json_object_get(s, "ports"), i, port)
+	{
+		char ios[32];
+		json_int_t first = number_at(port, "io_first"), count = number_at(port, "ios");
+		const char *by = text_at(port, "distribution");
+		snprintf(ios, sizeof ios, count > 1 ? "io%d to io%d" : "io%d", (int)first,
+		         (int)(first + count - 1));
+		table_add(t, text_at(port, "device"));
+		table_add(t, grouped(number_at(port, "queues")));
+		table_add(t, ios);
+		table_add(t, strcmp(by, "alone") == 0 ? "-" : by);
+	}
+	table_right(t, 1);
+	printf("\n");
+	table_print(t);
+	table_free(t);
+}
+
 static void print_stages(const json_t *s)
 {
 	static const char *const names[] = {"STAGE", "CPU", "ITEMS", "ITEMS/S", "CYCLES/ITEM",
@@ -183,6 +207,7 @@ static int show_once(const struct arguments *a, bool clear)
 		print_head(s);
 		print_readings(s);
 		print_storage(s);
+		print_ports(s);
 		print_stages(s);
 		print_levels(s);
 		if (!a->options[OPTION_WATCH])

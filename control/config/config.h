@@ -15,6 +15,8 @@
 #include "contract/limits.h"
 #include "contract/profile.h"
 
+enum config_distribution { DISTRIBUTION_AUTO, DISTRIBUTION_DEVICE, DISTRIBUTION_SOFTWARE };
+
 struct config_port {
 	char *device;    /* DPDK vdev ("net_af_packet0,iface=hr0") or PCI address */
 	char *address;   /* "10.77.0.1/24": ours on this port */
@@ -22,7 +24,8 @@ struct config_port {
 	char *address6;  /* optional "2001:db8::1/64"; NULL: no IPv6 */
 	char *gateway6;  /* optional; may be link-local */
 	uint16_t mtu;    /* default 1500 */
-	uint16_t queues; /* each is served by one io stage; default 1 */
+	uint16_t queues; /* io stages that serve it; default 1 */
+	enum config_distribution distribution; /* of flows over them; default auto */
 	uint16_t vlan;   /* 802.1Q tag of our frames; default 0: untagged */
 	/* derived */
 	uint8_t ipv4[4], gateway_ipv4[4];
@@ -32,8 +35,9 @@ struct config_port {
 	uint8_t ipv6[16], gateway_ipv6[16];
 };
 
-/* A worker thread and the stages it runs. Stage names: "io<N>" (queue N over all ports in order),
- * "stage<N>", "store". Each io and the store exactly once; stages numbered without a gap. */
+/* A worker thread and the stages it runs. Stage names: "io<N>" (numbered over all ports in
+ * order), "stage<N>", "store". Each io and the store exactly once; stages numbered without a
+ * gap. */
 struct config_worker {
 	uint32_t cpu;
 	char **stages;

@@ -62,6 +62,7 @@
 struct raw_port {
 	char *device, *address, *gateway, *address6, *gateway6;
 	int64_t *mtu, *queues, *vlan;
+	int *distribution;
 };
 
 struct raw_worker {

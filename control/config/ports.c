@@ -230,6 +230,9 @@ static enum result take_port(struct yaml_file *file, const struct raw_config *ra
 	if (result != RESULT_OK)
 		return result;
 	port->queues = (uint16_t)number;
+	port->distribution = from->distribution
+	                         ? (enum config_distribution)*from->distribution
+	                         : DISTRIBUTION_AUTO;
 	snprintf(path, sizeof path, "%s.vlan", where);
 	result = yaml_int(file, path, from->vlan, 0, 0, 4094, &number, err);
 	if (result != RESULT_OK)

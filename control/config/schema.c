@@ -17,6 +17,9 @@
 
 static const cyaml_strval_t hugepages_names[] = {
     {"auto", HUGEPAGES_AUTO}, {"yes", HUGEPAGES_YES}, {"no", HUGEPAGES_NO}};
+static const cyaml_strval_t distribution_names[] = {{"auto", DISTRIBUTION_AUTO},
+                                                    {"device", DISTRIBUTION_DEVICE},
+                                                    {"software", DISTRIBUTION_SOFTWARE}};
 static const cyaml_strval_t idle_names[] = {{"backoff", IDLE_BACKOFF}, {"spin", IDLE_SPIN}};
 static const cyaml_strval_t authorisation_names[] = {{"gateway", AUTHORISATION_GATEWAY},
                                                      {"strict", AUTHORISATION_STRICT}};
@@ -41,6 +44,7 @@ static const cyaml_schema_field_t port_fields[] = {
     FIELD_TEXT(port, gateway6),
     CYAML_FIELD_INT_PTR("mtu", OPTIONAL, struct raw_port, mtu),
     CYAML_FIELD_INT_PTR("queues", OPTIONAL, struct raw_port, queues),
+    FIELD_CHOICE(raw_port, distribution, distribution_names),
     CYAML_FIELD_INT_PTR("vlan", OPTIONAL, struct raw_port, vlan),
     CYAML_FIELD_END,
 };

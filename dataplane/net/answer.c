@@ -28,25 +28,17 @@ void stack_answer_solicit(struct net_stack *n, const struct packet *p)
 	stack_transmit(n, m);
 }
 
-static bool echo_is_due(struct net_stack *n)
-{
-	if (n->now_us >= n->echo_window_us + 1000000) {
-		n->echo_window_us = n->now_us;
-		n->echo_count = 0;
-	}
-	return n->echo_count < ECHO_PER_SECOND;
-}
-
 /* RFC 792, RFC 4443 4.2: the same message with the type of a reply. */
 bool stack_answer_echo(struct net_stack *n, const struct packet *p)
 {
 	bool ipv4 = address_is_ipv4(p->source);
 	uint32_t offset = ETHERNET_BYTES + (ipv4 ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES);
 	struct rte_mbuf *m =
-	    echo_is_due(n) ? stack_buffer(n, offset + p->l4_bytes, true) : NULL;
+	    allowance_take(&n->echo, ECHO_PER_SECOND, n->now_us)
+	        ? stack_buffer(n, offset + p->l4_bytes, true)
+	        : NULL;
 	if (!m)
 		return false;
-	n->echo_count++;
 	uint8_t mac[6], *frame = rte_pktmbuf_mtod(m, uint8_t *);
 	uint8_t *icmp = frame + offset, *ip = frame + ETHERNET_BYTES;
 	if (!stack_resolve(n, p->source, mac))

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/spread.h"
+
 #define ARGS_MAX          16
 #define NEIGHBOUR_ENTRIES 4096
 #define RX_DESCRIPTORS    1024
@@ -22,6 +24,7 @@
 #define TX_CHECKSUMS                                                                               \
 	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |                            \
 	 RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
+#define RSS_FLOWS (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP)
 #define RX_VLAN RTE_ETH_RX_OFFLOAD_VLAN_STRIP
 #define TX_VLAN RTE_ETH_TX_OFFLOAD_VLAN_INSERT
 
@@ -103,18 +106,60 @@ static enum result probe(const struct port_config *config, struct port *port, st
 	return RESULT_OK;
 }
 
+/* The kernel's sockets spread over all of a device's queues, read or not. */
+static bool is_af_packet(const struct rte_eth_dev_info *info)
+{
+	return strcmp(info->driver_name, "net_af_packet") == 0;
+}
+
+/* A flow stays on its queue: RSS, or the fan-out of af_packet sockets. (A tap's driver speaks of
+ * RSS, but the kernel moves flows between its queues.) */
+static bool keeps_flows_apart(const struct rte_eth_dev_info *info)
+{
+	return is_af_packet(info) || ((info->flow_type_rss_offloads & RSS_FLOWS) &&
+	                              strcmp(info->driver_name, "net_tap") != 0);
+}
+
+/* How many queues, and who sees to it that each worker gets its flows. */
+static enum result plan_queues(const struct port_config *config,
+                               const struct rte_eth_dev_info *info, struct port *port,
+                               struct error *err)
+{
+	uint16_t most = RTE_MIN(info->max_rx_queues, info->max_tx_queues);
+	bool by_device = config->distribution == PORT_BY_DEVICE || keeps_flows_apart(info);
+	if (is_af_packet(info) && most > config->workers)
+		return fail(RESULT_INPUT, err,
+		            "port %s: the device spreads its frames over %u queues (qpairs), but "
+		            "only %u io stages read them; set queues to %u or more",
+		            config->device, most, config->workers, most);
+	if (config->distribution == PORT_BY_DEVICE && most < config->workers)
+		return fail(RESULT_INPUT, err,
+		            "port %s: distribution is 'device' over %u queues, the device has %u; "
+		            "use 'auto' or 'software'",
+		            config->device, config->workers, most);
+	port->queues = by_device ? RTE_MIN(config->workers, most) : 1;
+	if (config->workers == 1)
+		port->distribution = PORT_ALONE;
+	else if (by_device && port->queues == config->workers &&
+	         config->distribution != PORT_BY_SOFTWARE)
+		port->distribution = PORT_BY_DEVICE;
+	else
+		port->distribution = PORT_BY_SOFTWARE;
+	if (port->distribution != PORT_ALONE && !(port->spread = spread_new(config->workers)))
+		return fail(RESULT_RESOURCE, err, "port %s: no memory", config->device);
+	return RESULT_OK;
+}
+
 static enum result configure(const struct port_config *config, struct port *port,
                              struct error *err)
 {
 	struct rte_eth_dev_info info;
 	struct rte_eth_conf conf = {0};
 	int rc = rte_eth_dev_info_get(port->id, &info);
-	if (rc == 0 && (config->queues > info.max_rx_queues || config->queues > info.max_tx_queues))
-		return fail(RESULT_INPUT, err,
-		            "port %s: %u queues are configured, the device has %u",
-		            config->device, config->queues,
-		            RTE_MIN(info.max_rx_queues, info.max_tx_queues));
 	if (rc == 0) {
+		enum result r = plan_queues(config, &info, port, err);
+		if (r != RESULT_OK)
+			return r;
 		port->rx_checksums = (info.rx_offload_capa & RX_CHECKSUMS) == RX_CHECKSUMS;
 		port->tx_checksums = (info.tx_offload_capa & TX_CHECKSUMS) == TX_CHECKSUMS;
 		conf.rxmode.offloads = port->rx_checksums ? RX_CHECKSUMS : 0;
@@ -124,12 +169,11 @@ static enum result configure(const struct port_config *config, struct port *port
 			conf.rxmode.offloads |= info.rx_offload_capa & RX_VLAN;
 			conf.txmode.offloads |= info.tx_offload_capa & TX_VLAN;
 		}
-		if (config->queues > 1 && info.flow_type_rss_offloads) {
+		if (port->queues > 1 && info.flow_type_rss_offloads) {
 			conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-			conf.rx_adv_conf.rss_conf.rss_hf =
-			    info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP);
+			conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads & RSS_FLOWS;
 		}
-		rc = rte_eth_dev_configure(port->id, config->queues, config->queues, &conf);
+		rc = rte_eth_dev_configure(port->id, port->queues, port->queues, &conf);
 	}
 	if (rc != 0)
 		return fail(RESULT_RESOURCE, err, "port %s: not configurable: %s", config->device,
@@ -147,11 +191,14 @@ static enum result set_up_queues(const struct port_config *config, struct port *
 {
 	uint16_t rx = RX_DESCRIPTORS, tx = TX_DESCRIPTORS;
 	int rc = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
-	for (uint16_t q = 0; rc == 0 && q < config->queues; q++) {
+	uint32_t buffers = RX_BUFFERS;
+	if (port->distribution == PORT_BY_SOFTWARE) /* and what lies in the rings */
+		buffers += (port->workers - 1u) * SPREAD_SLOTS;
+	for (uint16_t q = 0; rc == 0 && q < port->queues; q++) {
 		char name[RTE_MEMPOOL_NAMESIZE];
 		rx_pool_name(port, q, name);
 		struct rte_mempool *pool = rte_pktmbuf_pool_create(
-		    name, RX_BUFFERS, 256, 0, port->buffer_bytes, SOCKET_ID_ANY);
+		    name, buffers, 256, 0, port->buffer_bytes, SOCKET_ID_ANY);
 		if (!pool)
 			return fail(RESULT_RESOURCE, err,
 			            "port %s: no memory for receive buffers: %s; "
@@ -204,7 +251,7 @@ static enum result start(const struct port_config *config, struct port *port, st
 /* Who we are, as far as the configuration says. */
 static void take_config(const struct port_config *config, struct port *port)
 {
-	*port = (struct port){.queues = config->queues,
+	*port = (struct port){.workers = config->workers,
 	                      .mtu = config->mtu,
 	                      .has_gateway = config->has_gateway,
 	                      .has_gateway6 = config->has_gateway6};
@@ -245,6 +292,8 @@ void port_close(struct port *port)
 {
 	rte_eth_dev_stop(port->id);
 	rte_eth_dev_close(port->id);
+	spread_free(port->spread);
+	port->spread = NULL;
 	for (uint16_t q = 0; q < port->queues; q++) {
 		char name[RTE_MEMPOOL_NAMESIZE];
 		rx_pool_name(port, q, name);
@@ -252,4 +301,40 @@ void port_close(struct port *port)
 	}
 	neighbours_free(port->neighbours);
 	port->neighbours = NULL;
+}
+
+const char *port_distribution_name(enum port_distribution distribution)
+{
+	static const char *const names[] = {"auto", "device", "software", "alone"};
+	return names[distribution];
+}
+
+/* The worker whose queue another one without shares. */
+static uint32_t owner_of(const struct port *port, uint32_t worker)
+{
+	return worker % port->queues;
+}
+
+bool port_ring(const struct port *port, uint32_t index, struct port_ring *out)
+{
+	if (!port->spread)
+		return false;
+	const struct ring *ring;
+	uint32_t pairs = port->workers * (port->workers - 1u);
+	if (index < pairs) {
+		uint32_t from = index / (port->workers - 1u), to = index % (port->workers - 1u);
+		to += to >= from;
+		ring = &port->spread->rx[from][to];
+		*out = (struct port_ring){.from = from, .to = to};
+	} else if (index - pairs < (uint32_t)port->workers - port->queues) {
+		uint32_t from = index - pairs + port->queues;
+		ring = &port->spread->tx[from];
+		*out = (struct port_ring){
+		    .from = from, .to = owner_of(port, from), .transmit = true};
+	} else {
+		return false;
+	}
+	out->used = ring_count(ring);
+	out->slots = ring_slots(ring);
+	return true;
 }

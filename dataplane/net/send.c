@@ -12,15 +12,51 @@
 
 /* --- frames --- */
 
-void net_flush(struct net_stack *n)
+/* The first frames of `frames` to the port; what it does not take moves to the front. */
+static uint32_t to_port(struct net_stack *n, struct rte_mbuf **frames, uint32_t count)
 {
-	if (n->queued_count == 0)
-		return;
-	uint16_t sent =
-	    rte_eth_tx_burst(n->port->id, n->queue, n->queued, (uint16_t)n->queued_count);
+	uint16_t sent = rte_eth_tx_burst(n->port->id, n->worker, frames, (uint16_t)count);
 	counter_add(n->counters, COUNTER_NET_TX_FRAMES, sent);
-	n->queued_count -= sent;
-	memmove(n->queued, n->queued + sent, n->queued_count * sizeof n->queued[0]);
+	memmove(frames, frames + sent, (count - sent) * sizeof frames[0]);
+	return count - sent;
+}
+
+/* To the worker whose queue we share, in a ring that is ours. */
+static uint32_t to_owner(struct net_stack *n, struct rte_mbuf **frames, uint32_t count)
+{
+	uint32_t sent = 0;
+	while (sent < count && ring_push(&n->spread->tx[n->worker], frames[sent]))
+		sent++;
+	memmove(frames, frames + sent, (count - sent) * sizeof frames[0]);
+	return count - sent;
+}
+
+/* What the workers that share our queue have sent, a different one of them first each time. */
+static uint32_t relay(struct net_stack *n)
+{
+	uint32_t taken = 0, queues = n->port->queues;
+	uint32_t sharers = (n->port->workers - 1u - n->worker) / queues;
+	n->relay_turn++;
+	for (uint32_t i = 0; i < sharers; i++) {
+		struct rte_mbuf *m;
+		uint32_t w = n->worker + queues * (1 + (n->relay_turn + i) % sharers);
+		while (n->relayed_count < RELAYED_MAX &&
+		       (m = ring_pop(&n->spread->tx[w])) != NULL) {
+			n->relayed[n->relayed_count++] = m;
+			taken++;
+		}
+		if (n->relayed_count > 0)
+			n->relayed_count = to_port(n, n->relayed, n->relayed_count);
+	}
+	return taken;
+}
+
+uint32_t net_flush(struct net_stack *n)
+{
+	if (n->queued_count > 0)
+		n->queued_count = n->has_queue ? to_port(n, n->queued, n->queued_count)
+		                               : to_owner(n, n->queued, n->queued_count);
+	return n->has_queue && n->port->queues < n->port->workers ? relay(n) : 0;
 }
 
 /* The port's VLAN tag, by the hardware where it can. False: no room for it. */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One queue of a port: frames in, TCP segments and datagrams out to the protocols, and back.
+ * One io worker's share of a port: frames in, TCP segments and datagrams out to the protocols, and
+ * back.
  *
- * Thread: the io worker that owns the queue. Answers ARP, neighbour discovery and ICMP echo itself,
- * and puts fragmented datagrams together. Received bytes are lent to the handlers until they
- * return. Memory: packet buffers from pools made in net_stack_new; segments without data, ARP, ND
- * and ICMP have a pool of their own, so that they get through when data has used up the other.
+ * Thread: that worker. Answers ARP, neighbour discovery and ICMP echo itself, whichever of the
+ * port's workers receives them, and puts fragmented datagrams together. Hands frames of the other
+ * workers' flows on where the port does not keep them apart, and sends for those without a queue.
+ * Received bytes are lent to the handlers until they return. Memory: packet buffers from pools made
+ * in net_stack_new; segments without data, ARP, ND and ICMP have a pool of their own, so that they
+ * get through when data has used up the other.
  *
  * IPv4 or IPv6 is chosen by the peer's address: ::ffff:a.b.c.d is IPv4.
  */
@@ -29,13 +32,14 @@ struct net_handlers {
 	bool (*udp)(void *context, const struct packet *packet);
 };
 
-MUST_USE enum result net_stack_new(struct port *port, uint16_t queue,
+MUST_USE enum result net_stack_new(struct port *port, uint16_t worker,
                                    const struct net_handlers *handlers, void *context,
                                    struct counters *counters, struct net_stack **out,
                                    struct error *err);
 void net_stack_free(struct net_stack *n);
 
-/* Take at most one burst of frames; returns how many. */
+/* Take at most one burst of frames from the port and one from each other worker; returns how
+ * many. */
 uint32_t net_stack_poll(struct net_stack *n, uint64_t now_us);
 
 /* A buffer for an L4 segment of at most `bytes`; NULL: none left or too long. */
@@ -50,7 +54,8 @@ bool net_send_udp(struct net_stack *n, const uint8_t local[16], uint16_t local_p
                   const uint8_t peer[16], uint16_t peer_port, const uint8_t *payload,
                   uint32_t bytes);
 
-/* Hand what was queued to the port. */
-void net_flush(struct net_stack *n);
+/* Hand what was queued to the port, and what workers without a queue have sent; returns how many
+ * of theirs there were. */
+uint32_t net_flush(struct net_stack *n);
 
 #endif

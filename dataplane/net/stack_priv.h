@@ -2,7 +2,7 @@
 /*
  * One queue of a port from inside. Private to net/.
  *
- * stack.c   life, frames in
+ * stack.c   life, frames in, frames handed to the port's other workers
  * answer.c  what is answered here: ARP, neighbour discovery, echo
  * send.c    buffers, next hops, checksums, frames out
  */
@@ -12,9 +12,11 @@
 #include <rte_mbuf.h>
 
 #include "net/reassembly.h"
+#include "net/spread.h"
 #include "net/stack.h"
 
 #define TX_QUEUED_MAX 256
+#define RELAYED_MAX   64 /* frames of workers without a queue, waiting for ours */
 #define CONTROL_BYTES (RTE_PKTMBUF_HEADROOM + 256)
 #define ASKED_RECENT  64 /* addresses whose last request is remembered */
 /* Room for either family's header: where the transport header is in a buffer of net_alloc. */
@@ -26,6 +28,11 @@ struct asked {
 	uint64_t asked_us;
 };
 
+struct allowance {
+	uint64_t window_us;
+	uint32_t count;
+};
+
 struct net_stack {
 	struct port *port;
 	const struct net_handlers *handlers;
@@ -35,14 +42,24 @@ struct net_stack {
 	struct reassembly *reassembly;
 	struct rte_mbuf *building; /* of the last net_alloc, not yet sent */
 	uint64_t now_us;
-	uint64_t echo_window_us;
-	uint32_t echo_count;
-	uint16_t queue;
+	struct allowance echo, shared_icmp;
+	struct spread *spread; /* NULL: the port's only worker */
+	uint16_t worker;       /* of the port; it has the queue of the same number, if any */
+	bool has_queue;
 	uint16_t identification;
-	uint32_t queued_count;
+	uint32_t queued_count, relayed_count, relay_turn;
 	struct asked asked[ASKED_RECENT];
 	struct rte_mbuf *queued[TX_QUEUED_MAX];
+	struct rte_mbuf *relayed[RELAYED_MAX];
 };
+
+/* Something that may be done so often a second. */
+static inline bool allowance_take(struct allowance *a, uint32_t per_second, uint64_t now_us)
+{
+	if (now_us >= a->window_us + 1000000)
+		*a = (struct allowance){.window_us = now_us};
+	return a->count < per_second && ++a->count;
+}
 
 /* --- send.c --- */
 /* `frame_bytes` of room; NULL (counted): none left, or too long. */

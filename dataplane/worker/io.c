@@ -154,8 +154,8 @@ enum result io_new(const struct io_setup *setup, struct io **out, struct error *
 	if (r == RESULT_OK)
 		r = match_scratch_new(io->matcher, &io->scratch, err);
 	if (r == RESULT_OK)
-		r = net_stack_new(io->port, setup->queue, &handlers, io, io->counters, &io->net,
-		                  err);
+		r = net_stack_new(io->port, setup->port_worker, &handlers, io, io->counters,
+		                  &io->net, err);
 	if (r == RESULT_OK)
 		r = new_mqtt(io, err);
 	if (r == RESULT_OK && io->config->coap_port) {
@@ -217,8 +217,8 @@ uint32_t io_poll(struct io *io)
 		io_mqtt_close_all(io);
 	tcp_flush(io->tcp); /* may offer kept data again, and so fill batches */
 	io_hand_over(io);
-	net_flush(io->net);
-	if (frames || home)
+	uint32_t relayed = net_flush(io->net);
+	if (frames || home || relayed)
 		meter_add(&io->meter, clock_cycles() - started, frames);
-	return frames + home;
+	return frames + home + relayed;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The io worker's stage: frames of one port queue in, batches of readings out; batches come home
+ * The io worker's stage: frames of its flows in, batches of readings out; batches come home
  * and answers go out. Private to worker/.
  *
  * One poll, in order: frames -> TCP, CoAP -> MQTT -> decode -> open batches; batches home ->
@@ -133,7 +133,7 @@ struct io_setup {
 	uint32_t index;
 	const struct pipeline_config *config;
 	struct port *port;
-	uint16_t queue;
+	uint16_t port_worker; /* number among those of the port */
 	struct io_links links;
 	_Atomic(const struct registry_view *) *registry;
 	const _Atomic int *phase;

@@ -65,12 +65,12 @@ static enum result build_io(struct pipeline *p, struct error *err)
 {
 	uint32_t index = 0;
 	for (uint32_t i = 0; i < p->config.port_count; i++) {
-		for (uint16_t q = 0; q < p->config.ports[i].queues; q++, index++) {
+		for (uint16_t w = 0; w < p->config.ports[i].workers; w++, index++) {
 			struct io_setup setup = {
 			    .index = index,
 			    .config = &p->config,
 			    .port = &p->config.ports[i],
-			    .queue = q,
+			    .port_worker = w,
 			    .links = links_of(p, index),
 			    .registry = &p->registry,
 			    .phase = &p->phase,
@@ -133,7 +133,7 @@ enum result pipeline_new(const struct pipeline_config *config, struct pipeline *
 	atomic_init(&p->phase, PHASE_RUN);
 	atomic_init(&p->registry, config->registry);
 	for (uint32_t i = 0; i < config->port_count; i++)
-		p->io_count += config->ports[i].queues;
+		p->io_count += config->ports[i].workers;
 	for (uint32_t i = 0; i < config->worker_count; i++)
 		p->stage_count += (uint32_t)__builtin_popcount(config->workers[i].stage_mask);
 
@@ -265,9 +265,38 @@ static void io_levels(struct level_list *list, const struct pipeline *p, uint32_
 	level(list, "ring", ring_count(&p->home[i]), ring_slots(&p->home[i]), "store to io%u", i);
 }
 
+bool pipeline_port(const struct pipeline *p, uint32_t index, struct report_port *out)
+{
+	if (index >= p->config.port_count)
+		return false;
+	const struct port *port = &p->config.ports[index];
+	*out = (struct report_port){
+	    .device = port->device,
+	    .queues = port->queues,
+	    .ios = port->workers,
+	    .distribution = port_distribution_name(port->distribution),
+	};
+	for (uint32_t i = 0; i < index; i++)
+		out->io_first += p->config.ports[i].workers;
+	return true;
+}
+
+static void port_levels(struct level_list *list, const struct port *port, uint32_t io_first)
+{
+	struct port_ring r;
+	for (uint32_t i = 0; port_ring(port, i, &r); i++)
+		level(list, "ring", r.used, r.slots, "io%u to io%u %s", io_first + r.from,
+		      io_first + r.to, r.transmit ? "transmit" : "frames");
+}
+
 uint32_t pipeline_levels(const struct pipeline *p, struct report_level *out, uint32_t max)
 {
 	struct level_list list = {.out = out, .max = max};
+	uint32_t io_first = 0;
+	for (uint32_t i = 0; i < p->config.port_count; i++) {
+		port_levels(&list, &p->config.ports[i], io_first);
+		io_first += p->config.ports[i].workers;
+	}
 	for (uint32_t i = 0; i < p->io_count; i++)
 		io_levels(&list, p, i);
 	for (uint32_t s = 0; s < p->stage_count; s++) {

@@ -43,7 +43,7 @@ struct pipeline_store_access {
 };
 
 struct pipeline_config {
-	struct port *ports; /* opened; io stages number the queues of all ports in order */
+	struct port *ports; /* opened; io stages are numbered over all ports in order */
 	uint32_t port_count;
 	struct pipeline_worker_config workers[MAX_WORKERS];
 	uint32_t worker_count;

@@ -50,7 +50,18 @@ struct report_level {
 	uint64_t used, capacity;
 };
 
+/* A port and how its frames come to its io stages. */
+struct report_port {
+	const char *device;
+	uint32_t queues;          /* of the device */
+	uint32_t io_first, ios;   /* its io stages, by number */
+	const char *distribution; /* "alone", "device", "software" */
+};
+
 struct pipeline;
+
+/* False: no such port. */
+bool pipeline_port(const struct pipeline *p, uint32_t index, struct report_port *out);
 
 uint32_t pipeline_stage_count(const struct pipeline *p);
 void pipeline_stage(const struct pipeline *p, uint32_t index, struct report_stage *out);

@@ -5,7 +5,7 @@
  * checksums; 3 the port is in VLAN 10; 4 it has taken that tag away.
  * Oracles: what is handed on lies inside the frame; addresses are ours and theirs, and never an
  * IPv4 one out of an IPv6 header; every drop has a receive counter; the answer to a solicitation
- * is understood by who asked.
+ * is understood by who asked; what belongs to a flow has a flow's hash.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "net/address.h"
 #include "net/checksum.h"
+#include "net/flow.h"
 #include "net/packet.h"
 
 enum { IP_GOOD = 1, L4_GOOD = 2, MEND = 4, IN_VLAN = 8, STRIPPED = 16, VLAN = 10 };
@@ -179,6 +180,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	struct packet p = {0};
 	packet_parse(frame, count, &us, offload, &p);
 	check(&p, frame, count);
+	uint64_t hash;
+	bool has_flow = flow_hash((struct hash_key){1, 2}, frame, count, &hash);
+	CHECK(has_flow || (p.kind != PACKET_TCP && p.kind != PACKET_UDP &&
+	                   p.kind != PACKET_FRAGMENT && p.kind != PACKET_ICMP_ERROR));
 	free(frame);
 	return 0;
 }

@@ -33,6 +33,14 @@ uint32_t pipeline_levels(const struct pipeline *p, struct report_level *out, uin
 	return 2;
 }
 
+bool pipeline_port(const struct pipeline *p, uint32_t index, struct report_port *out)
+{
+	(void)p;
+	*out = (struct report_port){
+	    .device = "net_test0", .queues = 1, .ios = 2, .distribution = "software"};
+	return index == 0;
+}
+
 uint32_t pipeline_bytes_per_connection(const struct pipeline *p)
 {
 	(void)p;

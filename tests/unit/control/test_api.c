@@ -22,6 +22,10 @@ static void status_tells_rates_fates_and_levels(void **state)
 	assert_true(json_real_value(json_object_get(stage, "cycles_per_item")) == 1000.0);
 	json_t *ack = json_object_get(json_object_get(s, "acknowledgement"), "all");
 	assert_int_equal(json_integer_value(json_object_get(ack, "max_us")), 1500);
+	json_t *port = json_array_get(json_object_get(s, "ports"), 0);
+	assert_string_equal(json_string_value(json_object_get(port, "device")), "net_test0");
+	assert_string_equal(json_string_value(json_object_get(port, "distribution")), "software");
+	assert_int_equal(json_integer_value(json_object_get(port, "ios")), 2);
 	json_t *level = json_array_get(json_object_get(s, "levels"), 0);
 	assert_int_equal(json_integer_value(json_object_get(level, "used")), 3);
 	assert_true(json_is_object(json_object_get(json_object_get(s, "journal"), "write")));

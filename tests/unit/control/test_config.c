@@ -61,6 +61,7 @@ static void minimal_file_gets_defaults(void **state)
 	assert_int_equal(c->ports_count, 1);
 	assert_int_equal(c->ports[0].mtu, 1500);
 	assert_int_equal(c->ports[0].queues, 1);
+	assert_int_equal(c->ports[0].distribution, DISTRIBUTION_AUTO);
 	assert_int_equal(c->ports[0].prefix_bits, 24);
 	assert_memory_equal(c->ports[0].ipv4, "\x0a\x4d\x00\x01", 4);
 	assert_false(c->ports[0].has_gateway);
@@ -99,8 +100,8 @@ static void given_values_are_taken(void **state)
 	             "dpdk: {hugepages: no, memory_mb: 128, file_prefix: hr-2}\n"
 	             "ports:\n"
 	             "  - {device: 0000:01:00.0, address: 10.0.0.2/8, gateway: 10.0.0.1,\n"
-	             "     queues: 2, vlan: 4094, address6: \"2001:db8::2/64\",\n"
-	             "     gateway6: \"2001:db8::1\"}\n"
+	             "     queues: 2, distribution: software, vlan: 4094,\n"
+	             "     address6: \"2001:db8::2/64\", gateway6: \"2001:db8::1\"}\n"
 	             "  - {device: net_tap0, address: 192.168.1.9/31, mtu: 9000}\n"
 	             "workers:\n"
 	             "  - {cpu: 3, stages: [io0, io2, stage1]}\n"
@@ -120,6 +121,7 @@ static void given_values_are_taken(void **state)
 	assert_true(c->ports[0].has_gateway);
 	assert_memory_equal(c->ports[0].gateway_ipv4, "\x0a\x00\x00\x01", 4);
 	assert_int_equal(c->ports[0].vlan, 4094);
+	assert_int_equal(c->ports[0].distribution, DISTRIBUTION_SOFTWARE);
 	assert_true(c->ports[0].has_ipv6 && c->ports[0].has_gateway6);
 	assert_int_equal(c->ports[0].ipv6_prefix_bits, 64);
 	assert_memory_equal(c->ports[0].ipv6, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02", 16);
