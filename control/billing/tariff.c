@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/billing/tariff.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+
+static const char *const month_names[12] = {"January",   "February", "March",    "April",
+                                            "May",       "June",     "July",     "August",
+                                            "September", "October",  "November", "December"};
+static const char *const weekday_names[7] = {"Mondays",   "Tuesdays", "Wednesdays", "Thursdays",
+                                             "Fridays",   "Saturdays", "Sundays"};
+
+void tariff_init(struct tariff *t)
+{
+	memset(t, 0, sizeof *t);
+	memset(t->use, TARIFF_NO_PERIOD, sizeof t->use);
+	memset(t->holiday_use, TARIFF_NO_PERIOD, sizeof t->holiday_use);
+	t->end_day = INT32_MAX;
+	t->decimals = 2;
+}
+
+/* Returns the quarter hour that is taken; TARIFF_QUARTERS: none was. */
+static uint32_t fill_day(uint8_t day[TARIFF_QUARTERS], uint32_t from, uint32_t to, uint8_t period)
+{
+	uint32_t count = (to + TARIFF_QUARTERS - from) % TARIFF_QUARTERS;
+	if (count == 0) /* from an hour to the same: the whole day */
+		count = TARIFF_QUARTERS;
+	for (uint32_t i = 0; i < count; i++) {
+		uint8_t *quarter = &day[(from + i) % TARIFF_QUARTERS];
+		if (*quarter != TARIFF_NO_PERIOD)
+			return (from + i) % TARIFF_QUARTERS;
+		*quarter = period;
+	}
+	return TARIFF_QUARTERS;
+}
+
+static enum result taken(const struct tariff *t, const char *day, const char *month,
+                         uint32_t quarter, uint8_t first, uint8_t second, struct error *err)
+{
+	return fail(RESULT_INPUT, err, "%s%s%s at %02u:%02u are in two periods, '%s' and '%s'",
+	            day, *month ? " in " : "", month, quarter / 4, quarter % 4 * 15,
+	            t->periods[first].name, t->periods[second].name);
+}
+
+enum result tariff_use(struct tariff *t, uint32_t months, uint32_t weekdays,
+                       uint32_t from_quarter, uint32_t to_quarter, uint8_t period,
+                       struct error *err)
+{
+	CHECK(from_quarter < TARIFF_QUARTERS && to_quarter <= TARIFF_QUARTERS);
+	for (uint32_t m = 0; m < 12; m++)
+		for (uint32_t d = 0; d < 7; d++) {
+			if (!(months >> m & 1) || !(weekdays >> d & 1))
+				continue;
+			uint32_t q = fill_day(t->use[m][d], from_quarter,
+			                      to_quarter % TARIFF_QUARTERS, period);
+			if (q < TARIFF_QUARTERS)
+				return taken(t, weekday_names[d], month_names[m], q,
+				             t->use[m][d][q], period, err);
+		}
+	return RESULT_OK;
+}
+
+enum result tariff_use_holidays(struct tariff *t, uint32_t from_quarter, uint32_t to_quarter,
+                                uint8_t period, struct error *err)
+{
+	CHECK(from_quarter < TARIFF_QUARTERS && to_quarter <= TARIFF_QUARTERS);
+	uint32_t q =
+	    fill_day(t->holiday_use, from_quarter, to_quarter % TARIFF_QUARTERS, period);
+	if (q < TARIFF_QUARTERS)
+		return taken(t, "holidays", "", q, t->holiday_use[q], period, err);
+	return RESULT_OK;
+}
+
+/* --- checks --- */
+
+static enum result check_tiers(const struct tariff *t, struct error *err)
+{
+	if (t->tier_count == 0)
+		return fail(RESULT_INPUT, err, "there is no tier; expected at least one price");
+	int64_t below_mwh = 0;
+	for (uint32_t i = 0; i < t->tier_count; i++) {
+		const struct tariff_tier *tier = &t->tiers[i];
+		bool last = i + 1 == t->tier_count;
+		if (tier->price < 0 || tier->price > PRICE_MAX)
+			return fail(RESULT_INPUT, err, "tier %u: the price must be from 0 to 1000",
+			            i + 1);
+		if (last != (tier->up_to_mwh == INT64_MAX))
+			return fail(RESULT_INPUT, err,
+			            last ? "the last tier ends at a limit; expected it open, so "
+			                   "that each kWh has a price"
+			                 : "tier %u is open, but others follow", i + 1);
+		if (!last && (tier->up_to_mwh <= below_mwh || tier->up_to_mwh > ENERGY_MWH_MAX))
+			return fail(RESULT_INPUT, err,
+			            "tier %u ends at or below the one before it", i + 1);
+		below_mwh = tier->up_to_mwh;
+	}
+	return RESULT_OK;
+}
+
+static enum result check_use(const struct tariff *t, struct error *err)
+{
+	for (uint32_t m = 0; m < 12; m++)
+		for (uint32_t d = 0; d < 7; d++)
+			for (uint32_t q = 0; q < TARIFF_QUARTERS; q++)
+				if (t->use[m][d][q] >= t->period_count)
+					return fail(RESULT_INPUT, err,
+					            "%s in %s at %02u:%02u are in no period",
+					            weekday_names[d], month_names[m], q / 4,
+					            q % 4 * 15);
+	return RESULT_OK;
+}
+
+/* All of a holiday or nothing of it has times of its own. */
+static enum result check_holidays(const struct tariff *t, struct error *err)
+{
+	uint32_t without = 0, gap = 0;
+	for (uint32_t q = 0; q < TARIFF_QUARTERS; q++)
+		if (t->holiday_use[q] == TARIFF_NO_PERIOD) {
+			without++;
+			gap = q;
+		}
+	if (without > 0 && without < TARIFF_QUARTERS)
+		return fail(RESULT_INPUT, err, "holidays at %02u:%02u are in no period", gap / 4,
+		            gap % 4 * 15);
+	return RESULT_OK;
+}
+
+static int by_day(const void *a, const void *b)
+{
+	const int32_t *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
+}
+
+enum result tariff_check(struct tariff *t, struct error *err)
+{
+	if (t->end_day <= t->from_day)
+		return fail(RESULT_INPUT, err, "it ends before it begins");
+	for (uint32_t i = 0; i < t->period_count; i++)
+		if (t->periods[i].multiplier < 0 || t->periods[i].multiplier > MULTIPLIER_MAX)
+			return fail(RESULT_INPUT, err,
+			            "period '%s': the multiplier must be from 0 to 100",
+			            t->periods[i].name);
+	for (uint32_t i = 0; i < t->fixed_count; i++)
+		if (t->fixed[i].price < -PRICE_MAX || t->fixed[i].price > PRICE_MAX)
+			return fail(RESULT_INPUT, err,
+			            "charge '%s': the amount must be from -1000 to 1000",
+			            t->fixed[i].name);
+	qsort(t->holidays, t->holiday_count, sizeof t->holidays[0], by_day);
+	enum result result = check_tiers(t, err);
+	if (result == RESULT_OK)
+		result = check_use(t, err);
+	return result == RESULT_OK ? check_holidays(t, err) : result;
+}
+
+/* --- questions --- */
+
+static bool is_holiday(const struct tariff *t, int32_t day)
+{
+	return t->holiday_use[0] != TARIFF_NO_PERIOD &&
+	       bsearch(&day, t->holidays, t->holiday_count, sizeof day, by_day);
+}
+
+uint8_t tariff_period_at(const struct tariff *t, const struct calendar *c, int64_t utc_s)
+{
+	struct local_time local = calendar_local(c, utc_s);
+	uint32_t quarter = (uint32_t)local.second_of_day / 900;
+	if (t->holiday_count > 0 && is_holiday(t, civil_to_day(local.date)))
+		return t->holiday_use[quarter];
+	return t->use[local.date.month - 1][local.weekday][quarter];
+}
+
+const struct tariff *tariff_on(const struct tariff *const *versions, uint32_t count, int32_t day)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (day >= versions[i]->from_day && day < versions[i]->end_day)
+			return versions[i];
+	return NULL;
+}
+
+static int by_from_day(const void *a, const void *b)
+{
+	const struct tariff *const *x = a, *const *y = b;
+	return ((*x)->from_day > (*y)->from_day) - ((*x)->from_day < (*y)->from_day);
+}
+
+static enum result check_pair(const struct tariff *a, const struct tariff *b, struct error *err)
+{
+	struct civil_date from = civil_from_day(b->from_day);
+	if (a->version == b->version)
+		return fail(RESULT_INPUT, err, "tariff %s has two versions %d", a->id, a->version);
+	if (strcmp(a->currency, b->currency) != 0 || a->decimals != b->decimals)
+		return fail(RESULT_INPUT, err, "tariff %s: versions %d and %d differ in currency",
+		            a->id, a->version, b->version);
+	if (b->from_day < a->end_day)
+		return fail(RESULT_INPUT, err,
+		            "tariff %s: versions %d and %d both rule on %04d-%02d-%02d", a->id,
+		            a->version, b->version, from.year, from.month, from.day);
+	return RESULT_OK;
+}
+
+enum result tariff_sort(const struct tariff **versions, uint32_t count, struct error *err)
+{
+	qsort(versions, count, sizeof *versions, by_from_day);
+	enum result result = RESULT_OK;
+	for (uint32_t i = 0; i < count && result == RESULT_OK; i++)
+		for (uint32_t k = i + 1; k < count && result == RESULT_OK; k++)
+			result = check_pair(versions[i], versions[k], err);
+	return result;
+}
