@@ -63,7 +63,7 @@ MODULES = {
                               "storage/journal/record.h"],
     # The control plane stands on everything below it; a worker is seen through its report only.
     "control": BELOW + ["control", "storage", "dataplane/worker/report.h"],
-    "control/config": BELOW,
+    "control/config": BELOW + ["control/billing", "control/calendar"],
     # The daemon is the start-up order of everything.
     "control/headraced.c": ["dataplane", "storage", "control"],
     "tests": ["dataplane", "storage", "control", "tests"],
