@@ -42,6 +42,16 @@ static void put_rates(struct text *t, const struct sample *before, const struct 
 	         (double)(now->messages - before->messages) / s, (double)us / 1e6);
 }
 
+static void put_histogram(struct text *t, const struct histogram *h)
+{
+	text_add(t,
+	         "{\"count\":%" PRIu64 ",\"p50_us\":%" PRIu64 ",\"p99_us\":%" PRIu64
+	         ",\"p999_us\":%" PRIu64 ",\"max_us\":%" PRIu64 "}",
+	         histogram_count(h), histogram_percentile_us(h, 50),
+	         histogram_percentile_us(h, 99), histogram_percentile_us(h, 99.9),
+	         atomic_load_explicit(&h->max_us, memory_order_relaxed));
+}
+
 static void put_stages(struct text *t, const struct api_context *c, const struct sample *before,
                        const struct sample *now)
 {
@@ -68,19 +78,13 @@ static void put_stages(struct text *t, const struct api_context *c, const struct
 			         n ? (double)(now->cycles[i] - before->cycles[i]) / (double)n
 			           : 0.0);
 		}
+		if (s.poll_us) {
+			text_add(t, ",\"poll\":");
+			put_histogram(t, s.poll_us);
+		}
 		text_add(t, "}");
 	}
 	text_add(t, "]");
-}
-
-static void put_histogram(struct text *t, const struct histogram *h)
-{
-	text_add(t,
-	         "{\"count\":%" PRIu64 ",\"p50_us\":%" PRIu64 ",\"p99_us\":%" PRIu64
-	         ",\"p999_us\":%" PRIu64 ",\"max_us\":%" PRIu64 "}",
-	         histogram_count(h), histogram_percentile_us(h, 50),
-	         histogram_percentile_us(h, 99), histogram_percentile_us(h, 99.9),
-	         atomic_load_explicit(&h->max_us, memory_order_relaxed));
 }
 
 static void put_latencies(struct text *t, const struct api_context *c)
@@ -102,6 +106,43 @@ static void put_latencies(struct text *t, const struct api_context *c)
 	text_add(t, "\"all\":");
 	put_histogram(t, &all);
 	text_add(t, "}");
+}
+
+static void put_pool(struct text *t, bool first, const struct report_pool *pool,
+                     uint64_t connections)
+{
+	uint64_t bytes = pool->used * pool->record_bytes;
+	text_add(t,
+	         "%s\n{\"name\":\"%s\",\"each\":%s,\"record_bytes\":%" PRIu32
+	         ",\"used\":%" PRIu64 ",\"capacity\":%" PRIu64 ",\"used_bytes\":%" PRIu64
+	         ",\"reserved_bytes\":%" PRIu64 ",\"bytes_per_connection\":%.1f}",
+	         first ? "" : ",", pool->name, pool->kind == REPORT_POOL_EACH ? "true" : "false",
+	         pool->record_bytes, pool->used, pool->capacity, bytes,
+	         pool->capacity * pool->record_bytes,
+	         connections && pool->kind != REPORT_POOL_OTHER
+	             ? (double)bytes / (double)connections
+	             : 0.0);
+}
+
+/* The first pool's records are the connections. Memory of peers that are not connected (half open,
+ * TIME-WAIT) is listed, but no connection's. */
+static void put_connections(struct text *t, const struct api_context *c)
+{
+	struct report_pool pool;
+	uint64_t connections = 0, bytes = 0;
+	text_add(t, ",\n\"connections\":{\"pools\":[");
+	for (uint32_t i = 0; pipeline_pool(c->pipeline, i, &pool); i++) {
+		if (i == 0)
+			connections = pool.used;
+		put_pool(t, i == 0, &pool, connections);
+		if (pool.kind != REPORT_POOL_OTHER)
+			bytes += pool.used * pool.record_bytes;
+	}
+	text_add(t,
+	         "],\n\"count\":%" PRIu64 ",\"used_bytes\":%" PRIu64
+	         ",\"bytes_per_connection\":%.1f,\"bytes_per_idle_connection\":%" PRIu32 "}",
+	         connections, bytes, connections ? (double)bytes / (double)connections : 0.0,
+	         pipeline_bytes_per_connection(c->pipeline));
 }
 
 static void put_ports(struct text *t, const struct api_context *c)
@@ -219,6 +260,7 @@ void api_status(const struct api_request *request, struct api_reply *reply)
 	put_rates(t, &before, &now);
 	put_latencies(t, c);
 	put_ports(t, c);
+	put_connections(t, c);
 	put_stages(t, c, &before, &now);
 	put_levels(t, c);
 	put_storage(t, c);

@@ -103,6 +103,37 @@ static void print_storage(const json_t *s)
 		printf("  %sSTUCK: %s%s\n", colour_red(), text_at(t, "alarm"), colour_end());
 }
 
+static void print_connections(const json_t *s)
+{
+	static const char *const names[] = {"MEMORY OF CONNECTIONS", "BYTES EACH", "USED", "OF",
+	                                    "IN USE",  "PER CONNECTION"};
+	const json_t *connections = json_object_get(s, "connections");
+	struct table *t = table_new(names, 6);
+	json_t *pool;
+	char cell[32];
+	size_t i;
+	json_array_foreach(json_object_get(connections, "pools"), i, pool)
+	{
+		table_add(t, text_at(pool, "name"));
+		table_add(t, grouped(number_at(pool, "record_bytes")));
+		table_add(t, grouped(number_at(pool, "used")));
+		table_add(t, grouped(number_at(pool, "capacity")));
+		table_add(t, size_text(number_at(pool, "used_bytes")));
+		snprintf(cell, sizeof cell, "%.1f", real_at(pool, "bytes_per_connection"));
+		table_add(t, cell);
+	}
+	for (unsigned c = 1; c < 6; c++)
+		table_right(t, c);
+	printf("\n");
+	table_print(t);
+	table_free(t);
+	printf("%s connections, %s in use: %.1f bytes each; an idle one takes %s\n",
+	       grouped(number_at(connections, "count")),
+	       size_text(number_at(connections, "used_bytes")),
+	       real_at(connections, "bytes_per_connection"),
+	       grouped(number_at(connections, "bytes_per_idle_connection")));
+}
+
 static void print_ports(const json_t *s)
 {
 	static const char *const names[] = {"PORT", "QUEUES", "IO STAGES", "FLOWS SPREAD BY"};
@@ -152,6 +183,10 @@ static void print_stages(const json_t *s)
 	printf("\n");
 	table_print(t);
 	table_free(t);
+	json_array_foreach(json_object_get(s, "stages"), i, stage)
+		if (json_object_get(stage, "poll"))
+			print_latency(text_at(stage, "name"), json_object_get(stage, "poll"),
+			              "polls with work");
 }
 
 static void print_levels(const json_t *s)
@@ -208,6 +243,7 @@ static int show_once(const struct arguments *a, bool clear)
 		print_readings(s);
 		print_storage(s);
 		print_ports(s);
+		print_connections(s);
 		print_stages(s);
 		print_levels(s);
 		if (!a->options[OPTION_WATCH])

@@ -157,11 +157,24 @@ bool tcp_peer_of(const struct tcp_engine *e, tcp_handle conn, struct tcp_peer *p
  * one is whole). */
 struct tcp_levels {
 	uint32_t conns, conns_max;
-	uint32_t half_open, time_wait;
+	uint32_t half_open, half_open_max;
+	uint32_t time_wait, time_wait_max;
+	uint32_t exts, exts_max; /* of connections with something in flight or out of order */
+	uint32_t timers;         /* connections with one armed */
 	uint64_t rx_bytes, rx_bytes_max;
 	uint64_t tx_bytes, tx_bytes_max;
 	uint32_t bytes_per_idle_conn;
 };
 void tcp_levels_get(const struct tcp_engine *e, struct tcp_levels *levels);
+
+/* A pool, by number; false: no such. Any thread. */
+struct tcp_pool {
+	const char *name;
+	uint32_t record_bytes;
+	uint64_t used, capacity; /* records */
+	bool each;           /* each connection has one, idle or not */
+	bool of_connections; /* established ones; else of peers that are not connected */
+};
+bool tcp_pool_get(const struct tcp_engine *e, uint32_t index, struct tcp_pool *out);
 
 #endif

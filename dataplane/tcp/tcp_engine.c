@@ -223,6 +223,7 @@ static void ext_put(struct tcp_engine *e, struct conn *c)
 	e->exts[c->ext].next_free = e->ext_free;
 	e->exts[c->ext].conn = NONE;
 	e->ext_free = c->ext;
+	e->ext_used--;
 	c->ext = NONE;
 }
 
@@ -289,6 +290,7 @@ struct ext *ext_need(struct tcp_engine *e, struct conn *c)
 	c->ext = e->ext_free;
 	struct ext *x = &e->exts[c->ext];
 	e->ext_free = x->next_free;
+	e->ext_used++;
 	memset(x, 0, sizeof *x);
 	x->conn = (uint32_t)(c - e->conns);
 	x->reo_mult = 1;
@@ -443,7 +445,12 @@ void tcp_levels_get(const struct tcp_engine *e, struct tcp_levels *levels)
 	levels->conns = __atomic_load_n(&e->conn_count, __ATOMIC_RELAXED);
 	levels->conns_max = e->config.conns_max;
 	levels->half_open = __atomic_load_n(&e->syn_count, __ATOMIC_RELAXED);
+	levels->half_open_max = e->config.syn_cache_max;
 	levels->time_wait = __atomic_load_n(&e->tw_count, __ATOMIC_RELAXED);
+	levels->time_wait_max = e->config.time_wait_max;
+	levels->exts = __atomic_load_n(&e->ext_used, __ATOMIC_RELAXED);
+	levels->exts_max = e->ext_max;
+	levels->timers = __atomic_load_n(&e->wheel.armed, __ATOMIC_RELAXED);
 	levels->rx_bytes = __atomic_load_n(&e->rx.used, __ATOMIC_RELAXED);
 	levels->rx_bytes_max = e->rx.size;
 	levels->tx_bytes = (uint64_t)__atomic_load_n(&e->chunk_used, __ATOMIC_RELAXED) *

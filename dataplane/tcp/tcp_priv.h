@@ -18,6 +18,7 @@
  * tcp_timewait.c  TIME-WAIT records
  * tcp_icmp.c      ICMP errors
  * tcp_prefix.c    connections per prefix
+ * tcp_pools.c     what the pools hold
  */
 #ifndef HEADRACE_TCP_TCP_PRIV_H
 #define HEADRACE_TCP_TCP_PRIV_H
@@ -327,7 +328,7 @@ struct tcp_engine {
 	struct conn *conns;
 	uint32_t conn_free, conn_count; /* free list through flush_next's twin: rx_buffer */
 	struct ext *exts;
-	uint32_t ext_free, ext_max;
+	uint32_t ext_free, ext_max, ext_used;
 	uint32_t evict_hand;      /* the next extension block to look at for stale ranges */
 	uint32_t kept_hand;       /* the next connection to look at for stale kept bytes */
 	uint32_t kept_evict_at;   /* tick from which the next one may be evicted; 0: any */

@@ -218,7 +218,9 @@ uint32_t io_poll(struct io *io)
 	tcp_flush(io->tcp); /* may offer kept data again, and so fill batches */
 	io_hand_over(io);
 	uint32_t relayed = net_flush(io->net);
-	if (frames || home || relayed)
+	if (frames || home || relayed) {
 		meter_add(&io->meter, clock_cycles() - started, frames);
+		histogram_add(&io->poll_us, clock_mono_us() - io->now_us);
+	}
 	return frames + home + relayed;
 }

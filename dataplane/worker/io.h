@@ -107,7 +107,7 @@ struct io {
 
 	struct counters *counters;
 	struct stage_meter meter, decode_meter;
-	struct histogram ack_us;
+	struct histogram ack_us, poll_us;
 	_Atomic uint64_t readings_received;
 };
 

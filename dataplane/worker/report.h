@@ -42,6 +42,21 @@ struct report_stage {
 	const struct stage_meter *meter;
 	const struct counters *counters;       /* of io and stage workers, else NULL */
 	const struct histogram *ack_us;        /* io: message taken to answer sent; else NULL */
+	const struct histogram *poll_us;       /* io: polls that found work; else NULL */
+};
+
+enum report_pool_kind {
+	REPORT_POOL_EACH,  /* each connection has one record, idle or not */
+	REPORT_POOL_SOME,  /* connections have some while they need them */
+	REPORT_POOL_OTHER, /* of peers that are not connected */
+};
+
+/* Memory that connections take, over all io workers. */
+struct report_pool {
+	const char *name;
+	enum report_pool_kind kind;
+	uint32_t record_bytes;
+	uint64_t used, capacity; /* records */
 };
 
 struct report_level {
@@ -69,7 +84,10 @@ void pipeline_stage(const struct pipeline *p, uint32_t index, struct report_stag
 /* Fills at most `max` levels, returns how many there are. */
 uint32_t pipeline_levels(const struct pipeline *p, struct report_level *out, uint32_t max);
 
-/* Bytes that an idle MQTT connection takes, all told. */
+/* False: no such pool. */
+bool pipeline_pool(const struct pipeline *p, uint32_t index, struct report_pool *out);
+
+/* Bytes that an idle MQTT connection takes, all told: of REPORT_POOL_EACH. */
 uint32_t pipeline_bytes_per_connection(const struct pipeline *p);
 
 /* Memory reserved at start for connections, batches and messages of all workers, bytes. */

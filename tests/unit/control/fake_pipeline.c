@@ -18,6 +18,7 @@ void pipeline_stage(const struct pipeline *p, uint32_t index, struct report_stag
 	    .meter = &p->meters[index],
 	    .counters = index < 2 ? &p->counters[index] : NULL,
 	    .ack_us = index == 0 ? &p->ack_us : NULL,
+	    .poll_us = index == 0 ? &p->ack_us : NULL,
 	};
 	snprintf(out->name, sizeof out->name, "%s", names[index]);
 }
@@ -39,6 +40,19 @@ bool pipeline_port(const struct pipeline *p, uint32_t index, struct report_port 
 	*out = (struct report_port){
 	    .device = "net_test0", .queues = 1, .ios = 2, .distribution = "software"};
 	return index == 0;
+}
+
+bool pipeline_pool(const struct pipeline *p, uint32_t index, struct report_pool *out)
+{
+	static const struct report_pool pools[] = {
+	    {"connection blocks", REPORT_POOL_EACH, 192, 4, 100},
+	    {"send chunks", REPORT_POOL_SOME, 128, 2, 50},
+	    {"TIME-WAIT", REPORT_POOL_OTHER, 48, 7, 20},
+	};
+	(void)p;
+	if (index < sizeof pools / sizeof pools[0])
+		*out = pools[index];
+	return index < sizeof pools / sizeof pools[0];
 }
 
 uint32_t pipeline_bytes_per_connection(const struct pipeline *p)

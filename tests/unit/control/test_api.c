@@ -22,6 +22,16 @@ static void status_tells_rates_fates_and_levels(void **state)
 	assert_true(json_real_value(json_object_get(stage, "cycles_per_item")) == 1000.0);
 	json_t *ack = json_object_get(json_object_get(s, "acknowledgement"), "all");
 	assert_int_equal(json_integer_value(json_object_get(ack, "max_us")), 1500);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(stage, "poll"),
+	                                                    "max_us")), 1500);
+	/* 4 connections: 4 x 192 + 2 x 128; those in TIME-WAIT are none */
+	json_t *connections = json_object_get(s, "connections");
+	assert_int_equal(json_integer_value(json_object_get(connections, "count")), 4);
+	assert_int_equal(json_integer_value(json_object_get(connections, "used_bytes")), 1024);
+	assert_true(json_real_value(json_object_get(connections, "bytes_per_connection")) == 256.0);
+	json_t *pool = json_array_get(json_object_get(connections, "pools"), 1);
+	assert_int_equal(json_integer_value(json_object_get(pool, "reserved_bytes")), 6400);
+	assert_true(json_real_value(json_object_get(pool, "bytes_per_connection")) == 64.0);
 	json_t *port = json_array_get(json_object_get(s, "ports"), 0);
 	assert_string_equal(json_string_value(json_object_get(port, "device")), "net_test0");
 	assert_string_equal(json_string_value(json_object_get(port, "distribution")), "software");
