@@ -6,9 +6,10 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Exit codes, as in the manual page. */
-enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DAMAGED = 3 };
 
 enum option {
 	OPTION_SOCKET,
@@ -22,6 +23,10 @@ enum option {
 	OPTION_PREFIX,
 	OPTION_STATE,
 	OPTION_REASON,
+	OPTION_SEGMENT,
+	OPTION_BLOCKS,
+	OPTION_DEVICE,
+	OPTION_RECORDS,
 	OPTION_HELP,
 	OPTION_VERSION,
 	OPTION_COUNT
@@ -78,6 +83,20 @@ const char *colour_end(void);
 /* 1234567 as "1,234,567"; good for eight calls. */
 const char *grouped(json_int_t number);
 
+/* --- progress.c --- */
+
+/* A bar on stderr where that is a terminal, once it has taken a second. */
+struct progress {
+	const char *what;
+	uint64_t begun_us, shown_us;
+	bool enabled;
+};
+void progress_begin(struct progress *p, const char *what);
+/* So many bytes of `total` (0: not known) are done. Cheap: call it often. */
+void progress_show(struct progress *p, uint64_t done, uint64_t total);
+/* Wipes the bar away. */
+void progress_end(struct progress *p);
+
 /* --- show.c --- */
 
 /* A member of an object; "" or 0 when it is not there. */
@@ -97,5 +116,7 @@ int command_errors_list(const struct arguments *a);
 int command_errors_show(const struct arguments *a);
 int command_audit(const struct arguments *a);
 int command_metrics(const struct arguments *a);
+int command_journal_dump(const struct arguments *a);
+int command_journal_verify(const struct arguments *a);
 
 #endif

@@ -26,6 +26,10 @@ static const struct option_info {
     [OPTION_PREFIX] = {"--prefix", "TEXT", "only ids that begin with TEXT"},
     [OPTION_STATE] = {"--state", "S", "only those that are pending, active, suspended or retired"},
     [OPTION_REASON] = {"--reason", "R", "only this reason, such as clock_drift"},
+    [OPTION_SEGMENT] = {"--segment", "HEX", "only this segment, by the number in its name"},
+    [OPTION_BLOCKS] = {"--blocks", "A-B", "only blocks A to B (or one: A, or all from A: A-)"},
+    [OPTION_DEVICE] = {"--device", "N", "only records of the device with this number"},
+    [OPTION_RECORDS] = {"--records", NULL, "every record, not only the blocks"},
     [OPTION_HELP] = {"--help", NULL, "this text"},
     [OPTION_VERSION] = {"--version", NULL, "the version"},
 };
@@ -72,6 +76,17 @@ static const struct command {
      BIT(JSON), command_audit},
     {"metrics", NULL, NULL, "all counters in the format of Prometheus", NULL, 0,
      command_metrics},
+    {"journal", "verify", "DIR", "check every block of a journal's directory",
+     "Reads only; beside a running daemon, too. Checksums, places, numbers, epochs, records and\n"
+     "totals. Exit codes: 0 sound (a torn end is: it was never acknowledged), 1 can't be read,\n"
+     "3 damaged: blocks that were acknowledged are missing or contradict themselves.\n",
+     BIT(JSON), command_journal_verify},
+    {"journal", "dump", "DIR", "blocks of a journal's directory, or their records",
+     "Reads only; beside a running daemon, too. Goes on behind damage and says so on standard\n"
+     "error; exit codes as for verify. --json prints an object per line.\n"
+     "Example: headrace journal dump /var/lib/headrace/journal --device 17 --format csv\n",
+     BIT(SEGMENT) | BIT(BLOCKS) | BIT(DEVICE) | BIT(RECORDS) | BIT(FORMAT) | BIT(JSON),
+     command_journal_dump},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -187,6 +187,11 @@ MUST_USE enum result journal_open_io(const struct journal_config *config, struct
                                      bool threaded, uint64_t after, journal_replay_fn *replay,
                                      void *context, struct journal **out, struct error *err);
 
+struct journal_inspect;
+/* As journal_inspect_open, on any disk, which the look then owns even when opening fails. */
+MUST_USE enum result journal_inspect_open_io(const char *dir, struct journal_io *io,
+                                             struct journal_inspect **out, struct error *err);
+
 /* One round of the helper's work. */
 void journal_helper_step(struct journal *j);
 void *journal_helper_main(void *journal);
