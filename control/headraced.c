@@ -20,6 +20,7 @@
 #include "control/registry/registration.h"
 #include "control/registry/registry.h"
 #include "net/port.h"
+#include "storage/backup/backup.h"
 #include "storage/journal/journal.h"
 #include "storage/store/store.h"
 #include "storage/writer.h"
@@ -34,6 +35,7 @@ enum { EXIT_FAILED = 1, EXIT_CONFIG = 2 };
 
 struct daemon {
 	struct config *config;
+	char *config_file;
 	struct channel_catalogue channels;
 	struct profile_set profiles;
 	struct store *store;
@@ -385,6 +387,7 @@ static enum result start_api(struct daemon *d, struct error *err)
 {
 	struct api_context c = {
 	    .config = d->config,
+	    .config_file = d->config_file,
 	    .channels = &d->channels,
 	    .profiles = &d->profiles,
 	    .pipeline = d->pipeline,
@@ -394,6 +397,7 @@ static enum result start_api(struct daemon *d, struct error *err)
 	    .registry = d->registry,
 	    .started_ms = d->started_ms,
 	    .totals_at_start = d->totals_at_start,
+	    .backup_make = backup_make,
 	    .memory_budget_bytes = pipeline_memory_bytes(d->pipeline),
 	    .version = VERSION,
 	    .tallies = {{registration_info, registration_counts(d->registration),
@@ -569,9 +573,11 @@ int main(int argc, char **argv)
 		pthread_sigmask(SIG_BLOCK, &signals, NULL);
 		signal(SIGPIPE, SIG_IGN);
 		d->started_ms = clock_wall_ms();
+		d->config_file = realpath(o.path, NULL);
 		code = run(d, &signals);
 	}
 	config_free(d->config);
+	free(d->config_file);
 	free(d);
 	return code;
 }

@@ -61,6 +61,9 @@ MODULES = {
     # The store reads the journal's blocks, and keeps the position that its data covers.
     "storage/store": BELOW + ["storage/varint.h", "storage/journal/journal.h",
                               "storage/journal/record.h"],
+    # A backup copies both, and looks at the journal from outside.
+    "storage/backup": BELOW + ["storage/journal/journal.h", "storage/journal/inspect.h",
+                               "storage/store/store.h"],
     # The control plane stands on everything below it; a worker is seen through its report only.
     "control": BELOW + ["control", "storage", "dataplane/worker/report.h"],
     "control/config": BELOW + ["control/billing", "control/calendar"],

@@ -25,6 +25,7 @@
 #define CONNECTIONS_HOST 8 /* from one TCP address */
 #define IDLE_TIMEOUT_S   30
 #define CONNECTION_BYTES 32768 /* headers */
+#define STREAM_BYTES     (256u * 1024)
 
 struct listener {
 	struct api *api;
@@ -59,6 +60,7 @@ static const struct route {
     {"GET", "/errors", api_errors, {"from", "limit", "reason"}, 0, false},
     {"GET", "/errors/", api_error, {NULL}, 0, false},
     {"POST", "/audit", api_audit, {NULL}, 0, false},
+    {"POST", "/backup", api_backup, {"dir"}, 0, false},
 };
 #define ROUTES (sizeof routes / sizeof routes[0])
 
@@ -125,7 +127,7 @@ static void find_route(struct incoming *in, const struct listener *l, const char
 		api_problem(&in->reply, 404, "No such path",
 		            "one of /health /status /metrics /devices /devices/ID /devices/import "
 		            "/devices/approve/ID /devices/reject/ID "
-		            "/readings/ID /errors /errors/NUMBER /audit",
+		            "/readings/ID /errors /errors/NUMBER /audit /backup",
 		            "there is nothing at %.200s", path);
 	}
 }
@@ -201,14 +203,62 @@ static void answer(struct listener *l, struct MHD_Connection *connection, struct
 		            "the answer would be longer than %u bytes", TEXT_BYTES_MAX);
 }
 
+static ssize_t on_stream(void *context, uint64_t position, char *to, size_t max)
+{
+	struct api_stream *stream = context;
+	(void)position;
+	ssize_t n = stream->more(stream->context, to, max);
+	if (n == API_STREAM_BROKEN)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	return n == API_STREAM_END ? MHD_CONTENT_READER_END_OF_STREAM : n;
+}
+
+static void on_stream_end(void *context)
+{
+	struct api_stream *stream = context;
+	stream->end(stream->context);
+	free(stream);
+}
+
+static void drop_stream(struct api_reply *reply)
+{
+	if (reply->stream.end)
+		reply->stream.end(reply->stream.context);
+	reply->stream = (struct api_stream){0};
+}
+
+static struct MHD_Response *make_stream(struct api_reply *reply)
+{
+	struct api_stream *stream = malloc(sizeof *stream);
+	struct MHD_Response *response = NULL;
+	if (stream) {
+		*stream = reply->stream;
+		response = MHD_create_response_from_callback(
+		    MHD_SIZE_UNKNOWN, STREAM_BYTES, on_stream, stream, on_stream_end);
+	}
+	if (!response)
+		free(stream);
+	else
+		reply->stream = (struct api_stream){0}; /* the response's now */
+	return response;
+}
+
+static struct MHD_Response *make_text(struct api_reply *reply)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+	    reply->text.used, reply->text.data, MHD_RESPMEM_MUST_FREE);
+	if (response)
+		reply->text = (struct text){0}; /* the response's now */
+	return response;
+}
+
 static enum MHD_Result send_reply(struct MHD_Connection *connection, struct incoming *in)
 {
 	struct api_reply *reply = &in->reply;
-	struct MHD_Response *response = MHD_create_response_from_buffer(
-	    reply->text.used, reply->text.data, MHD_RESPMEM_MUST_FREE);
+	struct MHD_Response *response =
+	    reply->stream.more ? make_stream(reply) : make_text(reply);
 	if (!response)
 		return MHD_NO;
-	reply->text = (struct text){0}; /* the response's now */
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
@@ -282,6 +332,7 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	(void)context, (void)connection, (void)code;
 	if (in) {
 		drop_body(in);
+		drop_stream(&in->reply);
 		text_free(&in->reply.text);
 		free(in);
 	}

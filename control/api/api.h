@@ -20,6 +20,7 @@
 #include "control/config/config.h"
 #include "control/registry/registry.h"
 #include "worker/report.h"
+#include "storage/backup/backup.h"
 #include "storage/journal/journal.h"
 #include "storage/store/store.h"
 #include "storage/writer.h"
@@ -36,6 +37,7 @@ struct api_tallies {
 /* All of it outlives the API. */
 struct api_context {
 	const struct config *config;
+	const char *config_file; /* where it was read from, absolute; NULL: not told */
 	const struct channel_catalogue *channels;
 	const struct profile_set *profiles;
 	const struct pipeline *pipeline;
@@ -47,6 +49,7 @@ struct api_context {
 	/* journal_totals_get before the workers started: what came in since then is compared with
 	 * pipeline_readings_received */
 	struct fate_totals totals_at_start;
+	backup_make_fn *backup_make;  /* NULL: no backups */
 	uint64_t memory_budget_bytes; /* what start-up reserved; 0: not told */
 	const char *version;
 	struct api_tallies tallies[API_TALLIES_MAX];

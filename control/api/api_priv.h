@@ -4,6 +4,7 @@
 #define HEADRACE_API_API_PRIV_H
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "control/api/api.h"
 #include "control/api/text.h"
@@ -28,10 +29,20 @@ struct api_request {
 	unsigned parameter_count;
 };
 
+/* A body that is made while it is sent. `more` may block, though not for long without a byte: up to
+ * `max` bytes, API_STREAM_END or API_STREAM_BROKEN. `end` is called once, whatever happens. */
+enum { API_STREAM_END = -1, API_STREAM_BROKEN = -2 };
+struct api_stream {
+	ssize_t (*more)(void *context, char *to, size_t max);
+	void (*end)(void *context);
+	void *context;
+};
+
 struct api_reply {
 	unsigned status; /* HTTP */
 	const char *content_type;
 	struct text text;
+	struct api_stream stream; /* more is not NULL: instead of `text` */
 };
 
 typedef void api_endpoint(const struct api_request *request, struct api_reply *reply);
@@ -61,7 +72,7 @@ bool api_time(const struct api_request *request, struct api_reply *reply, const 
 
 api_endpoint api_health, api_status, api_metrics;
 api_endpoint api_devices, api_device, api_devices_import, api_device_approve, api_device_reject;
-api_endpoint api_readings, api_errors, api_error, api_audit;
+api_endpoint api_readings, api_errors, api_error, api_audit, api_backup;
 
 /* Totals by fate since this start; and readings taken but not yet durable. */
 struct api_balance {

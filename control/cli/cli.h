@@ -27,6 +27,7 @@ enum option {
 	OPTION_BLOCKS,
 	OPTION_DEVICE,
 	OPTION_RECORDS,
+	OPTION_UNTIL,
 	OPTION_HELP,
 	OPTION_VERSION,
 	OPTION_COUNT
@@ -51,6 +52,11 @@ bool client_get(const struct arguments *a, const char *path, struct answer *answ
 /* POST `bytes` of `body`; a NULL content_type: no body. */
 bool client_post(const struct arguments *a, const char *path, const char *content_type,
                  const char *body, size_t bytes, struct answer *answer);
+/* GET or POST with an answer of any length: `chunk` gets a good one's bytes as they come (false:
+ * break off), anything else becomes `answer`. False as above; *answer may be ended, too. */
+typedef bool client_chunk_fn(void *context, const char *data, size_t bytes);
+bool client_stream(const struct arguments *a, bool post, const char *path, client_chunk_fn *chunk,
+                   void *context, struct answer *answer);
 void answer_free(struct answer *answer);
 /* 2xx: EXIT_GOOD; else the problem goes to stderr with its remedy, and its exit code returns. */
 int answer_check(const struct answer *answer);
@@ -118,5 +124,7 @@ int command_audit(const struct arguments *a);
 int command_metrics(const struct arguments *a);
 int command_journal_dump(const struct arguments *a);
 int command_journal_verify(const struct arguments *a);
+int command_backup(const struct arguments *a);
+int command_restore(const struct arguments *a);
 
 #endif

@@ -12,6 +12,7 @@
 #define SOCKET_DEFAULT   "/run/headrace/api.sock"
 #define ANSWER_BYTES_MAX (256u << 20)
 #define TIMEOUT_S        3600L /* an audit of a large store takes its time */
+#define SILENCE_S        300L  /* of a stream */
 
 static const char *socket_path(const struct arguments *a)
 {
@@ -57,8 +58,28 @@ static void explain_connection(const char *path, CURLcode code, long system_errn
 		                "with --socket PATH or HEADRACE_SOCKET.\n");
 }
 
+struct streaming {
+	CURL *curl;
+	client_chunk_fn *chunk;
+	void *context;
+	struct answer *answer;
+	bool broken_off;
+};
+
+static size_t on_chunk(char *data, size_t size, size_t count, void *context)
+{
+	struct streaming *s = context;
+	long status = 0;
+	curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status != 200)
+		return on_data(data, size, count, s->answer);
+	s->broken_off = !s->chunk(s->context, data, size * count);
+	return s->broken_off ? 0 : size * count;
+}
+
+/* `stream` NULL: the whole answer is kept. */
 static bool perform(const struct arguments *a, CURL *curl, const char *path,
-                    struct answer *answer)
+                    struct answer *answer, struct streaming *stream)
 {
 	char *url = NULL;
 	const char *path_of_socket = socket_path(a);
@@ -68,11 +89,15 @@ static bool perform(const struct arguments *a, CURL *curl, const char *path,
 	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, path_of_socket);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, TIMEOUT_S);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, stream ? on_chunk : on_data);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, stream ? (void *)stream : (void *)answer);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, stream ? 0L : TIMEOUT_S);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, stream ? SILENCE_S : TIMEOUT_S);
 	CURLcode code = curl_easy_perform(curl);
 	free(url);
+	if (code != CURLE_OK && stream && stream->broken_off)
+		return false; /* who did so says why */
 	if (code != CURLE_OK) {
 		long system_errno = 0;
 		curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &system_errno);
@@ -89,7 +114,7 @@ static bool perform(const struct arguments *a, CURL *curl, const char *path,
 bool client_get(const struct arguments *a, const char *path, struct answer *answer)
 {
 	CURL *curl = curl_easy_init();
-	bool good = curl && perform(a, curl, path, answer);
+	bool good = curl && perform(a, curl, path, answer, NULL);
 	curl_easy_cleanup(curl);
 	return good;
 }
@@ -112,9 +137,27 @@ bool client_post(const struct arguments *a, const char *path, const char *conten
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)bytes);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body ? body : "");
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	bool good = perform(a, curl, path, answer);
+	bool good = perform(a, curl, path, answer, NULL);
 	curl_slist_free_all(headers);
 	curl_easy_cleanup(curl);
+	return good;
+}
+
+bool client_stream(const struct arguments *a, bool post, const char *path, client_chunk_fn *chunk,
+                   void *context, struct answer *answer)
+{
+	struct streaming s = {
+	    .curl = curl_easy_init(), .chunk = chunk, .context = context, .answer = answer};
+	*answer = (struct answer){0};
+	if (!s.curl)
+		return false;
+	if (post) {
+		curl_easy_setopt(s.curl, CURLOPT_POST, 1L);
+		curl_easy_setopt(s.curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)0);
+		curl_easy_setopt(s.curl, CURLOPT_POSTFIELDS, "");
+	}
+	bool good = perform(a, s.curl, path, answer, &s);
+	curl_easy_cleanup(s.curl);
 	return good;
 }
 

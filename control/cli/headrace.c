@@ -19,7 +19,7 @@ static const struct option_info {
     [OPTION_JSON] = {"--json", NULL, "the API's answer as it is, for programs"},
     [OPTION_FROM] = {"--from", "X", "where to begin: a time as 2026-01-31T08:15:00Z or a day as "
                                     "2026-01-31 (UTC); for errors: a number"},
-    [OPTION_TO] = {"--to", "TIME", "where to end: before this time"},
+    [OPTION_TO] = {"--to", "TIME", "where to end: before it; for restore: the new folder"},
     [OPTION_FORMAT] = {"--format", "F", "table (for people), json or csv"},
     [OPTION_LIMIT] = {"--limit", "N", "show at most N"},
     [OPTION_OFFSET] = {"--offset", "N", "pass over the first N"},
@@ -30,6 +30,7 @@ static const struct option_info {
     [OPTION_BLOCKS] = {"--blocks", "A-B", "only blocks A to B (or one: A, or all from A: A-)"},
     [OPTION_DEVICE] = {"--device", "N", "only records of the device with this number"},
     [OPTION_RECORDS] = {"--records", NULL, "every record, not only the blocks"},
+    [OPTION_UNTIL] = {"--until", "X", "a time as 2026-01-31T08:15:00Z or a journal block's number"},
     [OPTION_HELP] = {"--help", NULL, "this text"},
     [OPTION_VERSION] = {"--version", NULL, "the version"},
 };
@@ -76,6 +77,17 @@ static const struct command {
      BIT(JSON), command_audit},
     {"metrics", NULL, NULL, "all counters in the format of Prometheus", NULL, 0,
      command_metrics},
+    {"backup", NULL, "DIR", "a copy of everything that is stored, while the daemon goes on",
+     "The daemon writes it, so DIR is a folder on its machine that it may write to; absent or\n"
+     "empty. Holds the readings, the registry, the journal behind them up to the moment it ends,\n"
+     "and the configuration's files; each with its checksum.\n"
+     "Example: headrace backup /backup/headrace-2026-01-31\n",
+     BIT(JSON), command_backup},
+    {"restore", NULL, "DIR", "a backup's content in a new folder, to start headraced on",
+     "Works without the daemon. Checks every checksum first. With --until the journal ends at a\n"
+     "point between the backup's beginning and its end: everything durable up to then is there.\n"
+     "Example: headrace restore /backup/headrace-2026-01-31 --to /var/lib/headrace-new\n",
+     BIT(TO) | BIT(UNTIL) | BIT(JSON), command_restore},
     {"journal", "verify", "DIR", "check every block of a journal's directory",
      "Reads only; beside a running daemon, too. Checksums, places, numbers, epochs, records and\n"
      "totals. Exit codes: 0 sound (a torn end is: it was never acknowledged), 1 can't be read,\n"

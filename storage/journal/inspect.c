@@ -115,15 +115,6 @@ void journal_inspect_close(struct journal_inspect *in)
 	free(in);
 }
 
-void journal_inspect_from(struct journal_inspect *in, uint64_t segment)
-{
-	in->walk.segment = segment;
-	in->walk.offset = 0;
-	in->walk.next = 0;
-	in->walk.epoch = 0;
-	in->any = false;
-}
-
 void journal_inspect_summary(const struct journal_inspect *in, struct inspect_summary *summary)
 {
 	*summary = (struct inspect_summary){
@@ -208,6 +199,20 @@ static bool whole_block(struct journal_inspect *in, uint64_t segment, uint64_t o
 	probe.epoch = 0;
 	probe.last_segment = segment;
 	return walk_next(&probe, h, &err) == RESULT_OK;
+}
+
+void journal_inspect_seek(struct journal_inspect *in, uint64_t number)
+{
+	struct block_header h;
+	in->walk.segment = in->count ? in->segments[0].number : 0;
+	in->walk.offset = 0;
+	in->walk.next = 0;
+	in->walk.epoch = 0;
+	in->any = false;
+	for (size_t i = 0; i < in->count; i++) {
+		if (whole_block(in, in->segments[i].number, 0, &h) && h.number <= number)
+			in->walk.segment = h.segment;
+	}
 }
 
 struct search {
@@ -339,10 +344,9 @@ static enum result look_behind(struct journal_inspect *in, struct inspect_found 
                                struct error *err)
 {
 	struct search search = {0};
-	enum result r = list_again(in, err);
-	if (r != RESULT_OK || was_released(in, found))
-		return r;
-	r = search_behind(in, &search, err);
+	if (was_released(in, found))
+		return RESULT_OK;
+	enum result r = search_behind(in, &search, err);
 	if (r != RESULT_OK)
 		return r;
 	/* a daemon may have written it since: look once more before saying that it is gone */
@@ -370,6 +374,12 @@ enum result journal_inspect_next(struct journal_inspect *in, struct inspect_foun
 {
 	struct block_header h;
 	enum result r = walk_next(&in->walk, &h, err);
+	if (r == RESULT_ABSENT) {
+		/* there may be a new segment since */
+		r = list_again(in, err);
+		if (r == RESULT_OK)
+			r = walk_next(&in->walk, &h, err);
+	}
 	if (r == RESULT_ABSENT)
 		return look_behind(in, found, err);
 	if (r == RESULT_OK)

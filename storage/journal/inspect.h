@@ -64,8 +64,9 @@ void journal_inspect_close(struct journal_inspect *in);
 MUST_USE enum result journal_inspect_next(struct journal_inspect *in, struct inspect_found *found,
                                           struct error *err);
 
-/* Go on with this segment (its first block may have any number). */
-void journal_inspect_from(struct journal_inspect *in, uint64_t segment);
+/* Go on with the newest segment that begins with block `number` or an older one; with the oldest
+ * when none does. Its first block may have any number. */
+void journal_inspect_seek(struct journal_inspect *in, uint64_t number);
 
 void journal_inspect_summary(const struct journal_inspect *in, struct inspect_summary *summary);
 

@@ -161,6 +161,7 @@ static void start_after(struct journal *j, const struct recovered *rec, uint64_t
 	j->running.totals = rec->totals;
 	atomic_store(&j->durable_block, rec->last_block);
 	atomic_store(&j->released, after);
+	atomic_store(&j->held, JOURNAL_HOLD_NONE);
 	for (uint32_t i = 0; i < FATE_COUNT; i++)
 		atomic_store(&j->totals[i], rec->totals.count[i]);
 

@@ -98,6 +98,12 @@ void journal_release(struct journal *j, uint64_t number);
 
 /* --- anybody --- */
 
+/* Blocks beyond `number` stay where they are, released or not, until the hold moves on or ends:
+ * for who copies the files. One holder at a time; JOURNAL_HOLD_NONE ends it. Whatever was released
+ * before may be gone. */
+#define JOURNAL_HOLD_NONE UINT64_MAX
+void journal_hold(struct journal *j, uint64_t number);
+
 struct journal_status {
 	uint64_t durable_block;
 	uint64_t released_block;

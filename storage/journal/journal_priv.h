@@ -179,6 +179,7 @@ struct journal {
 	_Alignas(CACHE_LINE) struct walk reader;
 	int pinned; /* -1: none */
 	_Atomic uint64_t released;
+	_Atomic uint64_t held; /* anybody's: nothing beyond it is recycled */
 };
 
 /* As journal_open, on any disk, which the journal then owns even when opening fails. Without

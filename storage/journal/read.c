@@ -75,3 +75,11 @@ void journal_release(struct journal *j, uint64_t number)
 	atomic_store_explicit(&j->released, number, memory_order_release);
 	sem_post(&j->helper_wake);
 }
+
+void journal_hold(struct journal *j, uint64_t number)
+{
+	/* pairs with the load in recycle_released: sequentially consistent, so that a helper which
+	 * has not seen the hold recycles only what was released before it */
+	atomic_store(&j->held, number);
+	sem_post(&j->helper_wake);
+}

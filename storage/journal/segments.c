@@ -115,6 +115,9 @@ static bool recycle_released(struct journal *j, uint64_t durable)
 {
 	/* pairs with the release in journal_release */
 	uint64_t released = atomic_load_explicit(&j->released, memory_order_acquire);
+	uint64_t held = atomic_load(&j->held); /* after `released`: see journal_hold */
+	if (released > held)
+		released = held;
 	for (struct segment *s; (s = j->used_first) != NULL && s->handle < 0 &&
 	                        s->last_block <= released && s->last_block < durable;) {
 		if (!reuse_first(j))

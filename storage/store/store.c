@@ -47,8 +47,8 @@ static void meta_write(uint8_t bytes[META_BYTES], uint64_t applied,
 		put_le64(bytes + META_HEAD + 8 * i, totals->count[i]);
 }
 
-static enum result meta_parse(const uint8_t *bytes, size_t count, uint64_t *applied,
-                              struct fate_totals *totals, struct error *err)
+enum result store_meta_parse(const uint8_t *bytes, size_t count, uint64_t *applied,
+                             struct fate_totals *totals, struct error *err)
 {
 	if (count >= 4 && get_le32(bytes) != FORMAT)
 		return fail(RESULT_INPUT, err,
@@ -100,7 +100,7 @@ static enum result meta_load(struct store *s, struct error *err)
 	if (!value)
 		return meta_make(s, err);
 	uint64_t applied = 0;
-	enum result r = meta_parse((const uint8_t *)value, bytes, &applied, &s->totals, err);
+	enum result r = store_meta_parse((const uint8_t *)value, bytes, &applied, &s->totals, err);
 	rocksdb_free(value);
 	s->written_block = applied;
 	atomic_store(&s->applied_block, applied);

@@ -98,6 +98,17 @@ struct store_status {
 };
 void store_status_get(struct store *s, struct store_status *status);
 
+/* --- checkpoints: for backups, while everything goes on --- */
+
+/* The readings as they are in RocksDB now, in `dir` (which must not exist, on the store's own file
+ * system: table files are linked, not copied). *position: the journal block that it reaches, not
+ * below what store_durable_block was before. Any ordinary thread. */
+MUST_USE enum result store_checkpoint_readings(struct store *s, const char *dir,
+                                               uint64_t *position, struct error *err);
+/* The control plane's data, likewise. */
+MUST_USE enum result store_checkpoint_control(struct store *s, const char *dir,
+                                              struct error *err);
+
 /* --- the control plane's own data: small, durable when the call returns --- */
 
 enum store_space { STORE_REGISTRY, STORE_CONTROL, STORE_SPACE_COUNT };

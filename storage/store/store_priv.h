@@ -40,4 +40,8 @@ struct store {
 	_Atomic uint64_t run_readings, readings_written, runs_written;
 };
 
+/* The value of the meta key, taken apart. */
+MUST_USE enum result store_meta_parse(const uint8_t *bytes, size_t count, uint64_t *applied,
+                                      struct fate_totals *totals, struct error *err);
+
 #endif
