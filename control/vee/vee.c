@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/vee/vee.h"
+
+#include <stddef.h>
+
+#include "base/check.h"
+
+/* --- from register to intervals --- */
+
+bool vee_difference(const struct vee_register *r, const struct vee_point *from,
+                    const struct vee_point *to, int64_t *energy_mwh)
+{
+	int64_t difference = to->value_mwh - from->value_mwh;
+	if (difference < 0 && r->modulus_mwh > 0)
+		difference += r->modulus_mwh;
+	/* a register that fell by a little would seem to have gone round almost once */
+	if (difference < 0 || (to->value_mwh < from->value_mwh && difference >= r->modulus_mwh / 2))
+		return false;
+	*energy_mwh = difference;
+	return true;
+}
+
+/* The first point at or after an instant; count: none. */
+static uint32_t lower_bound(const struct vee_register *r, int64_t at_s)
+{
+	uint32_t low = 0, high = r->count;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		if (r->points[middle].at_s < at_s)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+const struct vee_point *vee_point_at(const struct vee_register *r, int64_t at_s)
+{
+	uint32_t after = lower_bound(r, at_s);
+	const struct vee_point *best = NULL;
+	int64_t best_s = (int64_t)r->tolerance_s + 1;
+	if (after < r->count && r->points[after].at_s - at_s < best_s) {
+		best = &r->points[after];
+		best_s = best->at_s - at_s;
+	}
+	if (after > 0 && at_s - r->points[after - 1].at_s < best_s)
+		best = &r->points[after - 1];
+	return best;
+}
+
+void vee_from_register(const struct vee_register *r, struct vee_row *row)
+{
+	CHECK(r->tolerance_s * 2 < row->interval_s); /* a point stands for one boundary */
+	const struct vee_point *from = vee_point_at(r, row->start_s);
+	for (uint32_t i = 0; i < row->count; i++) {
+		const struct vee_point *to =
+		    vee_point_at(r, row->start_s + (int64_t)(i + 1) * row->interval_s);
+		struct vee_interval *v = &row->intervals[i];
+		*v = (struct vee_interval){0, VEE_MISSING};
+		if (from && to && vee_difference(r, from, to, &v->energy_mwh))
+			v->source = VEE_ACTUAL;
+		from = to;
+	}
+}
+
+/* --- validation --- */
+
+int64_t vee_spike_percent(const struct vee_row *row)
+{
+	int64_t highest[3] = {-1, -1, -1};
+	for (uint32_t i = 0; i < row->count; i++) {
+		int64_t value = row->intervals[i].energy_mwh;
+		if (row->intervals[i].source == VEE_MISSING)
+			continue;
+		for (int k = 0; k < 3; k++)
+			if (value > highest[k]) {
+				int64_t lower = highest[k];
+				highest[k] = value;
+				value = lower;
+			}
+	}
+	if (highest[2] <= 0)
+		return -1;
+	return (int64_t)((__int128)(highest[0] - highest[2]) * 100 / highest[2]);
+}
+
+int64_t vee_sum_mwh(const struct vee_row *row)
+{
+	int64_t sum = 0;
+	for (uint32_t i = 0; i < row->count; i++)
+		if (row->intervals[i].source != VEE_MISSING)
+			sum += row->intervals[i].energy_mwh;
+	return sum;
+}
+
+int64_t vee_use_percent(int64_t energy_mwh, const int64_t *history_mwh, uint32_t count)
+{
+	__int128 sum = 0;
+	for (uint32_t i = 0; i < count; i++)
+		sum += history_mwh[i];
+	return sum <= 0 ? -1 : (int64_t)((__int128)energy_mwh * count * 100 / sum);
+}
+
+int32_t vee_completeness(const struct vee_row *row)
+{
+	uint64_t actual = 0;
+	for (uint32_t i = 0; i < row->count; i++)
+		actual += row->intervals[i].source == VEE_ACTUAL;
+	return row->count ? (int32_t)(actual * 10000 / row->count) : 0;
+}
+
+/* --- estimation --- */
+
+bool vee_next_gap(const struct vee_row *row, uint32_t from, struct vee_gap *gap)
+{
+	uint32_t i = from;
+	while (i < row->count && row->intervals[i].source != VEE_MISSING)
+		i++;
+	gap->first = i;
+	while (i < row->count && row->intervals[i].source == VEE_MISSING)
+		i++;
+	gap->count = i - gap->first;
+	return gap->count > 0;
+}
+
+static __int128 divide_nearest(__int128 value, int64_t by)
+{
+	return value < 0 ? -((-value + by / 2) / by) : (value + by / 2) / by;
+}
+
+bool vee_interpolate(struct vee_row *row, const struct vee_gap *gap)
+{
+	uint32_t end = gap->first + gap->count;
+	const struct vee_interval *before = gap->first ? &row->intervals[gap->first - 1] : NULL;
+	const struct vee_interval *after = end < row->count ? &row->intervals[end] : NULL;
+	if (!before && !after)
+		return false;
+	int64_t v0 = before ? before->energy_mwh : after->energy_mwh;
+	int64_t v1 = after ? after->energy_mwh : v0;
+	for (uint32_t i = 1; i <= gap->count; i++)
+		row->intervals[gap->first + i - 1] = (struct vee_interval){
+		    v0 + (int64_t)divide_nearest((__int128)(v1 - v0) * i, gap->count + 1),
+		    VEE_INTERPOLATED};
+	return true;
+}
+
+/* -1: no like day has a value there. */
+static int64_t like_mean(uint32_t interval, const struct vee_row *const *days, uint32_t day_count)
+{
+	int64_t sum = 0, found = 0;
+	for (uint32_t d = 0; d < day_count; d++) {
+		if (interval >= days[d]->count ||
+		    days[d]->intervals[interval].source != VEE_ACTUAL)
+			continue;
+		sum += days[d]->intervals[interval].energy_mwh;
+		found++;
+	}
+	return found ? (int64_t)divide_nearest(sum, found) : -1;
+}
+
+bool vee_like_days(struct vee_row *row, const struct vee_gap *gap,
+                   const struct vee_row *const *days, uint32_t day_count)
+{
+	uint32_t end = gap->first + gap->count;
+	for (uint32_t i = gap->first; i < end; i++)
+		if (like_mean(i, days, day_count) < 0)
+			return false;
+	for (uint32_t i = gap->first; i < end; i++)
+		row->intervals[i] =
+		    (struct vee_interval){like_mean(i, days, day_count), VEE_LIKE_DAY};
+	return true;
+}
+
+/* Cumulated shares are rounded, not the shares: what rounding takes here it gives there. */
+void vee_scale(struct vee_row *row, const struct vee_gap *gap, int64_t total_mwh)
+{
+	struct vee_interval *v = row->intervals + gap->first;
+	int64_t weight = 0, weights = 0, given = 0;
+	CHECK(total_mwh >= 0);
+	for (uint32_t i = 0; i < gap->count; i++)
+		weights += v[i].energy_mwh;
+	bool even = weights <= 0;
+	if (even)
+		weights = gap->count;
+	for (uint32_t i = 0; i < gap->count; i++) {
+		weight += even ? 1 : v[i].energy_mwh;
+		int64_t until = (int64_t)divide_nearest((__int128)total_mwh * weight, weights);
+		v[i].energy_mwh = until - given;
+		given = until;
+		if (even)
+			v[i].source = VEE_EVEN;
+	}
+}
