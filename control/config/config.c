@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control/calendar/calendar.h"
 #include "control/config/config_priv.h"
 
 /* `text` (or `otherwise`) as a path of its own: relative ones begin at the file's folder. */
@@ -71,6 +72,9 @@ static enum result take_texts(struct yaml_file *file, const struct raw_config *r
 	c->channels_file = resolve(file, raw->channels_file, "channels.yaml");
 	c->profiles_dir = resolve(file, raw->profiles_dir, "profiles");
 	c->api.socket = resolve(file, raw->api.socket, "/run/headrace/api.sock");
+	c->territory.timezone = strdup(raw->territory.timezone ? raw->territory.timezone : "UTC");
+	if (raw->tariffs_dir)
+		c->tariffs_dir = resolve(file, raw->tariffs_dir, NULL);
 	if (raw->registry.file)
 		c->registry.file = resolve(file, raw->registry.file, NULL);
 	if (raw->registry.allow_list)
@@ -78,7 +82,8 @@ static enum result take_texts(struct yaml_file *file, const struct raw_config *r
 	if (raw->api.listen)
 		c->api.listen = strdup(raw->api.listen);
 	if (!c->dpdk.file_prefix || !c->journal.dir || !c->store.dir || !c->channels_file ||
-	    !c->profiles_dir || !c->api.socket || (raw->registry.file && !c->registry.file) ||
+	    !c->profiles_dir || !c->api.socket || !c->territory.timezone ||
+	    (raw->tariffs_dir && !c->tariffs_dir) || (raw->registry.file && !c->registry.file) ||
 	    (raw->registry.allow_list && !c->registry.allow_list) ||
 	    (raw->api.listen && !c->api.listen))
 		return fail(RESULT_RESOURCE, err, "%s: no memory", file->path);
@@ -178,12 +183,27 @@ static enum result check_texts(struct yaml_file *file, const struct config *c, s
 	enum result result = check_reference(file, "channels_file", c->channels_file, false, err);
 	if (result == RESULT_OK)
 		result = check_reference(file, "profiles_dir", c->profiles_dir, true, err);
+	if (result == RESULT_OK && c->tariffs_dir)
+		result = check_reference(file, "tariffs_dir", c->tariffs_dir, true, err);
 	if (result == RESULT_OK && c->registry.file)
 		result = check_reference(file, "registry.file", c->registry.file, false, err);
 	if (result == RESULT_OK && c->registry.allow_list)
 		result = check_reference(file, "registry.allow_list", c->registry.allow_list, false,
 		                         err);
 	return result;
+}
+
+static enum result check_territory(struct yaml_file *file, const struct config *c,
+                                   struct error *err)
+{
+	struct calendar *calendar;
+	struct error why;
+	enum result result = calendar_new(c->territory.timezone, &calendar, &why);
+	if (result != RESULT_OK)
+		return yaml_fail(file, "territory.timezone", err, "territory.timezone: %s",
+		                 why.text);
+	calendar_free(calendar);
+	return RESULT_OK;
 }
 
 enum result config_load(const char *path, struct config **out, struct error *err)
@@ -208,6 +228,8 @@ enum result config_load(const char *path, struct config **out, struct error *err
 		result = check_numbers(&file, c, err);
 	if (result == RESULT_OK)
 		result = check_texts(&file, c, err);
+	if (result == RESULT_OK)
+		result = check_territory(&file, c, err);
 	yaml_close(&file);
 	if (result == RESULT_OK)
 		*out = c;
@@ -239,6 +261,8 @@ void config_free(struct config *c)
 	free(c->store.dir);
 	free(c->channels_file);
 	free(c->profiles_dir);
+	free(c->tariffs_dir);
+	free(c->territory.timezone);
 	free(c->registry.file);
 	free(c->registry.allow_list);
 	free(c->api.socket);

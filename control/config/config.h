@@ -115,6 +115,10 @@ struct config {
 	} validation;
 	char *channels_file; /* relative paths are relative to the configuration file */
 	char *profiles_dir;
+	char *tariffs_dir; /* NULL: no tariffs, nothing is billed */
+	struct {
+		char *timezone; /* whose days and months are meant; default "UTC" */
+	} territory;
 	struct {
 		char *file; /* CSV or JSON imported at start when set */
 		enum config_authorisation authorisation;

@@ -101,6 +101,9 @@ struct raw_registry {
 	char *file, *allow_list;
 	int *authorisation, *registration;
 };
+struct raw_territory {
+	char *timezone;
+};
 struct raw_api {
 	char *socket, *listen;
 };
@@ -118,7 +121,8 @@ struct raw_config {
 	struct raw_journal journal;
 	struct raw_store store;
 	struct raw_validation validation;
-	char *channels_file, *profiles_dir;
+	char *channels_file, *profiles_dir, *tariffs_dir;
+	struct raw_territory territory;
 	struct raw_registry registry;
 	struct raw_api api;
 };

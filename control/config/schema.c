@@ -85,6 +85,9 @@ static const cyaml_schema_field_t api_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t territory_fields[] = {
+    FIELD_TEXT(territory, timezone), CYAML_FIELD_END};
+
 static const cyaml_schema_field_t config_fields[] = {
     FIELD_SECTION(dpdk),
     CYAML_FIELD_SEQUENCE("ports", CYAML_FLAG_POINTER, struct raw_config, ports, &port_schema, 1,
@@ -100,6 +103,8 @@ static const cyaml_schema_field_t config_fields[] = {
     FIELD_SECTION(validation),
     FIELD_TEXT(config, channels_file),
     FIELD_TEXT(config, profiles_dir),
+    FIELD_TEXT(config, tariffs_dir),
+    FIELD_SECTION(territory),
     FIELD_SECTION(registry),
     FIELD_SECTION(api),
     CYAML_FIELD_END,

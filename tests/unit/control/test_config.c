@@ -80,6 +80,8 @@ static void minimal_file_gets_defaults(void **state)
 	assert_int_equal(c->validation.late_max_h, 48);
 	assert_string_equal(c->channels_file, folder_path("channels.yaml"));
 	assert_string_equal(c->profiles_dir, folder_path("profiles"));
+	assert_null(c->tariffs_dir);
+	assert_string_equal(c->territory.timezone, "UTC");
 	assert_null(c->registry.file);
 	assert_int_equal(c->registry.authorisation, AUTHORISATION_GATEWAY);
 	assert_int_equal(c->registry.registration, REGISTER_PENDING);
@@ -277,6 +279,9 @@ static const struct {
     /* paths and names */
     {PORT "channels_file: none.yaml\n", "3: channels_file is '..."},
     {PORT "profiles_dir: channels.yaml\n", "3: profiles_dir is '..."},
+    {PORT "tariffs_dir: none\n", "3: tariffs_dir is '..."},
+    {PORT "territory:\n  timezone: Mars/Olympus\n",
+     "4: territory.timezone: there is no time zone 'Mars/Olympus'..."},
     {PORT "registry:\n  file: nothing.csv\n", "4: registry.file is '..."},
     {PORT "registry:\n  registration: allow_list\n",
      "4: registry.registration is allow_list; expected registry.allow_list with the file of "
