@@ -66,7 +66,7 @@ MODULES = {
                                "storage/store/store.h"],
     # The control plane stands on everything below it; a worker is seen through its report only.
     "control": BELOW + ["control", "storage", "dataplane/worker/report.h"],
-    "control/config": BELOW + ["control/billing", "control/calendar"],
+    "control/config": BELOW + ["control/billing", "control/calendar", "control/vee"],
     # The daemon is the start-up order of everything.
     "control/headraced.c": ["dataplane", "storage", "control"],
     "tests": ["dataplane", "storage", "control", "tests"],

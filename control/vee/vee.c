@@ -5,6 +5,13 @@
 
 #include "base/check.h"
 
+const char *vee_source_name(uint8_t source)
+{
+	static const char *const names[] = {"missing",  "actual", "interpolated",
+	                                    "like_day", "even",   "edited"};
+	return source < sizeof names / sizeof names[0] ? names[source] : "other";
+}
+
 /* --- from register to intervals --- */
 
 bool vee_difference(const struct vee_register *r, const struct vee_point *from,

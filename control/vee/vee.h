@@ -14,7 +14,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VEE_LIKE_DAYS 3
+#define VEE_LIKE_DAYS_MAX 8
+
+/* One version of the rules of validation and estimation (configs/vee.yaml). */
+struct vee_rules {
+	int32_t version;
+	int32_t tolerance_s;       /* a reading so near to a boundary stands for it */
+	int32_t interpolate_max_s; /* gaps up to this are interpolated */
+	int32_t like_days;         /* longer ones: the mean of so many like days */
+	int32_t like_days_back;    /* which are looked for so many days back, up to 60 */
+	int32_t spike_percent;     /* a day's highest interval over its third highest */
+	int32_t completeness_min;  /* hundredths of a percent of actual values; below: no bill */
+};
 
 /* Where a value comes from. Kept on disk: numbers stay. */
 enum vee_source {
@@ -43,6 +54,9 @@ struct vee_point {
 	int64_t at_s;
 	int64_t value_mwh;
 };
+
+/* "actual", "interpolated" ... */
+const char *vee_source_name(uint8_t source);
 
 /* --- from register to intervals --- */
 

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a meter used: its stored readings as a row of intervals over local days, with what was
+ * missing estimated by rule.
+ *
+ * Usage is a function of the readings, the rules and the calendar, computed anew when it is asked
+ * for. Nothing estimated is stored: an estimate gives way by itself when the actual reading comes
+ * late, and each value can be explained. A bill keeps the values that it used.
+ *
+ * Threads: ordinary ones; each call works on its own memory.
+ */
+#ifndef HEADRACE_USAGE_USAGE_H
+#define HEADRACE_USAGE_USAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/result.h"
+#include "contract/profile.h"
+#include "contract/stored.h"
+#include "control/calendar/calendar.h"
+#include "control/vee/vee.h"
+#include "storage/store/store.h"
+
+#define USAGE_DAYS_MAX 400
+
+struct usage_source {
+	struct store *store;
+	const struct profile_set *profiles;
+	const struct calendar *calendar;
+	const struct vee_rules *rules;
+	int64_t now_s; /* nothing that has not happened yet is estimated */
+};
+
+/* What became of a gap. */
+struct usage_gap {
+	struct vee_gap gap;
+	uint8_t source; /* how it was filled; VEE_MISSING: not at all */
+	bool scaled;    /* to what the register counted over it */
+	int64_t register_mwh; /* that; where scaled */
+};
+
+struct usage {
+	uint32_t device;
+	int32_t from_day, end_day; /* local, end exclusive */
+	struct vee_row row;
+	uint32_t readings;  /* that had the register */
+	uint32_t falls;     /* readings below the one before them: reset, swap or fault */
+	bool has_register;  /* readings at the beginning and at the end of the days: */
+	int64_t register_mwh; /* the difference between them */
+	uint32_t gap_count;
+	struct usage_gap *gaps;
+	int32_t completeness; /* of actual values, in hundredths of a percent */
+};
+
+/* Local days from_day .. end_day - 1 of a device. `dials` of its register in kWh, 0: the profile's.
+ * RESULT_INPUT: too many days. A device without readings gives a row without values. On success
+ * *out is freed by usage_free. */
+MUST_USE enum result usage_load(const struct usage_source *source, uint32_t device,
+                                uint32_t dials, int32_t from_day, int32_t end_day,
+                                struct usage *out, struct error *err);
+void usage_free(struct usage *u);
+
+/* The intervals of one local day of the row. */
+struct vee_row usage_day(const struct usage *u, const struct calendar *c, int32_t day);
+
+#endif
