@@ -31,6 +31,12 @@ static inline bool address_is_multicast(const uint8_t address[16])
 	return address[0] == 0xff;
 }
 
+/* A multicast group of either family. */
+static inline bool address_is_group(const uint8_t address[16])
+{
+	return address[0] == 0xff || (address_is_ipv4(address) && address[12] >> 4 == 0xe);
+}
+
 static inline bool address_is_unspecified(const uint8_t address[16])
 {
 	static const uint8_t unspecified[16];

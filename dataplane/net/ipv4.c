@@ -69,8 +69,22 @@ static void take_fragment(const uint8_t *ip, const uint8_t *l4, uint32_t bytes, 
 	out->l4_bytes = bytes;
 }
 
+/* To us, or a datagram to a group of ours. RFC 1122 3.3.6: a frame to a group must not carry a
+ * packet to one host. */
+static bool destination_is_ours(const uint8_t *ip, const struct packet_local *local,
+                                bool group_frame)
+{
+	uint8_t group[16];
+	if (!group_frame)
+		return memcmp(ip + 16, local->ipv4, 4) == 0;
+	address_from_ipv4(group, ip + 16);
+	return local->coap_groups && packet_is_coap_group(group) && ip[9] == IP_UDP &&
+	       (get_be16(ip + 6) & (FLAG_MF | OFFSET_MASK)) == 0;
+}
+
+/* `group_frame`: the frame went to a multicast MAC address. */
 void ipv4_parse(const uint8_t *ip, uint32_t bytes, const struct packet_local *local,
-                struct packet_offload offload, struct packet *out)
+                struct packet_offload offload, bool group_frame, struct packet *out)
 {
 	if (bytes < IPV4_HEADER_BYTES)
 		return packet_drop(out, COUNTER_NET_RX_DROP_SHORT);
@@ -82,7 +96,7 @@ void ipv4_parse(const uint8_t *ip, uint32_t bytes, const struct packet_local *lo
 		return packet_drop(out, COUNTER_NET_RX_DROP_IP_CHECKSUM);
 	if (!source_is_valid(ip + 12, local))
 		return packet_drop(out, COUNTER_NET_RX_DROP_IP_SOURCE);
-	if (memcmp(ip + 16, local->ipv4, 4) != 0)
+	if (!destination_is_ours(ip, local, group_frame))
 		return packet_drop(out, COUNTER_NET_RX_DROP_IP_DESTINATION);
 	if (!options_are_valid(ip + IPV4_HEADER_BYTES, ip + header))
 		return packet_drop(out, COUNTER_NET_RX_DROP_IP_OPTIONS);

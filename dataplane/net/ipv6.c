@@ -201,7 +201,7 @@ static void take_l4(const struct walk *w, const struct packet_local *local,
 		return icmpv6_parse(w->at, w->bytes, local, envelope, out);
 	if (envelope->from_nobody)
 		return packet_drop(out, COUNTER_NET_RX_DROP_IPV6_SOURCE);
-	if (envelope->to_group)
+	if (envelope->to_group && !(envelope->to_coap && w->next == IP_UDP))
 		return packet_drop(out, COUNTER_NET_RX_DROP_IPV6_DESTINATION);
 	if (w->next == IP_TCP)
 		packet_take_tcp(w->at, w->bytes, offload, out);
@@ -230,7 +230,9 @@ void ipv6_parse(const uint8_t *ip, uint32_t bytes, const struct packet_local *lo
 	    .from_nobody = address_is_unspecified(source),
 	    .to_group = ipv6_is_our_group(destination, local),
 	    .to_all = memcmp(destination, all_nodes, 16) == 0,
+	    .to_coap = local->coap_groups && packet_is_coap_group(destination),
 	};
+	envelope.to_group |= envelope.to_coap;
 	/* RFC 1122 3.3.6: a frame to a group must not carry a packet to one host */
 	if (!envelope.to_group && (group_frame || !ipv6_is_ours(destination, local)))
 		return packet_drop(out, COUNTER_NET_RX_DROP_IPV6_DESTINATION);

@@ -63,12 +63,32 @@ void packet_parse_reassembled(const struct packet *last, const uint8_t *udp, uin
 	packet_take_udp(udp, bytes, (struct packet_offload){0}, out);
 }
 
+const uint8_t packet_coap_macs[2][6] = {{0x01, 0x00, 0x5e, 0x00, 0x01, 187},
+                                        {0x33, 0x33, 0x00, 0x00, 0x00, 0xfd}};
+
+bool packet_is_coap_group(const uint8_t address[16])
+{
+	static const uint8_t ipv4[4] = {224, 0, 1, 187};
+	static const uint8_t low[14] = {[13] = 0};
+	if (address_is_ipv4(address))
+		return memcmp(address + 12, ipv4, 4) == 0;
+	return address[0] == 0xff && (address[1] == 0x02 || address[1] == 0x05) &&
+	       memcmp(address + 2, low, 13) == 0 && address[15] == 0xfd;
+}
+
+static bool is_coap_mac(const uint8_t mac[6], const struct packet_local *local)
+{
+	return local->coap_groups && (memcmp(mac, packet_coap_macs[0], 6) == 0 ||
+	                              memcmp(mac, packet_coap_macs[1], 6) == 0);
+}
+
 static bool is_for_us(const uint8_t *frame, uint16_t type, const struct packet_local *local)
 {
 	static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	return memcmp(frame, local->mac, 6) == 0 ||
 	       (type == ETHERTYPE_ARP && memcmp(frame, broadcast, 6) == 0) ||
-	       (type == ETHERTYPE_IPV6 && ipv6_is_our_group_mac(frame, local));
+	       (type == ETHERTYPE_IPV6 && ipv6_is_our_group_mac(frame, local)) ||
+	       (type != ETHERTYPE_ARP && is_coap_mac(frame, local));
 }
 
 void packet_parse(const uint8_t *frame, uint32_t bytes, const struct packet_local *local,
@@ -97,7 +117,7 @@ void packet_parse(const uint8_t *frame, uint32_t bytes, const struct packet_loca
 	memcpy(out->source_mac, frame + 6, 6);
 
 	if (type == ETHERTYPE_IPV4)
-		ipv4_parse(frame + header, bytes - header, local, offload, out);
+		ipv4_parse(frame + header, bytes - header, local, offload, frame[0] & 1, out);
 	else if (type == ETHERTYPE_IPV6 && local->has_ipv6)
 		ipv6_parse(frame + header, bytes - header, local, offload, frame[0] & 1, out);
 	else if (type == ETHERTYPE_ARP)

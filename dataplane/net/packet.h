@@ -60,6 +60,7 @@ struct packet_local {
 	uint8_t ipv4[4];
 	uint32_t ipv4_mask; /* host order */
 	uint16_t vlan;      /* 0: untagged */
+	bool coap_groups; /* also the all-CoAP-nodes groups, for UDP (RFC 7252 12.8) */
 	bool has_ipv6;
 	uint8_t ipv6_prefix_bits;
 	uint8_t ipv6[16];
@@ -71,7 +72,7 @@ struct packet {
 	enum counter drop; /* PACKET_DROP: why */
 	uint8_t source_mac[6]; /* ARP, ND: as the message says; else the frame's */
 	uint8_t source[16]; /* of a quoted segment for PACKET_ICMP_ERROR: the peer it was sent to */
-	uint8_t destination[16];
+	uint8_t destination[16]; /* a group only for PACKET_UDP */
 	uint16_t source_port, destination_port; /* UDP */
 	const uint8_t *l4; /* TCP: header onwards; UDP: payload */
 	uint32_t l4_bytes;
@@ -102,6 +103,11 @@ void packet_link_local(const uint8_t mac[6], uint8_t out[16]);
  * MAC address of a group (RFC 4291 2.7.1, RFC 2464 7). */
 void packet_solicited_node(const uint8_t address[16], uint8_t out[16]);
 void packet_group_mac(const uint8_t group[16], uint8_t out[6]);
+
+/* The all-CoAP-nodes groups, 224.0.1.187, ff02::fd, ff05::fd, and their two MAC addresses
+ * (RFC 7252 12.8; RFC 1112 6.4). */
+extern const uint8_t packet_coap_macs[2][6];
+bool packet_is_coap_group(const uint8_t address[16]);
 
 /* Fill Ethernet and IPv4 headers in front of an L4 segment of `l4_bytes`; `frame` has
  * ETHERNET_BYTES + IPV4_HEADER_BYTES of room. The IP checksum is left 0. */

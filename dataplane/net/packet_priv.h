@@ -34,6 +34,7 @@ struct ipv6_envelope {
 	bool from_nobody; /* the source is unspecified */
 	bool to_group;    /* the destination is a multicast group of ours */
 	bool to_all;      /* ... and that is all nodes */
+	bool to_coap;     /* ... and that is all CoAP nodes */
 	bool fragmented;  /* there was a fragment header */
 };
 
@@ -57,7 +58,7 @@ void packet_take_udp(const uint8_t *udp, uint32_t bytes, struct packet_offload o
 void arp_parse(const uint8_t *arp, uint32_t bytes, const struct packet_local *local,
                struct packet *out);
 void ipv4_parse(const uint8_t *ip, uint32_t bytes, const struct packet_local *local,
-                struct packet_offload offload, struct packet *out);
+                struct packet_offload offload, bool group_frame, struct packet *out);
 void ipv6_parse(const uint8_t *ip, uint32_t bytes, const struct packet_local *local,
                 struct packet_offload offload, bool group_frame, struct packet *out);
 void icmp_parse(const uint8_t *icmp, uint32_t bytes, const struct packet_local *local,

@@ -214,19 +214,29 @@ static enum result set_up_queues(const struct port_config *config, struct port *
 	return RESULT_OK;
 }
 
-/* The groups whose frames we need: all nodes, and the solicited-node groups of our addresses
- * (RFC 4861 7.2.1). A port that can't be told takes every group's, or does not filter. */
-static void join_groups(const struct port *port)
+/* All nodes, and the solicited-node groups of our addresses (RFC 4861 7.2.1). Returns how many. */
+static uint32_t ipv6_groups(const struct port *port, struct rte_ether_addr macs[3])
 {
-	struct rte_ether_addr macs[3] = {{{0x33, 0x33, 0, 0, 0, 1}}};
 	const uint8_t *addresses[2] = {port->local.ipv6, port->local.link_local};
+	macs[0] = (struct rte_ether_addr){{0x33, 0x33, 0, 0, 0, 1}};
 	for (uint32_t i = 0; i < 2; i++) {
 		uint8_t group[16];
 		packet_solicited_node(addresses[i], group);
 		packet_group_mac(group, macs[i + 1].addr_bytes);
 	}
 	bool same = memcmp(&macs[1], &macs[2], sizeof macs[1]) == 0;
-	if (rte_eth_dev_set_mc_addr_list(port->id, macs, same ? 2 : 3) != 0)
+	return same ? 2 : 3;
+}
+
+/* The groups whose frames we need. A port that can't be told takes every group's, or does not
+ * filter. */
+static void join_groups(const struct port *port)
+{
+	struct rte_ether_addr macs[5];
+	uint32_t count = port->local.has_ipv6 ? ipv6_groups(port, macs) : 0;
+	for (uint32_t i = 0; i < 2 && port->local.coap_groups; i++)
+		memcpy(macs[count++].addr_bytes, packet_coap_macs[i], 6);
+	if (count > 0 && rte_eth_dev_set_mc_addr_list(port->id, macs, count) != 0)
 		rte_eth_allmulticast_enable(port->id);
 }
 
@@ -243,8 +253,7 @@ static enum result start(const struct port_config *config, struct port *port, st
 	rte_eth_dev_set_mtu(port->id, config->mtu);
 	memcpy(port->local.mac, mac.addr_bytes, sizeof port->local.mac);
 	packet_link_local(port->local.mac, port->local.link_local);
-	if (port->local.has_ipv6)
-		join_groups(port);
+	join_groups(port);
 	return RESULT_OK;
 }
 
@@ -259,6 +268,7 @@ static void take_config(const struct port_config *config, struct port *port)
 	memcpy(port->gateway_ipv4, config->gateway_ipv4, 4);
 	port->local.ipv4_mask =
 	    config->prefix_bits == 0 ? 0 : UINT32_MAX << (32 - config->prefix_bits);
+	port->local.coap_groups = config->coap_groups;
 	port->local.has_ipv6 = config->has_ipv6;
 	port->local.ipv6_prefix_bits = config->ipv6_prefix_bits;
 	memcpy(port->local.ipv6, config->ipv6, 16);

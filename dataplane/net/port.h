@@ -54,6 +54,7 @@ struct port_config {
 	uint8_t ipv6_prefix_bits;
 	bool has_gateway6;
 	uint8_t gateway6[16]; /* may be link-local */
+	bool coap_groups;     /* listen to the all-CoAP-nodes groups */
 	uint16_t vlan;        /* 1..4094: only frames with this 802.1Q tag; 0: untagged ones */
 };
 
