@@ -282,6 +282,7 @@ static enum result start_ports(struct daemon *d, struct error *err)
 		    .ipv6_prefix_bits = p->ipv6_prefix_bits,
 		    .has_gateway6 = p->has_gateway6,
 		    .vlan = p->vlan,
+		    .coap_groups = d->config->coap.port != 0 && d->config->coap.multicast,
 		};
 		memcpy(c.ipv4, p->ipv4, sizeof c.ipv4);
 		memcpy(c.gateway_ipv4, p->gateway_ipv4, sizeof c.gateway_ipv4);
@@ -340,7 +341,13 @@ static void fill_pipeline_config(struct daemon *d, struct pipeline_config *c)
 	    .coap = {.exchanges_max = k->coap.exchanges_max,
 	             .separate_after_ms = k->coap.separate_after_ms,
 	             .overload_max_age_s = k->coap.overload_max_age_s,
-	             .payload_bytes_max = COAP_PAYLOAD},
+	             .payload_bytes_max = COAP_PAYLOAD,
+	             .answers_max = k->coap.answers_max,
+	             .bodies_max = k->coap.bodies_max,
+	             .body_idle_ms = k->coap.body_idle_s * 1000,
+	             .observers_max = k->coap.observers_max,
+	             .notify_con_every = k->coap.notify_con_every,
+	             .leisure_ms = k->coap.leisure_ms},
 	    .strict_authorisation = k->registry.authorisation == AUTHORISATION_STRICT,
 	    .connections = k->limits.connections,
 	    .batches = k->limits.batches,

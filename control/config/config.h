@@ -81,6 +81,13 @@ struct config {
 		uint32_t exchanges_max;
 		uint32_t separate_after_ms;
 		uint32_t overload_max_age_s;
+		uint32_t answers_max;   /* long answers remembered, per io worker; default 4,096 */
+		uint32_t bodies_max;    /* transfers in blocks, per io worker; default 64 */
+		uint32_t body_idle_s;   /* default 30 */
+		uint32_t observers_max; /* per io worker; default 1,024 */
+		uint32_t notify_con_every; /* default 8 */
+		uint32_t leisure_ms; /* default 5,000 */
+		bool multicast; /* listen to the all-CoAP-nodes groups; default true */
 	} coap;
 	struct {
 		uint32_t connections; /* per io worker; default 16,384 */

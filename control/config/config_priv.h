@@ -27,7 +27,13 @@
 	S(coap, port,                 5683,     0,    65535) \
 	S(coap, exchanges_max,       65536,    64, 16777216) \
 	S(coap, separate_after_ms,    1000,     1,     1999) \
-	S(coap, overload_max_age_s,     30,     1,     3600)
+	S(coap, overload_max_age_s,     30,     1,     3600) \
+	S(coap, answers_max,          4096,    16,  1048576) \
+	S(coap, bodies_max,             64,     1,     1024) \
+	S(coap, body_idle_s,            30,     1,      247) \
+	S(coap, observers_max,        1024,     1,    65536) \
+	S(coap, notify_con_every,        8,     1,      255) \
+	S(coap, leisure_ms,           5000,     0,    60000)
 #define LIMITS_NUMBERS(S) \
 	S(limits, connections,       16384,     1,  4194304) \
 	S(limits, devices,          100000,     1, 100000000) \
@@ -81,6 +87,7 @@ struct raw_mqtt {
 };
 struct raw_coap {
 	COAP_NUMBERS(RAW_NUMBER)
+	bool *multicast;
 };
 struct raw_limits {
 	LIMITS_NUMBERS(RAW_NUMBER)

@@ -63,7 +63,11 @@ static const cyaml_schema_value_t worker_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_worker, worker_fields)};
 
 static const cyaml_schema_field_t mqtt_fields[] = {MQTT_NUMBERS(FIELD_NUMBER) CYAML_FIELD_END};
-static const cyaml_schema_field_t coap_fields[] = {COAP_NUMBERS(FIELD_NUMBER) CYAML_FIELD_END};
+static const cyaml_schema_field_t coap_fields[] = {
+    COAP_NUMBERS(FIELD_NUMBER)
+    CYAML_FIELD_BOOL_PTR("multicast", OPTIONAL, struct raw_coap, multicast),
+    CYAML_FIELD_END,
+};
 static const cyaml_schema_field_t limits_fields[] = {LIMITS_NUMBERS(FIELD_NUMBER) CYAML_FIELD_END};
 static const cyaml_schema_field_t journal_fields[] = {
     JOURNAL_NUMBERS(FIELD_NUMBER) FIELD_TEXT(journal, dir), CYAML_FIELD_END};

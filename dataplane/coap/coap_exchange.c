@@ -52,6 +52,7 @@ static struct coap_list *list_of(struct coap_server *c, const struct coap_exchan
 	case COAP_X_FREE:
 		return &c->free;
 	case COAP_X_SENDING:
+	case COAP_X_LEISURE:
 		return &c->sending;
 	case COAP_X_DONE:
 		return &c->done;
@@ -151,9 +152,12 @@ struct coap_exchange *coap_exchange_take(struct coap_server *c, const struct coa
 	e->created_us = now_us;
 	e->state = COAP_X_TAKEN;
 	e->confirmable = confirmable;
+	e->multicast = false;
 	e->acked = false;
 	e->attempts = 0;
+	e->no_response = 0;
 	e->answer_bytes = 0;
+	e->slot = e->observer = e->block1 = e->block2 = COAP_NIL;
 	e->bucket = bucket_of(c, peer_hash, id);
 	e->hash_next = c->buckets[e->bucket];
 	c->buckets[e->bucket] = coap_exchange_index(c, e);
@@ -178,7 +182,7 @@ void coap_exchange_keep_spare(struct coap_server *c, const struct coap_exchange 
 void coap_exchange_to(struct coap_server *c, struct coap_exchange *e,
                       enum coap_exchange_state state)
 {
-	if (e->state == COAP_X_SENDING)
+	if (e->state == COAP_X_SENDING || e->state == COAP_X_LEISURE)
 		coap_wheel_remove(c, e);
 	leave_list(c, e);
 	e->state = state;
@@ -196,6 +200,8 @@ void coap_exchange_release(struct coap_server *c, struct coap_exchange *e)
 {
 	CHECK_OP(e->state, !=, COAP_X_FREE);
 	table_remove(c, e);
+	if (e->slot != COAP_NIL)
+		c->slots[e->slot].exchange = COAP_NIL;
 	e->generation++;
 	coap_exchange_to(c, e, COAP_X_FREE);
 }

@@ -141,6 +141,23 @@ void coap_build_uint(struct coap_builder *b, uint16_t number, uint32_t value)
 	coap_build_option(b, number, bytes + skip, 4 - skip);
 }
 
+void coap_build_block(struct coap_builder *b, uint16_t number, const struct coap_block *block)
+{
+	coap_build_uint(b, number, block->number << 4 | (uint32_t)block->more << 3 | block->szx);
+}
+
+void coap_build_parts(struct coap_builder *b, uint16_t number, struct bytes joined, char separator)
+{
+	const uint8_t *at = joined.data, *end = joined.data + joined.count;
+	while (joined.count > 0 && at <= end) {
+		const uint8_t *stop = memchr(at, separator, (size_t)(end - at));
+		if (!stop)
+			stop = end;
+		coap_build_option(b, number, at, (uint32_t)(stop - at));
+		at = stop + 1;
+	}
+}
+
 void coap_build_payload(struct coap_builder *b, const void *data, uint32_t bytes)
 {
 	if (bytes == 0 || !has_room(b, 1 + bytes))

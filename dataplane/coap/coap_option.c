@@ -55,25 +55,40 @@ uint32_t coap_option_uint(struct bytes value)
 	return v;
 }
 
+/*
+ *    0 1 2 3 4 5 6 7
+ *   |  NUM  |M| SZX |   one to three bytes, NUM in the upper ones; none: 0
+ */
+struct coap_block coap_block_read(struct bytes value)
+{
+	uint32_t v = coap_option_uint(value);
+	return (struct coap_block){
+	    .number = v >> 4, .szx = v & 7, .more = v >> 3 & 1, .present = true};
+}
+
 static const struct coap_option_rule rules[] = {
     {COAP_IF_MATCH, 0, 8, true},
     {COAP_URI_HOST, 1, 255, false},
     {COAP_ETAG, 1, 8, true},
     {COAP_IF_NONE_MATCH, 0, 0, false},
+    {COAP_OBSERVE, 0, 3, false},
     {COAP_URI_PORT, 0, 2, false},
     {COAP_LOCATION_PATH, 0, 255, true},
     {COAP_URI_PATH, 0, 255, true},
     {COAP_CONTENT_FORMAT, 0, 2, false},
     {COAP_MAX_AGE, 0, 4, false},
     {COAP_URI_QUERY, 0, 255, true},
+    {COAP_HOP_LIMIT, 1, 1, false},
     {COAP_ACCEPT, 0, 2, false},
     {COAP_LOCATION_QUERY, 0, 255, true},
     {COAP_BLOCK2, 0, 3, false},
     {COAP_BLOCK1, 0, 3, false},
+    {COAP_SIZE2, 0, 4, false},
     {COAP_PROXY_URI, 1, 1034, false},
     {COAP_PROXY_SCHEME, 1, 255, false},
     {COAP_SIZE1, 0, 4, false},
     {COAP_NO_RESPONSE, 0, 1, false},
+    {COAP_REQUEST_TAG, 0, 8, true},
 };
 
 const struct coap_option_rule *coap_option_rule(uint16_t number)

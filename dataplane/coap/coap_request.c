@@ -10,7 +10,7 @@ struct reader {
 	struct coap_demand *demand;
 	enum counter why; /* the first reason to refuse */
 	uint16_t last;    /* number of the option before this one */
-	bool has_query, wants_proxy, fails_condition, bad_path;
+	bool wants_proxy, bad_path, bad_block;
 };
 
 /* An option that is not understood: elective ones are as good as absent (5.4.1). */
@@ -18,8 +18,7 @@ static void not_understood(struct reader *r, uint16_t number)
 {
 	if (!coap_option_critical(number) || r->why != COAP_WELL_FORMED)
 		return;
-	bool block = number == COAP_BLOCK1 || number == COAP_BLOCK2;
-	r->why = block ? COUNTER_COAP_REFUSED_BLOCK : COUNTER_COAP_REFUSED_OPTION;
+	r->why = COUNTER_COAP_REFUSED_OPTION;
 	r->demand->bad_option = number;
 }
 
@@ -45,20 +44,93 @@ static void add_segment(struct reader *r, struct bytes segment)
 	q->path_bytes = (uint16_t)(q->path_bytes + segment.count);
 }
 
+/* An argument that can't be kept as it is, is not understood. */
+static void add_argument(struct reader *r, struct bytes argument)
+{
+	struct coap_request *q = r->request;
+	if (memchr(argument.data, 0, argument.count) ||
+	    memchr(argument.data, '&', argument.count) ||
+	    q->query_bytes + 1 + argument.count >= sizeof q->query) {
+		not_understood(r, COAP_URI_QUERY);
+		return;
+	}
+	if (q->query_bytes > 0)
+		q->query[q->query_bytes++] = '&';
+	memcpy(q->query + q->query_bytes, argument.data, argument.count);
+	q->query_bytes = (uint16_t)(q->query_bytes + argument.count);
+}
+
+static void add_etag(struct coap_etag etags[COAP_ETAGS_MAX], uint8_t *count, struct bytes value)
+{
+	if (value.count == 0 || *count == COAP_ETAGS_MAX)
+		return;
+	struct coap_etag *etag = &etags[(*count)++];
+	*etag = (struct coap_etag){.bytes = (uint8_t)value.count};
+	memcpy(etag->value, value.data, value.count);
+}
+
+static void take_block(struct reader *r, struct coap_block *block, struct bytes value)
+{
+	*block = coap_block_read(value);
+	r->bad_block |= block->szx > COAP_SZX_MAX; /* RFC 7959 2.2 */
+}
+
+/* RFC 7641 2: 0 registers, 1 deregisters; only with GET, and nothing else has a meaning. */
+static void take_observe(struct reader *r, struct bytes value)
+{
+	uint32_t v = coap_option_uint(value);
+	if (r->request->method == COAP_GET && v <= 1)
+		r->demand->observe = v == 0 ? COAP_OBSERVE_REGISTER : COAP_OBSERVE_CANCEL;
+}
+
+static void take_request_tag(struct reader *r, struct bytes value)
+{
+	for (uint32_t i = 0; i < value.count; i++)
+		r->demand->request_tag = r->demand->request_tag * 257 + value.data[i] + 1;
+	r->demand->request_tag = r->demand->request_tag * 257 + 256;
+}
+
 /* An option of legal length, at its first or a permitted further occurrence. */
 static void understood(struct reader *r, const struct coap_option *o)
 {
+	struct coap_request *q = r->request;
 	switch (o->number) {
 	case COAP_URI_PATH:
 		add_segment(r, o->value);
 		break;
 	case COAP_URI_QUERY:
-		if (!r->has_query)
-			r->request->query = o->value;
-		r->has_query = true;
+		add_argument(r, o->value);
 		break;
 	case COAP_CONTENT_FORMAT:
-		r->request->content_format = (uint16_t)coap_option_uint(o->value);
+		q->content_format = (uint16_t)coap_option_uint(o->value);
+		break;
+	case COAP_ACCEPT:
+		q->accept = (uint16_t)coap_option_uint(o->value);
+		break;
+	case COAP_ETAG:
+		add_etag(q->etags, &q->etag_count, o->value);
+		break;
+	case COAP_IF_MATCH:
+		q->if_match = true;
+		add_etag(q->matches, &q->match_count, o->value);
+		break;
+	case COAP_IF_NONE_MATCH:
+		q->if_none_match = true;
+		break;
+	case COAP_OBSERVE:
+		take_observe(r, o->value);
+		break;
+	case COAP_BLOCK1:
+		take_block(r, &r->demand->block1, o->value);
+		break;
+	case COAP_BLOCK2:
+		take_block(r, &r->demand->block2, o->value);
+		break;
+	case COAP_SIZE1:
+		r->demand->size1 = coap_option_uint(o->value);
+		break;
+	case COAP_REQUEST_TAG:
+		take_request_tag(r, o->value);
 		break;
 	case COAP_NO_RESPONSE:
 		r->demand->no_response = (uint8_t)coap_option_uint(o->value);
@@ -67,18 +139,8 @@ static void understood(struct reader *r, const struct coap_option *o)
 	case COAP_PROXY_SCHEME:
 		r->wants_proxy = true;
 		break;
-	case COAP_IF_NONE_MATCH:
-		r->fails_condition = true; /* 5.10.8.2: what can be sent to does exist */
-		break;
-	case COAP_IF_MATCH:
-		r->fails_condition |= o->value.count > 0; /* 5.10.8.1: nothing has an ETag */
-		break;
-	case COAP_BLOCK1:
-	case COAP_BLOCK2:
-		not_understood(r, o->number); /* RFC 7959, not in this release */
-		break;
 	default:
-		break; /* Uri-Host, Uri-Port, Accept, Size1, ETag ...: nothing depends on them */
+		break; /* Uri-Host, Uri-Port, Size2, Hop-Limit ...: nothing depends on them */
 	}
 }
 
@@ -102,16 +164,47 @@ static bool method_known(uint8_t code)
 	return code >= COAP_GET && code <= COAP_DELETE;
 }
 
+static void request_init(struct coap_request *request, const struct coap_message *msg)
+{
+	request->confirmable = msg->type == COAP_CON;
+	request->method = msg->code;
+	request->content_format = request->accept = COAP_FORMAT_NONE;
+	request->observe = request->if_match = request->if_none_match = false;
+	request->observer = 0;
+	request->etag_count = request->match_count = 0;
+	request->path_bytes = request->query_bytes = 0;
+	request->payload = msg->payload;
+}
+
+/* What is wrong with the options as a whole. */
+static enum counter judge(const struct reader *r, uint32_t payload_bytes_max)
+{
+	const struct coap_request *q = r->request;
+	const struct coap_block *block1 = &r->demand->block1;
+	if (r->why != COAP_WELL_FORMED)
+		return r->why;
+	if (!method_known(q->method))
+		return COUNTER_COAP_REFUSED_METHOD; /* 5.8 */
+	if (r->wants_proxy)
+		return COUNTER_COAP_REFUSED_PROXY; /* 5.10.2 */
+	if (r->bad_path)
+		return COUNTER_COAP_REFUSED_PATH; /* 5.10.1 */
+	bool has_body = q->method == COAP_POST || q->method == COAP_PUT;
+	bool wrong_size =
+	    block1->present && (block1->more ? q->payload.count != coap_block_bytes(block1->szx)
+	                                     : q->payload.count > coap_block_bytes(block1->szx));
+	if (r->bad_block || (block1->present && !has_body) || wrong_size)
+		return COUNTER_COAP_REFUSED_BLOCK; /* RFC 7959 2.2, 2.3 */
+	if (q->payload.count > payload_bytes_max || r->demand->size1 > payload_bytes_max)
+		return COUNTER_COAP_REFUSED_SIZE; /* 5.9.2.9, RFC 7959 4 */
+	return COAP_WELL_FORMED;
+}
+
 enum counter coap_request_read(const struct coap_message *msg, uint32_t payload_bytes_max,
                                struct coap_request *request, struct coap_demand *demand)
 {
 	struct reader r = {.request = request, .demand = demand, .why = COAP_WELL_FORMED};
-	request->confirmable = msg->type == COAP_CON;
-	request->method = msg->code;
-	request->content_format = COAP_FORMAT_NONE;
-	request->path_bytes = 0;
-	request->query = (struct bytes){NULL, 0};
-	request->payload = msg->payload;
+	request_init(request, msg);
 	*demand = (struct coap_demand){0};
 
 	const uint8_t *end = msg->options.data + msg->options.count;
@@ -126,18 +219,6 @@ enum counter coap_request_read(const struct coap_message *msg, uint32_t payload_
 	if (request->path_bytes == 0)
 		request->path[request->path_bytes++] = '/';
 	request->path[request->path_bytes] = '\0';
-
-	if (r.why != COAP_WELL_FORMED)
-		return r.why;
-	if (!method_known(msg->code))
-		return COUNTER_COAP_REFUSED_METHOD; /* 5.8 */
-	if (r.wants_proxy)
-		return COUNTER_COAP_REFUSED_PROXY; /* 5.10.2 */
-	if (r.bad_path)
-		return COUNTER_COAP_REFUSED_PATH; /* 5.10.1 */
-	if (r.fails_condition)
-		return COUNTER_COAP_REFUSED_CONDITION; /* 5.10.8 */
-	if (msg->payload.count > payload_bytes_max)
-		return COUNTER_COAP_REFUSED_SIZE; /* 5.9.2.9 */
-	return COAP_WELL_FORMED;
+	request->query[request->query_bytes] = '\0';
+	return judge(&r, payload_bytes_max);
 }

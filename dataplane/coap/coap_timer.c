@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two things that a CoAP server does by the clock: the empty ACK for a request that takes
- * long (RFC 7252 5.2.2), and the retransmission of a separate answer (4.2).
+ * What a CoAP server does by the clock: the empty ACK for a request that takes long (RFC 7252
+ * 5.2.2), the retransmission of a separate answer (4.2), an answer to a group when its leisure is
+ * over (8.2), and the notifications' timers.
  *
  * The delay of the ACKs is the same for all, so the list of the waiting, oldest first, is their
  * timer. Retransmissions lie in a wheel of 64 ms slots. Owned by one io worker; the time is an
@@ -27,6 +28,11 @@ static uint64_t random_next(struct coap_server *c)
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
 	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
 	return z ^ z >> 31;
+}
+
+uint32_t coap_random_below(struct coap_server *c, uint32_t bound)
+{
+	return (uint32_t)((random_next(c) >> 32) * bound >> 32);
 }
 
 void coap_wheel_init(struct coap_wheel *w)
@@ -92,12 +98,25 @@ static uint64_t wheel_first_slot(const struct coap_wheel *w)
 void coap_retransmit_start(struct coap_server *c, struct coap_exchange *e, uint64_t now_us)
 {
 	uint32_t spread = TIMEOUT_SLOTS_MAX - TIMEOUT_SLOTS_MIN + 1;
-	e->timeout_slots = (uint16_t)(TIMEOUT_SLOTS_MIN + random_next(c) % spread);
+	e->timeout_slots = (uint16_t)(TIMEOUT_SLOTS_MIN + coap_random_below(c, spread));
+	wheel_add(c, e, now_us);
+}
+
+void coap_leisure_start(struct coap_server *c, struct coap_exchange *e, uint64_t now_us)
+{
+	uint32_t slots = (uint32_t)(c->config.leisure_ms * UINT64_C(1000) / COAP_SLOT_US);
+	e->timeout_slots = slots > 0 ? (uint16_t)coap_random_below(c, slots) : 0;
 	wheel_add(c, e, now_us);
 }
 
 static void retransmit(struct coap_server *c, struct coap_exchange *e, uint64_t now_us)
 {
+	if (e->state == COAP_X_LEISURE) {
+		coap_exchange_to(c, e, COAP_X_DONE);
+		coap_send(c, &e->peer, coap_answer_bytes(c, e), e->answer_bytes,
+		          COUNTER_COAP_OUT_NON);
+		return;
+	}
 	if (e->attempts == COAP_MAX_RETRANSMIT) {
 		counter_add(c->counters, COUNTER_COAP_GIVEN_UP, 1);
 		coap_exchange_to(c, e, COAP_X_DONE);
@@ -107,7 +126,8 @@ static void retransmit(struct coap_server *c, struct coap_exchange *e, uint64_t 
 	e->attempts++;
 	e->timeout_slots = (uint16_t)(e->timeout_slots * 2); /* 4.2 */
 	wheel_add(c, e, now_us);
-	coap_send(c, &e->peer, e->answer, e->answer_bytes, COUNTER_COAP_RETRANSMITTED);
+	coap_send(c, &e->peer, coap_answer_bytes(c, e), e->answer_bytes,
+	          COUNTER_COAP_RETRANSMITTED);
 }
 
 static uint64_t ack_due_us(const struct coap_server *c)
@@ -120,6 +140,7 @@ static uint64_t ack_due_us(const struct coap_server *c)
 
 void coap_run_timers(struct coap_server *c, uint64_t now_us, uint32_t budget)
 {
+	coap_observer_run_timers(c, now_us, budget);
 	for (; budget > 0 && ack_due_us(c) <= now_us; budget--) {
 		struct coap_exchange *e = &c->exchanges[c->ack_wait.head];
 		coap_exchange_acked(c, e);
@@ -141,5 +162,7 @@ uint64_t coap_next_timer_us(const struct coap_server *c)
 	uint64_t ack_us = ack_due_us(c);
 	uint64_t slot = wheel_first_slot(&c->wheel);
 	uint64_t send_us = slot == UINT64_MAX ? UINT64_MAX : slot * COAP_SLOT_US;
-	return ack_us < send_us ? ack_us : send_us;
+	uint64_t notify_us = wheel_next_us(&c->observer_wheel);
+	uint64_t first_us = ack_us < send_us ? ack_us : send_us;
+	return first_us < notify_us ? first_us : notify_us;
 }

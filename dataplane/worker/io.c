@@ -10,6 +10,8 @@
 #define TCP_TIMER_BUDGET  256 /* expiries in one poll */
 #define COAP_TIMER_BUDGET 64
 #define TCP_TX_BUFFER     8192
+/* IPv6 and UDP headers, CoAP header, token and the options of an answer or notification */
+#define COAP_AROUND_BLOCK 208
 /* a whole MQTT packet, and the start of the next */
 #define TCP_RX_BUFFER_MIN 16384
 
@@ -36,10 +38,7 @@ static bool on_udp(void *context, const struct packet *p)
 	struct io *io = context;
 	if (!io->coap || p->destination_port != io->config->coap_port)
 		return false;
-	struct coap_peer peer = {.port = p->source_port, .local_port = p->destination_port};
-	memcpy(peer.address, p->source, sizeof peer.address);
-	memcpy(peer.local, p->destination, sizeof peer.local);
-	coap_input(io->coap, &peer, p->l4, p->l4_bytes, io->now_us);
+	io_coap_take(io, p);
 	return true;
 }
 
@@ -131,6 +130,29 @@ static enum result new_pools(struct io *io, struct error *err)
 	return RESULT_OK;
 }
 
+/* The largest block whose datagram, with all the options that may be around it, fits the MTU. */
+static uint8_t largest_block(uint16_t mtu)
+{
+	uint8_t szx = 6;
+	while (szx > 0 && (16u << szx) + COAP_AROUND_BLOCK > mtu)
+		szx--;
+	return szx;
+}
+
+static enum result new_coap(struct io *io, struct error *err)
+{
+	struct coap_config coap = io->config->coap;
+	coap.seed = hash_key_random().k0;
+	coap.szx_max = largest_block(io->port->mtu);
+	io->coap = coap_server_new(&coap, &io_coap_app, io, io->counters);
+	if (io->coap)
+		return RESULT_OK;
+	return fail(RESULT_RESOURCE, err,
+	            "io%u: no memory for CoAP (%llu MB); lower coap.exchanges_max, answers_max, "
+	            "bodies_max or observers_max",
+	            io->index, (unsigned long long)(coap_server_memory(&coap) >> 20));
+}
+
 enum result io_new(const struct io_setup *setup, struct io **out, struct error *err)
 {
 	struct io *io = aligned_alloc(CACHE_LINE, (sizeof *io + CACHE_LINE - 1) & ~63ul);
@@ -158,14 +180,8 @@ enum result io_new(const struct io_setup *setup, struct io **out, struct error *
 		                  &io->net, err);
 	if (r == RESULT_OK)
 		r = new_mqtt(io, err);
-	if (r == RESULT_OK && io->config->coap_port) {
-		struct coap_config coap = io->config->coap;
-		coap.seed = hash_key_random().k0;
-		io->coap = coap_server_new(&coap, &io_coap_app, io, io->counters);
-		if (!io->coap)
-			r = fail(RESULT_RESOURCE, err, "io%u: no memory for %u CoAP exchanges",
-			         io->index, coap.exchanges_max);
-	}
+	if (r == RESULT_OK && io->config->coap_port)
+		r = new_coap(io, err);
 	return r;
 }
 
@@ -210,6 +226,7 @@ uint32_t io_poll(struct io *io)
 	io_mqtt_unblock(io);
 	tcp_run_timers(io->tcp, TCP_TIMER_BUDGET);
 	io_mqtt_run_timers(io);
+	uint32_t told = io->coap ? io_coap_run_service(io) : 0;
 	if (io->coap)
 		coap_run_timers(io->coap, io->now_us, COAP_TIMER_BUDGET);
 	if (atomic_load_explicit(io->phase, memory_order_relaxed) == PHASE_CLOSE &&
@@ -218,9 +235,9 @@ uint32_t io_poll(struct io *io)
 	tcp_flush(io->tcp); /* may offer kept data again, and so fill batches */
 	io_hand_over(io);
 	uint32_t relayed = net_flush(io->net);
-	if (frames || home || relayed) {
+	if (frames || home || relayed || told) {
 		meter_add(&io->meter, clock_cycles() - started, frames);
 		histogram_add(&io->poll_us, clock_mono_us() - io->now_us);
 	}
-	return frames + home + relayed;
+	return frames + home + relayed + told;
 }

@@ -171,5 +171,15 @@ void io_mqtt_close_all(struct io *io);
 /* --- io_coap.c --- */
 extern const struct coap_app io_coap_app;
 void io_coap_done(struct io *io, uint32_t ticket);
+/* A datagram to the CoAP port. */
+void io_coap_take(struct io *io, const struct packet *p);
+
+/* --- io_coap_service.c --- */
+/* Hand a request to the service. False: no room. */
+bool io_coap_ask(struct io *io, coap_handle exchange, const struct coap_request *request);
+/* Tell the service of an observer. */
+void io_coap_report(struct io *io, enum coap_ask_kind kind, coap_handle observer);
+/* Take what the service answers; returns how many records. */
+uint32_t io_coap_run_service(struct io *io);
 
 #endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CoAP on the io worker: POST and PUT to a profile's URIs become messages, tickets become
- * responses whose code and diagnostic say what became of the readings.
+ * responses whose code and diagnostic say what became of the readings. What an ordinary thread
+ * answers goes to it and comes back (io_coap_service.c).
  */
 #include <stdio.h>
 
 #include "base/hash.h"
+#include "net/address.h"
 #include "worker/io.h"
 
 #define CONTENT_TEXT 0  /* RFC 7252 12.3 */
@@ -22,18 +24,32 @@ static uint64_t uri_candidates(struct io *io, const struct coap_request *r)
 	return slot->candidates;
 }
 
-static enum coap_take on_request(void *app, coap_handle exchange, const struct coap_request *r)
+static bool is_running(const struct io *io)
 {
-	struct io *io = app;
-	uint64_t candidates = uri_candidates(io, r);
-	if (!candidates)
-		return COAP_NOT_FOUND;
-	if (r->method != COAP_POST && r->method != COAP_PUT)
-		return COAP_NOT_ALLOWED;
+	return atomic_load_explicit(io->phase, memory_order_relaxed) == PHASE_RUN;
+}
+
+static enum coap_take ask_service(struct io *io, coap_handle exchange,
+                                  const struct coap_request *r)
+{
+	return is_running(io) && io_coap_ask(io, exchange, r) ? COAP_TAKEN : COAP_OVERLOADED;
+}
+
+/* RFC 7252 5.10.8: what readings are sent to exists, and has no ETag. */
+static bool condition_fails(const struct coap_request *r)
+{
+	return r->if_none_match || r->match_count > 0;
+}
+
+static enum coap_take take_readings(struct io *io, coap_handle exchange,
+                                    const struct coap_request *r, uint64_t candidates)
+{
+	if (condition_fails(r))
+		return COAP_BAD_CONDITION;
 	if (r->content_format != COAP_FORMAT_NONE && r->content_format != CONTENT_JSON &&
 	    r->content_format != CONTENT_TEXT)
 		return COAP_BAD_FORMAT;
-	if (atomic_load_explicit(io->phase, memory_order_relaxed) != PHASE_RUN)
+	if (!is_running(io))
 		return COAP_OVERLOADED;
 
 	uint32_t index = ticket_get(&io->tickets);
@@ -60,6 +76,54 @@ static enum coap_take on_request(void *app, coap_handle exchange, const struct c
 	return taken ? COAP_TAKEN : COAP_OVERLOADED;
 }
 
+static enum coap_take on_request(void *app, coap_handle exchange, const struct coap_request *r)
+{
+	struct io *io = app;
+	const struct coap_link *link = io->config->coap_service;
+	bool served = link && coap_link_serves(link, r->path, r->path_bytes);
+	bool sends = r->method == COAP_POST || r->method == COAP_PUT;
+	if (served && !sends)
+		return ask_service(io, exchange, r);
+	if (r->multicast)
+		return COAP_NOT_FOUND; /* nothing else is of use to a group */
+	uint64_t candidates = uri_candidates(io, r);
+	if (candidates && sends)
+		return take_readings(io, exchange, r, candidates);
+	if (served)
+		return ask_service(io, exchange, r);
+	return candidates ? COAP_NOT_ALLOWED : COAP_NOT_FOUND;
+}
+
+static void on_observer_gone(void *app, coap_handle observer)
+{
+	io_coap_report(app, COAP_ASK_GONE, observer);
+}
+
+static void on_delivered(void *app, coap_handle observer)
+{
+	io_coap_report(app, COAP_ASK_DELIVERED, observer);
+}
+
+/* Where answers come from: the address that was asked, or one of ours for a group. */
+static void local_address(const struct packet_local *us, const struct packet *p, uint8_t out[16])
+{
+	if (!address_is_group(p->destination))
+		memcpy(out, p->destination, 16);
+	else if (address_is_ipv4(p->destination))
+		address_from_ipv4(out, us->ipv4);
+	else
+		memcpy(out, address_is_link_local(p->source) ? us->link_local : us->ipv6, 16);
+}
+
+void io_coap_take(struct io *io, const struct packet *p)
+{
+	struct coap_peer peer = {.port = p->source_port, .local_port = p->destination_port};
+	memcpy(peer.address, p->source, sizeof peer.address);
+	local_address(&io->port->local, p, peer.local);
+	coap_input(io->coap, &peer, address_is_group(p->destination), p->l4, p->l4_bytes,
+	           io->now_us);
+}
+
 static bool on_send(void *app, const struct coap_peer *peer, const uint8_t *bytes, uint32_t count)
 {
 	struct io *io = app;
@@ -67,7 +131,10 @@ static bool on_send(void *app, const struct coap_peer *peer, const uint8_t *byte
 	                    bytes, count);
 }
 
-const struct coap_app io_coap_app = {.on_request = on_request, .on_send = on_send};
+const struct coap_app io_coap_app = {.on_request = on_request,
+                                     .on_send = on_send,
+                                     .on_observer_gone = on_observer_gone,
+                                     .on_delivered = on_delivered};
 
 void io_coap_done(struct io *io, uint32_t ticket)
 {

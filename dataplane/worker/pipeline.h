@@ -53,6 +53,7 @@ struct pipeline_config {
 	struct mqtt_config mqtt;
 	uint32_t mqtt_inflight_max;
 	struct coap_config coap;
+	struct coap_link *coap_service; /* NULL: none */
 	bool strict_authorisation;
 
 	/* per io worker */

@@ -88,6 +88,13 @@ static void io_levels(struct level_list *list, const struct pipeline *p, uint32_
 	level(list, "pool", io->keep_alive.armed, tcp.conns_max, "io%u keep-alive timers", i);
 	level(list, "pool", tcp.rx_bytes, tcp.rx_bytes_max, "io%u receive bytes", i);
 	level(list, "pool", tcp.tx_bytes, tcp.tx_bytes_max, "io%u transmit bytes", i);
+	if (io->coap) {
+		struct coap_levels coap;
+		coap_levels_get(io->coap, &coap);
+		level(list, "pool", coap.bodies, p->config.coap.bodies_max, "io%u CoAP bodies", i);
+		level(list, "pool", coap.observers, p->config.coap.observers_max,
+		      "io%u CoAP observers", i);
+	}
 	for (uint32_t s = 0; s < p->stage_count; s++)
 		level(list, "ring", ring_count(&p->to_stage[i][s]),
 		      ring_slots(&p->to_stage[i][s]), "io%u to stage%u", i, s);
@@ -210,6 +217,8 @@ uint64_t pipeline_memory_bytes(const struct pipeline *p)
 	                    2 * sizeof(struct client_slot);
 	uint64_t per_io = sizeof(struct io) + c->connections * per_conn +
 	                  c->batches * sizeof(struct batch) + c->messages * sizeof(struct ticket);
+	if (c->coap_port)
+		per_io += coap_server_memory(&c->coap);
 	uint64_t bytes = p->io_count * per_io;
 	for (uint32_t i = 0; i < p->io_count; i++)
 		bytes += p->io[i]->tcp_memory_bytes;

@@ -41,17 +41,22 @@ static void check_request(const uint8_t *data, size_t bytes, const struct coap_m
 	struct coap_demand demand;
 	memset(request.path, 'z', sizeof request.path);
 	enum counter why = coap_request_read(msg, 1024, &request, &demand);
-	if (why == COUNTER_COAP_REFUSED_OPTION || why == COUNTER_COAP_REFUSED_BLOCK)
+	if (why == COUNTER_COAP_REFUSED_OPTION)
 		CHECK_OP(demand.bad_option & 1, ==, 1);
 	CHECK_OP(request.path_bytes, >, 0);
 	CHECK_OP(request.path_bytes, <, sizeof request.path);
 	CHECK_OP(request.path[0], ==, '/');
 	CHECK_OP(strlen(request.path), ==, request.path_bytes);
-	check_inside(data, bytes, request.query);
+	CHECK_OP(request.query_bytes, <, sizeof request.query);
+	CHECK_OP(strlen(request.query), ==, request.query_bytes);
+	CHECK_OP(request.etag_count, <=, COAP_ETAGS_MAX);
+	CHECK_OP(request.match_count, <=, COAP_ETAGS_MAX);
 	check_inside(data, bytes, request.payload);
 	if (why == COAP_WELL_FORMED) {
 		CHECK(request.method >= COAP_GET && request.method <= COAP_DELETE);
 		CHECK_OP(request.payload.count, <=, 1024u);
+		CHECK_OP(demand.block1.szx, <=, COAP_SZX_MAX);
+		CHECK_OP(demand.block2.szx, <=, COAP_SZX_MAX);
 	}
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "coap/coap_priv.h"
+#include "tests/support/coap_frame.h"
 
 #define RIG_SECOND UINT64_C(1000000)
 #define RIG_SENT   256
@@ -25,16 +26,19 @@ struct rig {
 	/* how the application answers */
 	enum coap_take take;
 	uint8_t code_at_once; /* coap_respond from within on_request; 0: not */
+	const struct coap_response *answer_at_once; /* likewise with coap_answer */
 	bool no_buffers;
 	/* what it was told */
 	int requests;
 	coap_handle handle[RIG_SENT];
-	struct coap_request request; /* the last; its payload and query are below */
-	uint8_t payload[2048];
+	struct coap_request request; /* the last; its payload is below */
+	uint8_t payload[16384];
+	int gone, delivered;
+	coap_handle last_gone, last_delivered;
 	/* what was sent */
 	int sent;
 	struct coap_peer sent_to[RIG_SENT];
-	uint8_t bytes[RIG_SENT][COAP_ANSWER_BYTES];
+	uint8_t bytes[RIG_SENT][COAP_DATAGRAM_BYTES];
 	uint32_t count[RIG_SENT];
 };
 
@@ -50,7 +54,23 @@ static enum coap_take rig_on_request(void *app, coap_handle exchange,
 		memcpy(rig->payload, request->payload.data, request->payload.count);
 	if (rig->take == COAP_TAKEN && rig->code_at_once)
 		coap_respond(rig->c, exchange, rig->code_at_once, NULL, 0, rig->now);
+	if (rig->take == COAP_TAKEN && rig->answer_at_once)
+		coap_answer(rig->c, exchange, rig->answer_at_once, rig->now);
 	return rig->take;
+}
+
+static void rig_on_gone(void *app, coap_handle observer)
+{
+	struct rig *rig = app;
+	rig->gone++;
+	rig->last_gone = observer;
+}
+
+static void rig_on_delivered(void *app, coap_handle observer)
+{
+	struct rig *rig = app;
+	rig->delivered++;
+	rig->last_delivered = observer;
 }
 
 static bool rig_on_send(void *app, const struct coap_peer *peer, const uint8_t *bytes,
@@ -60,22 +80,33 @@ static bool rig_on_send(void *app, const struct coap_peer *peer, const uint8_t *
 	if (rig->no_buffers)
 		return false;
 	assert_in_range(rig->sent, 0, RIG_SENT - 1);
-	assert_in_range(count, 1, COAP_ANSWER_BYTES);
+	assert_in_range(count, 1, COAP_DATAGRAM_BYTES);
 	rig->sent_to[rig->sent] = *peer;
 	memcpy(rig->bytes[rig->sent], bytes, count);
 	rig->count[rig->sent++] = count;
 	return true;
 }
 
-static const struct coap_app rig_ops = {rig_on_request, rig_on_send};
+static const struct coap_app rig_ops = {rig_on_request, rig_on_send, rig_on_gone,
+                                        rig_on_delivered};
+
+/* Of a request; a test may change it before rig_init. */
+static uint32_t rig_payload_max = 1024;
 
 static inline void rig_init_seeded(struct rig *rig, uint32_t exchanges_max, uint64_t seed)
 {
 	memset(rig, 0, sizeof *rig);
 	const struct coap_config config = {.exchanges_max = exchanges_max,
+	                                   .answers_max = 4,
 	                                   .separate_after_ms = 500,
 	                                   .overload_max_age_s = 300,
-	                                   .payload_bytes_max = 1024,
+	                                   .payload_bytes_max = rig_payload_max,
+	                                   .bodies_max = 2,
+	                                   .body_idle_ms = 10000,
+	                                   .observers_max = 3,
+	                                   .notify_con_every = 4,
+	                                   .leisure_ms = 5000,
+	                                   .szx_max = 6,
 	                                   .seed = seed};
 	rig->c = coap_server_new(&config, &rig_ops, rig, &rig->counters);
 	assert_non_null(rig->c);
@@ -108,8 +139,24 @@ static inline void rig_input(struct rig *rig, uint16_t peer, const void *bytes, 
 	uint8_t *exact = malloc(count ? count : 1);
 	assert_non_null(exact);
 	memcpy(exact, bytes, count);
-	coap_input(rig->c, &from, exact, count, rig->now);
+	coap_input(rig->c, &from, false, exact, count, rig->now);
 	free(exact);
+}
+
+static inline void rig_frame(struct rig *rig, uint16_t peer, const struct frame *frame)
+{
+	uint8_t bytes[FRAME_BYTES];
+	rig_input(rig, peer, bytes, frame_make(bytes, frame));
+}
+
+#define RIG_FRAME(rig, peer, ...) rig_frame(rig, peer, &(const struct frame){__VA_ARGS__})
+
+/* The same to a group. */
+static inline void rig_group_frame(struct rig *rig, uint16_t peer, const struct frame *frame)
+{
+	uint8_t bytes[FRAME_BYTES];
+	struct coap_peer from = rig_peer(peer);
+	coap_input(rig->c, &from, true, bytes, frame_make(bytes, frame), rig->now);
 }
 
 #define RIG_INPUT(rig, peer, ...)                                                                  \
