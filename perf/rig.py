@@ -211,6 +211,10 @@ class Headraced(Server):
         status["worker_s"] = worker_seconds(self.process.pid)
         return status
 
+    def metrics(self):
+        return harness.run(harness.program("headrace"), "--socket", self.path("api.sock"),
+                           "metrics")
+
 
 class Mosquitto(Server):
     def start(self):

@@ -163,6 +163,16 @@ static void put_latencies(struct text *t, const struct api_context *c)
 		snprintf(label, sizeof label, "worker=\"%s\"", s.name);
 		put_histogram(t, "acknowledgement_seconds", label, s.ack_us);
 	}
+	head(t, "poll_seconds", "histogram", "Polls of an io stage that found work");
+	for (uint32_t i = 0; i < count; i++) {
+		struct report_stage s;
+		char label[40];
+		pipeline_stage(c->pipeline, i, &s);
+		if (!s.poll_us)
+			continue;
+		snprintf(label, sizeof label, "worker=\"%s\"", s.name);
+		put_histogram(t, "poll_seconds", label, s.poll_us);
+	}
 }
 
 static void put_storage(struct text *t, const struct api_context *c)

@@ -37,7 +37,8 @@ static void send_one(struct gen *g)
 void flood_run(struct gen *g)
 {
 	enum phase phase = g->schedule.phase;
-	if (g->options.syn_flood <= 0 || (phase != PHASE_LOAD && phase != PHASE_DRAIN))
+	if (g->options.syn_flood <= 0 || g->schedule.step + 1 < g->options.syn_flood_from ||
+	    (phase != PHASE_LOAD && phase != PHASE_DRAIN && phase != PHASE_PAUSE))
 		return;
 	double spacing = 1e6 / g->options.syn_flood;
 	if (g->flood_due_us == 0)

@@ -12,6 +12,7 @@
  *   wire.c      Ethernet, ARP, IPv4, UDP: which frame is whose
  *   link.c      the DPDK port; loss and reordering on the way out
  *   flood.c     SYNs from nobody
+ *   bridge.c    a kernel's interface on the same port
  *   report.c    the line per second, the table, the JSON
  *   ledger.c    each reading sent, and whether it was acknowledged
  *
@@ -63,8 +64,9 @@ struct options {
 	double duplicates, late, loss, reorder; /* fractions of 1 */
 	double connect_rate;
 	uint32_t connect_window, keep_alive, rto_ms, nstart, inflight_max;
-	uint32_t zero_window;
+	uint32_t zero_window, zero_window_from, syn_flood_from; /* from: a step, 1 is the first */
 	double syn_flood;
+	const char *bridge; /* interface; NULL: none */
 	uint64_t seed;
 };
 
@@ -136,7 +138,7 @@ struct totals {
 	uint64_t scheduled, sent, acked, unanswered, rejected, readings_sent, readings_acked;
 	uint64_t tcp_retransmitted, coap_retransmitted, mqtt_again, overloaded;
 	uint64_t rx_frames, tx_frames, rx_ignored, bad_checksum, out_of_order;
-	uint64_t protocol_errors, early_acks, floods;
+	uint64_t protocol_errors, early_acks, floods, bridged;
 	uint64_t acks_sent, busy_clients, pings;
 };
 
@@ -152,12 +154,21 @@ struct step {
 	struct latency latency;
 };
 
-enum phase { PHASE_ARP, PHASE_CONNECT, PHASE_LOAD, PHASE_DRAIN, PHASE_CLOSE, PHASE_END };
+enum phase {
+	PHASE_ARP,
+	PHASE_CONNECT,
+	PHASE_LOAD,
+	PHASE_DRAIN,
+	PHASE_PAUSE, /* so that who watches can look at what the step left */
+	PHASE_CLOSE,
+	PHASE_END,
+};
 
 struct schedule {
 	enum phase phase;
 	uint64_t phase_us; /* when it began */
 	uint32_t opened;   /* clients opened in order */
+	uint32_t opening;  /* the first of those that this phase opens */
 	uint32_t half_open;
 	double open_due_us;
 	uint32_t close_next;
@@ -202,6 +213,8 @@ struct gen {
 	struct latency setup;  /* from when a connection was due to its CONNACK */
 	struct latency second; /* of the current second */
 	double flood_due_us;
+	int bridge_fd; /* -1: none */
+	uint64_t bridge_look_us;
 
 	struct ledger_line *ledger;
 	uint32_t ledger_count, ledger_max;
@@ -309,6 +322,15 @@ uint32_t wire_poll(struct gen *g);
 
 /* --- flood.c --- */
 void flood_run(struct gen *g);
+
+/* --- bridge.c --- */
+/* False: what failed is on stderr. */
+bool bridge_open(struct gen *g);
+void bridge_close(struct gen *g);
+/* Frames of the interface to the port. */
+void bridge_poll(struct gen *g);
+/* A frame of the port that is for nobody here. False: not for the interface either. */
+bool bridge_take(struct gen *g, const uint8_t *frame, uint32_t bytes);
 
 /* --- schedule.c --- */
 void schedule_start(struct gen *g);

@@ -113,6 +113,7 @@ static void run(struct gen *g)
 		wheel_expire(&g->wheel, g->now_us, TIMERS_PER_POLL, on_timer, g);
 		client_run_acks(g);
 		flood_run(g);
+		bridge_poll(g);
 		link_flush(&g->link, g->now_us);
 		if (g->now_us >= second_us) {
 			report_second(g);
@@ -173,6 +174,8 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &action, NULL);
 	if (!link_open(&config, &g->link, g->mac))
 		return 1;
+	if (!bridge_open(g))
+		return 1;
 	if (!allocate(g) || !ledger_open(g)) {
 		fprintf(stderr, "headrace-gen: not enough memory for %u meters\n", o->meters);
 		return 1;
@@ -186,6 +189,7 @@ int main(int argc, char **argv)
 	bool complete = is_complete(g);
 	bool hostile = o->zero_window || o->syn_flood > 0;
 	int bad = report_json(g, complete) | ledger_close(g);
+	bridge_close(g);
 	link_close(&g->link);
 	if (bad)
 		return 1;

@@ -39,7 +39,8 @@ static const char usage[] =
     "                       backlog: the past --intervals of each meter, 15 min apart, at --rate\n"
     "                       hold: connections and keep-alives for --seconds, messages if --rate\n"
     "                       storm: at --rate: connect, publish, wait for the PUBACK, disconnect\n"
-    "  --rate R[,R...]      messages per second of the whole fleet, one step after the other;\n"
+    "  --rate R[,R...]      messages per second of the whole fleet, one step after the other\n"
+    "                       (herd: only how many steps there are);\n"
     "                       0: as fast as --inflight-max allows, latencies mean little (1000)\n"
     "  --seconds S          of each step (10)\n"
     "  --within S           (2)\n"
@@ -60,6 +61,9 @@ static const char usage[] =
     "Hostile, alongside; the exit status then ignores unanswered messages\n"
     "  --zero-window N      more clients, that never open their window after the handshake\n"
     "  --syn-flood R        SYNs per second from 198.18.0.0/15\n"
+    "  --zero-window-from N, --syn-flood-from N  only from that step on (1)\n"
+    "  --bridge IF          frames of this interface reach the server too, and its answers come\n"
+    "                       back: real clients beside the fleet (on a veth, without offloads)\n"
     "Results\n"
     "  --json FILE          all figures\n"
     "  --ledger FILE        one JSON line per reading of the first million messages\n"
@@ -108,6 +112,9 @@ enum {
 	OPT_REORDER,
 	OPT_ZERO_WINDOW,
 	OPT_SYN_FLOOD,
+	OPT_ZERO_WINDOW_FROM,
+	OPT_SYN_FLOOD_FROM,
+	OPT_BRIDGE,
 	OPT_JSON,
 	OPT_LEDGER,
 	OPT_DEVICES,
@@ -153,6 +160,9 @@ static const struct option long_options[] = {
     {"reorder", required_argument, NULL, OPT_REORDER},
     {"zero-window", required_argument, NULL, OPT_ZERO_WINDOW},
     {"syn-flood", required_argument, NULL, OPT_SYN_FLOOD},
+    {"zero-window-from", required_argument, NULL, OPT_ZERO_WINDOW_FROM},
+    {"syn-flood-from", required_argument, NULL, OPT_SYN_FLOOD_FROM},
+    {"bridge", required_argument, NULL, OPT_BRIDGE},
     {"json", required_argument, NULL, OPT_JSON},
     {"ledger", required_argument, NULL, OPT_LEDGER},
     {"devices-csv", required_argument, NULL, OPT_DEVICES},
@@ -306,6 +316,10 @@ static bool take_number(struct options *o, int option)
 		return u32_parse(1, 10000000, &o->connect_window);
 	case OPT_ZERO_WINDOW:
 		return u32_parse(0, 10000000, &o->zero_window);
+	case OPT_ZERO_WINDOW_FROM:
+		return u32_parse(1, STEPS_MAX, &o->zero_window_from);
+	case OPT_SYN_FLOOD_FROM:
+		return u32_parse(1, STEPS_MAX, &o->syn_flood_from);
 	default:
 		return u64_parse(0, UINT64_MAX, &o->seed);
 	}
@@ -352,6 +366,9 @@ static bool take(struct options *o, int option)
 		return address_parse(o->first_address);
 	case OPT_RATE:
 		return rates_parse(o);
+	case OPT_BRIDGE:
+		o->bridge = optarg;
+		return true;
 	case OPT_CLOSE:
 		return o->close = true;
 	case OPT_QUIET:
@@ -442,6 +459,8 @@ int options_parse(struct options *o, int argc, char **argv)
 	    .rto_ms = 500,
 	    .nstart = 1,
 	    .inflight_max = 262144,
+	    .zero_window_from = 1,
+	    .syn_flood_from = 1,
 	    .seed = 1,
 	};
 	int option;

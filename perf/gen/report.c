@@ -24,7 +24,8 @@ void report_second(struct gen *g)
 {
 	static struct totals before;
 	static uint64_t before_us;
-	static const char *const phases[] = {"arp", "connect", "load", "drain", "close", "end"};
+	static const char *const phases[] = {"arp",   "connect", "load", "drain",
+	                                     "pause", "close",   "end"};
 	const struct totals *t = &g->totals;
 	double s = before_us ? (double)(g->now_us - before_us) / 1e6 : 1;
 	if (!g->options.quiet) {
@@ -107,6 +108,8 @@ void report_table(const struct gen *g)
 	if (t->holders || t->floods)
 		printf("%-28s %llu zero windows held, %llu of them evicted, %llu SYNs of a flood\n",
 		       "hostile", ull(t->holders), ull(t->holders_lost), ull(t->floods));
+	if (g->options.bridge)
+		printf("%-28s %llu frames, both ways\n", "bridged", ull(t->bridged));
 }
 
 static void put_latency(FILE *out, const char *name, const struct latency *l)
@@ -156,6 +159,7 @@ static void put_totals(FILE *out, const struct gen *g)
 	    {"holders", t->holders},
 	    {"holders_lost", t->holders_lost},
 	    {"syns_flooded", t->floods},
+	    {"bridged", t->bridged},
 	    {"messages_scheduled", t->scheduled},
 	    {"messages_sent", t->sent},
 	    {"messages_acked", t->acked},

@@ -4,7 +4,7 @@
  * message is due. Time never waits for the server: a message that can't be handed over yet stays
  * due, and its latency counts from when it was (no coordinated omission).
  *
- * ARP -> connect -> (load -> drain) for each rate -> close -> end
+ * ARP -> connect -> (load -> drain -> pause) for each rate -> close -> end
  *
  * Clients take turns in an order that is a permutation of them: client i, i + stride, i + 2 stride
  * ... modulo their number, with a stride near the golden section of it and coprime to it.
@@ -24,7 +24,7 @@
 #define CLOSE_US         5000000
 #define LATE_MIN_MS      3600000
 #define LATE_SPREAD_MS   (40 * 3600000u)
-#define STEPS_PAUSE_US   200000
+#define STEPS_PAUSE_US   500000
 
 static void enter(struct gen *g, enum phase phase)
 {
@@ -85,6 +85,12 @@ static bool connects_first(const struct options *o)
 	return o->protocol == PROTOCOL_MQTT && o->profile != PROFILE_STORM;
 }
 
+/* The clients with a window of zero connect before a step of their own. */
+static bool zero_windows_are_due(const struct gen *g)
+{
+	return g->schedule.step + 1 >= g->options.zero_window_from;
+}
+
 static void start_step(struct gen *g);
 
 static void run_connect(struct gen *g)
@@ -95,7 +101,8 @@ static void run_connect(struct gen *g)
 	double spacing = o->connect_rate > 0 ? 1e6 / o->connect_rate : 0;
 	if (s->opened < first)
 		s->opened = first;
-	for (uint32_t i = 0; i < OPENS_PER_POLL && s->opened < g->client_count; i++) {
+	uint32_t last = zero_windows_are_due(g) ? g->client_count : g->senders;
+	for (uint32_t i = 0; i < OPENS_PER_POLL && s->opened < last; i++) {
 		if (s->half_open >= o->connect_window || s->open_due_us > (double)g->now_us ||
 		    link_is_congested(&g->link))
 			break;
@@ -105,12 +112,13 @@ static void run_connect(struct gen *g)
 		client_open(g, s->opened++);
 		s->open_due_us += spacing;
 	}
-	bool all = s->opened == g->client_count && s->half_open == 0 &&
+	bool all = s->opened == last && s->half_open == 0 &&
 		   (!connects_first(o) || g->up >= g->senders);
-	uint64_t patience = (uint64_t)(g->client_count * spacing) + CONNECT_EXTRA_US;
+	uint64_t patience = (uint64_t)(last - s->opening) * (uint64_t)spacing + CONNECT_EXTRA_US;
 	if (all || (g->now_us > s->phase_us + patience)) {
-		s->last_up_us = g->now_us;
-		memset(g->last_ts, 0, sizeof g->last_ts[0] * g->client_count);
+		if (s->step == 0)
+			s->last_up_us = g->now_us;
+		memset(g->last_ts + s->opening, 0, sizeof g->last_ts[0] * (last - s->opening));
 		start_step(g);
 	}
 }
@@ -119,7 +127,7 @@ void schedule_client_up(struct gen *g, uint32_t client)
 {
 	const struct client *c = &g->clients[client];
 	uint64_t due = 0;
-	if (g->schedule.phase == PHASE_CONNECT)
+	if (g->schedule.phase == PHASE_CONNECT && client >= g->schedule.opening)
 		due = (uint64_t)g->last_ts[client];
 	else if (g->options.profile == PROFILE_STORM && c->head != NONE)
 		due = g->items[c->head].due_us;
@@ -278,13 +286,24 @@ static void run_drain(struct gen *g)
 {
 	struct schedule *s = &g->schedule;
 	uint64_t waited = g->now_us - s->phase_us;
-	if (waited < STEPS_PAUSE_US ||
-	    (under_way(g) > 0 && waited < (uint64_t)(g->options.drain * 1e6)))
+	if (under_way(g) > 0 && waited < (uint64_t)(g->options.drain * 1e6))
 		return;
 	report_step(g, s->step);
+	enter(g, PHASE_PAUSE);
+}
+
+static void run_pause(struct gen *g)
+{
+	struct schedule *s = &g->schedule;
+	if (g->now_us < s->phase_us + STEPS_PAUSE_US)
+		return;
 	if (s->step + 1 < g->options.rate_count) {
 		s->step++;
-		start_step(g);
+		if (!zero_windows_are_due(g) || s->opened == g->client_count)
+			return start_step(g);
+		s->opening = s->opened;
+		s->open_due_us = (double)g->now_us;
+		enter(g, PHASE_CONNECT);
 	} else {
 		enter(g, PHASE_CLOSE);
 	}
@@ -325,6 +344,9 @@ bool schedule_run(struct gen *g)
 		break;
 	case PHASE_DRAIN:
 		run_drain(g);
+		break;
+	case PHASE_PAUSE:
+		run_pause(g);
 		break;
 	case PHASE_CLOSE:
 		if (!run_close(g))

@@ -72,11 +72,20 @@ void wire_arp_ask(struct gen *g, uint32_t address)
 	link_send(&g->link, ETHERNET_BYTES + ARP_BYTES, g->now_us);
 }
 
-/* RFC 826. Whatever address the server asks for is ours: the clients', and those that a flood of
- * SYNs claims to come from. */
-static void take_arp(struct gen *g, const uint8_t *arp, uint32_t bytes)
+static bool is_clients_address(const struct gen *g, const uint8_t ipv4[4])
 {
+	return get_be32(ipv4) - get_be32(g->options.first_address) < g->options.addresses;
+}
+
+/* RFC 826. Whatever address the server asks for is ours: the clients', and those that a flood of
+ * SYNs claims to come from; but those who are bridged answer for themselves. */
+static void take_arp(struct gen *g, const struct link_frame *f)
+{
+	const uint8_t *arp = f->bytes + ETHERNET_BYTES;
+	uint32_t bytes = f->count - ETHERNET_BYTES;
 	if (bytes < ARP_BYTES || memcmp(arp + 14, g->options.server, 4) != 0)
+		return;
+	if (!is_clients_address(g, arp + 24) && bridge_take(g, f->bytes, f->count))
 		return;
 	if (get_be16(arp + 6) == 2) {
 		memcpy(g->server_mac, arp + 8, 6);
@@ -129,9 +138,11 @@ static void classify(struct gen *g, const struct link_frame *f, struct arrival *
 static void take(struct gen *g, const struct link_frame *f, const struct arrival *a)
 {
 	if (a->client == NONE) {
-		if (f->count >= ETHERNET_BYTES && get_be16(f->bytes + 12) == 0x0806)
-			take_arp(g, f->bytes + ETHERNET_BYTES, f->count - ETHERNET_BYTES);
-		else
+		if (f->count < ETHERNET_BYTES)
+			g->totals.rx_ignored++;
+		else if (get_be16(f->bytes + 12) == 0x0806)
+			take_arp(g, f);
+		else if (!bridge_take(g, f->bytes, f->count))
 			g->totals.rx_ignored++;
 		return;
 	}

@@ -73,6 +73,7 @@ static inline void rig_init(struct gen *g, enum protocol protocol)
 {
 	char *argv[] = {(char[]){"gen"}, (char[]){"--device"}, (char[]){"none"}};
 	memset(g, 0, sizeof *g);
+	g->bridge_fd = -1;
 	assert_int_equal(options_parse(&g->options, 3, argv), 0);
 	g->options.protocol = protocol;
 	g->options.meters = g->senders = g->client_count = RIG_CLIENTS;

@@ -234,6 +234,48 @@ static void flood_sends_syns_at_its_rate_from_elsewhere(void **state)
 	}
 }
 
+/* Clients 6 and 7 hold their window shut, from the second step on; the flood is in the third. */
+static void hostile_clients_come_at_their_step(void **state)
+{
+	uint64_t floods[3] = {0};
+	(void)state;
+	g.options.rates[1] = g.options.rates[2] = g.options.rates[0] = 100;
+	g.options.rate_count = 3;
+	g.options.seconds = 0.1;
+	g.options.zero_window_from = 2;
+	g.options.syn_flood_from = 3;
+	g.options.syn_flood = 1000;
+	g.senders = 6;
+	start();
+	g.schedule.opened = 6;
+	bool seen[2] = {false, false};
+	while (schedule_run(&g)) {
+		uint32_t step = g.schedule.step;
+		bool open = g.clients[6].state != CLIENT_CLOSED;
+		if (g.schedule.phase == PHASE_LOAD)
+			assert_int_equal(open, step >= 1);
+		for (uint32_t c = 6; c < 8; c++) {
+			if (g.clients[c].state != CLIENT_SYN_SENT || seen[c - 6])
+				continue;
+			seen[c - 6] = true;
+			assert_int_equal(g.schedule.phase, PHASE_CONNECT);
+			g.schedule.half_open--; /* as its SYN-ACK would */
+		}
+		g.up = g.senders;
+		g.now_us += 1000;
+		uint64_t before = g.totals.floods;
+		flood_run(&g);
+		floods[step] += g.totals.floods - before;
+		rig_count = rig_seen = 0;
+		answer_all();
+	}
+	assert_true(seen[0] && seen[1]);
+	assert_int_equal(floods[0] + floods[1], 0);
+	assert_true(floods[2] > 90);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(g.steps[i].scheduled, 10);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -249,6 +291,7 @@ int main(void)
 	    CASE(duplicates_and_late_readings_have_their_shares),
 	    CASE(steps_follow_each_other_then_the_end),
 	    CASE(flood_sends_syns_at_its_rate_from_elsewhere),
+	    CASE(hostile_clients_come_at_their_step),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
