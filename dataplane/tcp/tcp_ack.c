@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an acknowledgement does: window, round-trip time, congestion window, recovery, and the
- * states that wait for our FIN's ACK (RFC 9293 3.10.7.4, fifth; RFC 5681; RFC 6298; RFC 8985).
+ * What an acknowledgement does: window, round-trip time, recovery, and the states that wait for our
+ * FIN's ACK (RFC 9293 3.10.7.4, fifth; RFC 5681; RFC 6298; RFC 8985).
  */
 #include "tcp/tcp_priv.h"
 
@@ -9,7 +9,7 @@ uint32_t rto_us(const struct conn *c)
 {
 	uint64_t rto = c->flags & C_SLOW_OPEN ? RTO_REOPEN_US : RTO_FIRST_US;
 	if (c->srtt_us) {
-		uint32_t variance = max_u32(4 * c->rttvar_us, 1u << TICK_SHIFT);
+		uint32_t variance = max_u32(4 * c->rttvar_us, RTO_VARIANCE_MIN_US);
 		rto = max_u32(c->srtt_us + variance, RTO_MIN_US);
 	}
 	rto <<= c->backoff;
@@ -30,76 +30,6 @@ void rtt_sample(struct conn *c, uint32_t rtt)
 	c->srtt_us = max_u32((uint32_t)(((uint64_t)c->srtt_us * 7 + rtt) / 8), 1);
 }
 
-/* RFC 6928 2. */
-uint32_t cwnd_initial(const struct conn *c)
-{
-	uint32_t mss = payload_max(c);
-	return min_u32(10 * mss, max_u32(2 * mss, 14600));
-}
-
-void enter_recovery(struct tcp_engine *e, struct conn *c)
-{
-	uint32_t mss = payload_max(c);
-	uint32_t flight = c->snd_nxt - c->snd_una;
-	/* RFC 5681 (4): half of what is in flight */
-	c->ssthresh = max_u32(flight / 2, 2 * mss);
-	c->cwnd = c->ssthresh;
-	c->recover = c->snd_nxt;
-	c->flags |= C_RECOVERY | C_FORCE;
-	c->flags &= ~(uint32_t)(C_TLP | C_TLP_RETX);
-	count(e, COUNTER_TCP_FAST_RECOVERIES);
-}
-
-/* RFC 5681 3.1 with byte counting (RFC 3465), and only where the window was the limit
- * (RFC 7661). */
-static void grow_window(const struct tcp_engine *e, struct conn *c, uint32_t acked, uint32_t flight)
-{
-	uint32_t mss = payload_max(c);
-	bool limited = flight + mss > c->cwnd || (c->cwnd < c->ssthresh && flight * 2 > c->cwnd);
-	if (!limited || c->cwnd > 2 * e->config.tx_buffer_bytes)
-		return;
-	if (c->cwnd < c->ssthresh) {
-		c->cwnd += min_u32(acked, c->flags & C_LOSS ? mss : 2 * mss);
-		return;
-	}
-	uint64_t share = (uint64_t)mss * min_u32(acked, c->cwnd) / c->cwnd;
-	c->cwnd += max_u32((uint32_t)share, 1);
-}
-
-/* The timeout was spurious: an ACK proves that the original had arrived. By timestamps (Eifel,
- * RFC 3522 3.2) or, with SACK, by the first ACK covering what was never retransmitted
- * (F-RTO, RFC 5682 3.1). The response is RFC 4015's: back to the state before. */
-static void undo_if_spurious(struct tcp_engine *e, struct conn *c, const struct segment *s,
-                             const struct ack_result *r)
-{
-	struct ext *x = ext_of(e, c);
-	if (!(c->flags & C_LOSS) || !x || !x->undo_valid)
-		return;
-	bool spurious;
-	if (c->flags & C_TS && s->opt.has_ts)
-		spurious = seq_lt(s->opt.tsecr, x->undo_tsval);
-	else
-		spurious = c->flags & C_SACK && r->original_seen;
-	x->undo_valid = 0;
-	if (!spurious)
-		return;
-	count(e, COUNTER_TCP_SPURIOUS_TIMEOUTS);
-	c->cwnd = max_u32(x->undo_cwnd, c->cwnd);
-	c->ssthresh = x->undo_ssthresh;
-	c->flags &= ~(uint32_t)(C_LOSS | C_FORCE);
-	score_unmark_lost(e, c);
-}
-
-static void leave_recovery(struct conn *c)
-{
-	if (!(c->flags & (C_RECOVERY | C_LOSS)) || seq_lt(c->snd_una, c->recover))
-		return;
-	if (c->flags & C_RECOVERY)
-		c->cwnd = max_u32(c->ssthresh, 2 * payload_max(c)); /* RFC 6582 3.2 step 3 */
-	c->flags &= ~(uint32_t)(C_RECOVERY | C_LOSS | C_FORCE);
-	c->dup_acks = 0;
-}
-
 /* RFC 8985 7.4: a retransmitted probe that repaired a loss is a congestion signal; a DSACK says
  * that nothing had been lost. */
 static void probe_answered(struct tcp_engine *e, struct conn *c, const struct ack_result *r)
@@ -108,8 +38,7 @@ static void probe_answered(struct tcp_engine *e, struct conn *c, const struct ac
 		return;
 	if (c->flags & C_TLP_RETX && !r->dsack && !r->original_seen) {
 		count(e, COUNTER_TCP_TLP_RECOVERIES);
-		c->ssthresh = max_u32(c->cwnd / 2, 2 * payload_max(c));
-		c->cwnd = c->ssthresh;
+		cwnd_probe_repaired(e, c);
 	}
 	c->flags &= ~(uint32_t)(C_TLP | C_TLP_RETX);
 }
@@ -190,7 +119,7 @@ static bool new_data_acked(struct tcp_engine *e, struct conn *c, const struct se
 	c->snd_una = s->ack;
 	c->rtx_since = 0;
 	take_rtt(e, c, s, r);
-	undo_if_spurious(e, c, s, r);
+	undo_by_ack(e, c, s, r);
 	probe_answered(e, c, r);
 	bool recovering = c->flags & C_RECOVERY;
 	leave_recovery(c);
@@ -204,7 +133,7 @@ static bool new_data_acked(struct tcp_engine *e, struct conn *c, const struct se
 	} else {
 		c->dup_acks = 0;
 		if (!recovering)
-			grow_window(e, c, acked, flight);
+			cwnd_grow(e, c, acked, flight);
 		restore_mss(e, c, r);
 	}
 	if (c->flags & C_FIN_QUEUED && c->state != STATE_FIN_WAIT_2)
@@ -251,19 +180,21 @@ static void window_input(struct tcp_engine *e, struct conn *c, const struct segm
 	c->snd_wnd = window;
 }
 
-static void detect_losses(struct tcp_engine *e, struct conn *c)
+/* True: something is newly lost. */
+static bool detect_losses(struct tcp_engine *e, struct conn *c)
 {
 	uint32_t wait_us;
 	bool lost = score_detect(e, c, &wait_us);
 	if (lost && !(c->flags & (C_RECOVERY | C_LOSS)))
 		enter_recovery(e, c);
 	if (wait_us == 0 || c->rtx_at == 0)
-		return;
+		return lost;
 	uint32_t at = tick_in_us(e, wait_us);
 	if ((int32_t)(at - c->rtx_at) < 0) {
 		c->rtx_at = at;
 		c->flags = (c->flags | C_TIMER_REO) & ~(uint32_t)C_TIMER_TLP;
 	}
+	return lost;
 }
 
 /* RFC 5961 5.2: the acceptable range; an ACK outside it is answered by a challenge ACK. */
@@ -310,10 +241,10 @@ bool ack_input(struct tcp_engine *e, struct conn *c, const struct segment *s)
 		rtx_arm(e, c);
 	} else {
 		duplicate_ack(e, c, s, window_before);
-		if (r.any_sacked)
-			undo_if_spurious(e, c, s, &r);
 	}
-	detect_losses(e, c);
+	undo_by_dsack(e, c, &r);
+	bool lost = detect_losses(e, c);
+	recovery_ack(e, c, r.delivered, advanced && !lost);
 	ext_release_if_idle(e, c);
 	if (has_unsent(c) || c->flags & C_FORCE || score_first_lost(e, c) != NONE)
 		conn_touch(e, c);

@@ -306,8 +306,12 @@ struct ext *ext_need(struct tcp_engine *e, struct conn *c)
 void ext_release_if_idle(struct tcp_engine *e, struct conn *c)
 {
 	struct ext *x = ext_of(e, c);
-	if (x && x->sent_count == 0 && x->ooo_count == 0 && !x->ooo_has_fin)
-		ext_put(e, c);
+	if (!x || x->sent_count > 0 || x->ooo_count > 0 || x->ooo_has_fin)
+		return;
+	/* between two flights it has RACK's and CUBIC's memory; a shut window may last */
+	if (has_unsent(c) && c->snd_wnd > 0)
+		return;
+	ext_put(e, c);
 }
 
 struct conn *conn_get(const struct tcp_engine *e, tcp_handle handle)

@@ -8,7 +8,8 @@
  * tcp_in.c        demultiplexing, acceptability (RFC 9293 3.10.7), FIN
  * tcp_syn.c       passive open: SYN cache, SYN-ACK, the handshake's last ACK
  * tcp_cookie.c    SYN cookies
- * tcp_ack.c       acknowledgements: window, RTT, congestion window
+ * tcp_ack.c       acknowledgements: window, RTT, what our FIN's brings
+ * tcp_cwnd.c      congestion window: CUBIC, recovery, undo
  * tcp_score.c     segments in flight: SACK, loss detection
  * tcp_rx.c        in-order delivery, kept data, reassembly
  * tcp_rxpool.c    buddy pool of receive buffers
@@ -39,6 +40,7 @@
 #define RTO_FIRST_US    (1 * US_PER_S)   /* RFC 6298 (2.1) */
 #define RTO_REOPEN_US   (3 * US_PER_S)   /* RFC 6298 (5.7): the SYN-ACK was retransmitted */
 #define RTO_MIN_US      (1 * US_PER_S)   /* RFC 6298 (2.4) */
+#define RTO_VARIANCE_MIN_US 200000       /* an even path's delayed and lost ACKs are no timeout */
 #define RTO_MAX_US      (120 * US_PER_S) /* RFC 6298 (2.5): at least 60 s */
 #define PROBE_MAX_US    (60 * US_PER_S)
 #define GIVE_UP_MS      120000           /* RFC 9293 3.8.3: R2 at least 100 s */
@@ -59,7 +61,7 @@
 #define MTU_MIN_V6      1280
 #define OOO_RANGES      8
 #define OOO_BYTES       16384
-#define SCORE_SEGS      40               /* segments in flight */
+#define SCORE_SEGS      68               /* segments in flight */
 #define SCORE_SPARE     4                /* of them, kept free for splits */
 #define LOCALS_MAX      64
 #define COOKIES_USED    1024             /* cookies remembered against replay */
@@ -176,6 +178,8 @@ struct sent {
 	uint32_t flags;
 };
 enum sent_flag { SENT_SACKED = 1, SENT_LOST = 2, SENT_RETX = 4 };
+/* What may still prove that a loss was none. */
+enum undo { UNDO_BY_ACK = 1, UNDO_BY_DSACK = 2 };
 
 /* A connection: three cache lines. */
 struct conn {
@@ -237,9 +241,17 @@ struct ext {
 	uint8_t rack_valid, reordering_seen, reo_mult, reo_persist;
 	uint32_t reo_round; /* snd_nxt when the reordering window grew last */
 	uint32_t tlp_end;
-	/* state before a retransmission timeout, to undo it (RFC 3522, RFC 5682) */
-	uint32_t undo_cwnd, undo_ssthresh, undo_tsval;
-	uint32_t undo_valid;
+	/* RFC 9438 4.1.2; bytes and milliseconds */
+	uint32_t w_max, w_est, cwnd_prior;
+	uint32_t cubic_k_ms, cubic_epoch_ms;
+	bool cubic_epoch; /* the two are valid */
+	uint8_t undo;     /* enum undo */
+	/* RFC 6937 */
+	uint32_t prr_flight, prr_delivered, prr_out;
+	/* state before a recovery or timeout, to undo it */
+	uint32_t undo_cwnd, undo_ssthresh, undo_w_max, undo_tsval;
+	uint32_t undo_from;   /* snd_una then */
+	uint32_t undo_resent; /* segments since, not yet reported as duplicates */
 	/* out of order, most recent first (RFC 2018 4) */
 	struct range ooo[OOO_RANGES];
 	uint32_t ooo_count;
@@ -510,20 +522,20 @@ void prefix_remove(struct tcp_engine *e, struct conn *c);
 bool ack_input(struct tcp_engine *e, struct conn *c, const struct segment *s);
 uint32_t rto_us(const struct conn *c);
 void rtt_sample(struct conn *c, uint32_t rtt_us);
-uint32_t cwnd_initial(const struct conn *c);
 /* What fits any path: the size to fall back to. */
 static inline uint16_t mss_least(const struct conn *c)
 {
 	return c->flags & C_IPV4 ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
 }
-void enter_recovery(struct tcp_engine *e, struct conn *c);
 
 /* tcp_score.c */
 struct ack_result {
-	bool any_sacked;     /* a segment was newly selectively acknowledged */
 	bool original_seen;  /* something arrived that was never retransmitted */
+	bool head_resent;    /* the first of those cumulatively acknowledged was sent again, */
+	uint32_t head_age_us; /* so long ago */
 	bool rtt_valid;
 	bool dsack;
+	uint32_t dsack_end;
 	uint32_t rtt_us;
 	uint32_t retx_age_us; /* since a retransmission that is acknowledged now; 0: none */
 	uint32_t delivered;  /* bytes */
@@ -547,6 +559,21 @@ uint32_t score_first_lost(struct tcp_engine *e, struct conn *c);
 /* Segment `i` is sent anew as [its start, start + bytes); splits it where that is shorter. */
 void score_resent(struct tcp_engine *e, struct conn *c, uint32_t i, uint32_t bytes);
 uint32_t score_start(struct tcp_engine *e, struct conn *c, uint32_t i);
+
+/* tcp_cwnd.c */
+uint32_t cwnd_initial(const struct conn *c);
+/* `flight` was in flight when the ACK of `acked` bytes came. */
+void cwnd_grow(struct tcp_engine *e, struct conn *c, uint32_t acked, uint32_t flight);
+void cwnd_timeout(struct tcp_engine *e, struct conn *c);
+/* A tail loss probe has repaired a loss. */
+void cwnd_probe_repaired(struct tcp_engine *e, struct conn *c);
+void enter_recovery(struct tcp_engine *e, struct conn *c);
+/* `safe`: snd_una has advanced and nothing is newly lost. */
+void recovery_ack(struct tcp_engine *e, struct conn *c, uint32_t delivered, bool safe);
+void leave_recovery(struct conn *c);
+void undo_by_ack(struct tcp_engine *e, struct conn *c, const struct segment *s,
+                 const struct ack_result *r);
+void undo_by_dsack(struct tcp_engine *e, struct conn *c, const struct ack_result *r);
 
 /* tcp_rx.c */
 /* In-window data; trims, delivers, keeps or reassembles. False: the connection is gone. */

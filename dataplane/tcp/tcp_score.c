@@ -37,6 +37,7 @@ void score_append(struct tcp_engine *e, struct conn *c, uint32_t end)
 	if (x) {
 		CHECK_OP(x->sent_count, <, (uint32_t)SCORE_SEGS);
 		x->sent[x->sent_count++] = s;
+		x->prr_out += end - c->snd_nxt;
 	} else {
 		CHECK_OP(c->snd_nxt, ==, c->snd_una);
 	}
@@ -98,6 +99,8 @@ void score_ack(struct tcp_engine *e, struct conn *c, const struct segment *in,
 	struct sent *s = score_segments(e, c, &n);
 	uint32_t start = c->snd_una;
 	uint32_t gone = 0;
+	r->head_resent = n > 0 && s[0].flags & SENT_RETX && seq_le(s[0].end, in->ack);
+	r->head_age_us = r->head_resent ? (uint32_t)e->now_us - s[0].xmit_us : 0;
 	while (gone < n && seq_le(s[gone].end, in->ack)) {
 		if (!(s[gone].flags & SENT_SACKED)) {
 			r->delivered += s[gone].end - start;
@@ -143,7 +146,6 @@ static void sack_range(struct tcp_engine *e, struct conn *c, const struct range 
 		}
 		if (seq_lt(range->end, x->sent[i].end) && !split(x, i, range->end))
 			return;
-		r->any_sacked = true;
 		r->delivered += x->sent[i].end - start;
 		delivered(e, c, &x->sent[i], in, r);
 		x->sent[i].flags = (x->sent[i].flags | SENT_SACKED) & ~(uint32_t)SENT_LOST;
@@ -161,10 +163,12 @@ static bool is_dsack(const struct segment *in)
 	       seq_le(b[0].end, b[1].end);
 }
 
-static void dsack_seen(struct tcp_engine *e, struct conn *c, struct ack_result *r)
+static void dsack_seen(struct tcp_engine *e, struct conn *c, const struct segment *in,
+                       struct ack_result *r)
 {
 	count(e, COUNTER_TCP_DSACK_SEEN);
 	r->dsack = true;
+	r->dsack_end = in->opt.sack[0].end;
 	struct ext *x = ext_of(e, c);
 	/* RFC 8985 6.2 step 4: a wider reordering window, at most once per round trip */
 	if (x && seq_le(x->reo_round, c->snd_una)) {
@@ -180,7 +184,7 @@ void score_sack(struct tcp_engine *e, struct conn *c, const struct segment *in,
 {
 	uint32_t first = 0;
 	if (is_dsack(in)) {
-		dsack_seen(e, c, r);
+		dsack_seen(e, c, in, r);
 		first = 1;
 	}
 	for (uint32_t i = first; i < in->opt.sack_count; i++) {
@@ -325,4 +329,7 @@ void score_resent(struct tcp_engine *e, struct conn *c, uint32_t i, uint32_t byt
 	if (!x)
 		return;
 	c->single.xmit_us = (uint32_t)e->now_us;
+	x->prr_out += s[i].end - start;
+	if (c->flags & (C_RECOVERY | C_LOSS))
+		x->undo_resent++;
 }

@@ -158,24 +158,10 @@ static bool timeout_expired(struct tcp_engine *e, struct conn *c)
 	if (gave_up(e, c))
 		return false;
 	count(e, COUNTER_TCP_TIMEOUTS);
-	uint32_t flight = c->snd_nxt - c->snd_una;
-	struct ext *x = ext_of(e, c);
-	if (!(c->flags & C_LOSS)) {
-		if (x) {
-			x->undo_valid = 1;
-			x->undo_cwnd = c->cwnd;
-			x->undo_ssthresh = c->ssthresh;
-			x->undo_tsval = ts_now(e, c->ts_offset);
-		}
-		c->ssthresh = max_u32(flight / 2, 2 * payload_max(c));
-	}
 	back_off(c);
 	suspect_black_hole(e, c);
 	score_mark_all_lost(e, c);
-	c->cwnd = payload_max(c);
-	c->recover = c->snd_nxt;
-	c->dup_acks = 0;
-	c->flags = (c->flags | C_LOSS | C_FORCE) & ~(uint32_t)(C_RECOVERY | C_TLP | C_TLP_RETX);
+	cwnd_timeout(e, c);
 	rtx_arm(e, c);
 	conn_touch(e, c);
 	return true;
