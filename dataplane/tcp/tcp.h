@@ -61,7 +61,8 @@ struct tcp_app {
 	bool (*accept)(void *app, tcp_handle conn, const struct tcp_peer *peer);
 	/* In-order data. Returns how many of the bytes were consumed; the rest is kept, counts
 	 * against the advertised window, and is offered again together with what arrives next, or
-	 * at once after tcp_resume. `bytes` is borrowed until the return. */
+	 * at once after tcp_resume, and once when the peer's FIN comes behind it: see
+	 * tcp_is_finished. `bytes` is borrowed until the return. */
 	uint32_t (*data)(void *app, tcp_handle conn, const uint8_t *bytes, uint32_t count);
 	/* The peer has sent FIN and all its data was consumed. Usually answered by tcp_close. */
 	void (*finished)(void *app, tcp_handle conn);
@@ -149,6 +150,10 @@ void tcp_close(struct tcp_engine *e, tcp_handle conn);
 
 /* Send RST and forget the connection. `closed` is called before this returns. */
 void tcp_abort(struct tcp_engine *e, tcp_handle conn);
+
+/* The peer's FIN has arrived: nothing will follow what `data` is offering. Bytes that it can't
+ * consume without more are the beginning of something that never comes. */
+bool tcp_is_finished(const struct tcp_engine *e, tcp_handle conn);
 
 /* False: the handle is stale. */
 bool tcp_peer_of(const struct tcp_engine *e, tcp_handle conn, struct tcp_peer *peer);

@@ -395,6 +395,12 @@ void tcp_abort(struct tcp_engine *e, tcp_handle conn)
 		conn_abort(e, c, TCP_CLOSED_ABORTED);
 }
 
+bool tcp_is_finished(const struct tcp_engine *e, tcp_handle conn)
+{
+	const struct conn *c = conn_get(e, conn);
+	return c && c->flags & C_FIN_RCVD;
+}
+
 bool tcp_peer_of(const struct tcp_engine *e, tcp_handle conn, struct tcp_peer *peer)
 {
 	const struct conn *c = conn_get(e, conn);

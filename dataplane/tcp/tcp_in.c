@@ -221,7 +221,8 @@ bool fin_received(struct tcp_engine *e, struct conn *c)
 	default:
 		break;
 	}
-	return finished_if_due(e, c);
+	/* what the application left over is all that there will be: it decides now */
+	return c->rx_bytes > 0 ? rx_offer(e, c) : finished_if_due(e, c);
 }
 
 /* Sixth to eighth: URG is not special, it lies in the data (RFC 6093 6). */

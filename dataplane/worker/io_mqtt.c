@@ -47,12 +47,21 @@ static bool on_accept(void *app, tcp_handle handle, const struct tcp_peer *peer)
 	return true;
 }
 
+static void on_finished(void *app, tcp_handle handle);
+
 static uint32_t on_data(void *app, tcp_handle handle, const uint8_t *bytes, uint32_t count)
 {
 	struct io *io = app;
 	uint32_t index = tcp_index(handle);
-	uint32_t used = mqtt_input(&io->mqtt, &io->sessions[index], bytes, count, io->now_us);
+	struct mqtt_session *s = &io->sessions[index];
+	uint32_t used = mqtt_input(&io->mqtt, s, bytes, count, io->now_us);
 	io->conns[index].resumed = false;
+	/* the beginning of a packet, and no more will come; not one that waits for room */
+	if (used < count && !s->waiting && tcp_is_finished(io->tcp, handle) &&
+	    !io->conns[index].finished) {
+		counter_add(io->counters, COUNTER_MQTT_CUT_OFF, 1);
+		on_finished(io, handle);
+	}
 	return used;
 }
 

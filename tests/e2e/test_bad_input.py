@@ -46,6 +46,20 @@ def send_frames(rng, expected):
             pace(i)
 
 
+def send_cut_off(_rng, expected):
+    """A client that goes in the middle of a packet is answered with the connection's end, at once:
+    its keep-alive of 60 s would end it after 90."""
+    hello = forge.mqtt_connect()
+    publish = forge.mqtt_publish(b"meters/SM-00001/readings", b"{}" * 40)
+    for cut in (1, 2, 10, len(publish) - 1):
+        with socket.create_connection((harness.SERVER, 1883), timeout=60) as s:
+            s.sendall(hello + publish[:cut])
+            s.shutdown(socket.SHUT_WR)
+            while s.recv(4096):
+                pass
+        expected["mqtt_cut_off"] += 1
+
+
 def send_streams(rng, expected):
     """Each on a connection of its own, which headraced has to close."""
     kinds = forge.mqtt()
@@ -139,7 +153,7 @@ def test():
         fleet = rig.fleet("--clean", "--quiet", "--rate", "5", "--seconds", "600",
                           "--ledger", rig.path("ledger.jsonl"))
         expected = collections.Counter()
-        for send in (send_frames, send_streams, send_datagrams):
+        for send in (send_frames, send_streams, send_cut_off, send_datagrams):
             send(rng, expected)
             harness.check(rig.alive(), f"headraced died in {send.__name__}")
         payloads = send_payloads(rng)

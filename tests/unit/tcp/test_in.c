@@ -101,6 +101,44 @@ static void in_finished_comes_once_and_after_the_data(void **state)
 	assert_int_equal(h_conn()->state, STATE_CLOSE_WAIT);
 }
 
+/* An application that waits for the rest of a packet learns that there is none. */
+static void in_fin_behind_kept_bytes_offers_them_again(void **state)
+{
+	(void)state;
+	h_init();
+	h.packet = 8;
+	h_start();
+	h_open(false);
+	h_in(ACK, 1, 1, 11, NULL, 0);
+	assert_int_equal(h.data_calls, 1);
+	assert_false(tcp_is_finished(h.e, h.conn));
+	h_in(FIN | ACK, 12, 1, 0, NULL, 0);
+	assert_true(tcp_is_finished(h.e, h.conn));
+	assert_int_equal(h.data_calls, 2);
+	assert_int_equal(h.data_bytes, 3);
+	assert_int_equal(h.finished, 0); /* they were not consumed */
+	tcp_close(h.e, h.conn);
+	h_poll();
+	assert_int_equal(h.out[0].flags & FIN, FIN);
+	h_in(ACK, 13, 2, 0, NULL, 0);
+	assert_int_equal(h.closed, 1);
+	assert_int_equal(h.reason, TCP_CLOSED_NORMAL);
+	assert_false(tcp_is_finished(h.e, h.conn));
+}
+
+static void in_fin_with_the_cut_off_bytes_offers_them_again(void **state)
+{
+	(void)state;
+	h_init();
+	h.packet = 8;
+	h_start();
+	h_open(false);
+	h_in(FIN | ACK, 1, 1, 11, NULL, 0);
+	assert_int_equal(h.data_calls, 2);
+	assert_int_equal(h.data_bytes, 3);
+	assert_true(tcp_is_finished(h.e, h.conn));
+}
+
 static void in_fin_voids_what_lies_behind_it(void **state)
 {
 	(void)state;
@@ -134,6 +172,8 @@ int main(void)
 	    cmocka_unit_test_teardown(in_malformed_segments_have_their_counters, h_stop),
 	    cmocka_unit_test_teardown(in_listens_on_its_ports_only, h_stop),
 	    cmocka_unit_test_teardown(in_finished_comes_once_and_after_the_data, h_stop),
+	    cmocka_unit_test_teardown(in_fin_behind_kept_bytes_offers_them_again, h_stop),
+	    cmocka_unit_test_teardown(in_fin_with_the_cut_off_bytes_offers_them_again, h_stop),
 	    cmocka_unit_test_teardown(in_fin_voids_what_lies_behind_it, h_stop),
 	    cmocka_unit_test_teardown(in_segment_without_ack_is_dropped, h_stop),
 	};
