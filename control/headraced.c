@@ -16,7 +16,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/api/api.h"
+#include "control/calendar/calendar.h"
 #include "control/config/config.h"
+#include "control/config/tariffs.h"
+#include "control/config/vee_file.h"
 #include "control/registry/registration.h"
 #include "control/registry/registry.h"
 #include "net/port.h"
@@ -38,6 +41,9 @@ struct daemon {
 	char *config_file;
 	struct channel_catalogue channels;
 	struct profile_set profiles;
+	struct calendar *calendar;
+	struct vee_rules vee_rules;
+	struct tariff_book tariffs;
 	struct store *store;
 	struct journal *journal;
 	struct store_writer *writer;
@@ -397,6 +403,9 @@ static enum result start_api(struct daemon *d, struct error *err)
 	    .config_file = d->config_file,
 	    .channels = &d->channels,
 	    .profiles = &d->profiles,
+	    .calendar = d->calendar,
+	    .vee_rules = &d->vee_rules,
+	    .tariffs = &d->tariffs,
 	    .pipeline = d->pipeline,
 	    .journal = d->journal,
 	    .store = d->store,
@@ -492,7 +501,7 @@ static const char usage[] =
     "Takes meters' readings by MQTT and CoAP from DPDK ports, durably.\n"
     "\n"
     "  -c, --config FILE  configuration (default " DEFAULT_PATH ")\n"
-    "      --check FILE   check a configuration with its channels and profiles, start nothing\n"
+    "      --check FILE   check a configuration with all files that it names, start nothing\n"
     "      --verbose      log more\n"
     "  -h, --help         this text\n"
     "  -V, --version      print the version\n"
@@ -509,6 +518,13 @@ static enum result load(struct daemon *d, const char *path, struct error *err)
 	if (r == RESULT_OK)
 		r = config_load_profiles(d->config->profiles_dir, &d->channels, d->config,
 		                         &d->profiles, err);
+	vee_rules_default(&d->vee_rules);
+	if (r == RESULT_OK && d->config->vee_file)
+		r = vee_rules_load(d->config->vee_file, &d->vee_rules, err);
+	if (r == RESULT_OK && d->config->tariffs_dir)
+		r = tariff_book_load(d->config->tariffs_dir, &d->tariffs, err);
+	if (r == RESULT_OK)
+		r = calendar_new(d->config->territory.timezone, &d->calendar, err);
 	return r;
 }
 
@@ -569,7 +585,8 @@ int main(int argc, char **argv)
 		return EXIT_CONFIG;
 	}
 	if (o.check) {
-		printf("%s: good: %u profiles\n", o.path, d->profiles.count);
+		printf("%s: good: %u profiles, %u tariffs\n", o.path, d->profiles.count,
+		       d->tariffs.count);
 		code = EXIT_SUCCESS;
 	} else {
 		/* the threads that start below inherit the mask, so main's sigwait gets them all */
@@ -583,6 +600,8 @@ int main(int argc, char **argv)
 		d->config_file = realpath(o.path, NULL);
 		code = run(d, &signals);
 	}
+	calendar_free(d->calendar);
+	tariff_book_free(&d->tariffs);
 	config_free(d->config);
 	free(d->config_file);
 	free(d);

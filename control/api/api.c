@@ -57,6 +57,8 @@ static const struct route {
     {"POST", "/devices/import", api_devices_import, {NULL}, API_IMPORT_BYTES_MAX, false},
     {"GET", "/devices/", api_device, {NULL}, 0, false},
     {"GET", "/readings/", api_readings, {"from", "to", "after", "limit", "format"}, 0, false},
+    {"GET", "/usage/", api_usage, {"from", "to", "by"}, 0, false},
+    {"GET", "/bills/", api_bill, {"month", "tariff"}, 0, false},
     {"GET", "/errors", api_errors, {"from", "limit", "reason"}, 0, false},
     {"GET", "/errors/", api_error, {NULL}, 0, false},
     {"POST", "/audit", api_audit, {NULL}, 0, false},
@@ -127,7 +129,8 @@ static void find_route(struct incoming *in, const struct listener *l, const char
 		api_problem(&in->reply, 404, "No such path",
 		            "one of /health /status /metrics /devices /devices/ID /devices/import "
 		            "/devices/approve/ID /devices/reject/ID "
-		            "/readings/ID /errors /errors/NUMBER /audit /backup",
+		            "/readings/ID /usage/ID /bills/ID /errors /errors/NUMBER /audit "
+		            "/backup",
 		            "there is nothing at %.200s", path);
 	}
 }

@@ -17,8 +17,11 @@
 #include "contract/channel.h"
 #include "contract/counters.h"
 #include "contract/profile.h"
+#include "control/calendar/calendar.h"
 #include "control/config/config.h"
+#include "control/config/tariffs.h"
 #include "control/registry/registry.h"
+#include "control/vee/vee.h"
 #include "worker/report.h"
 #include "storage/backup/backup.h"
 #include "storage/journal/journal.h"
@@ -40,6 +43,9 @@ struct api_context {
 	const char *config_file; /* where it was read from, absolute; NULL: not told */
 	const struct channel_catalogue *channels;
 	const struct profile_set *profiles;
+	const struct calendar *calendar; /* of the territory */
+	const struct vee_rules *vee_rules;
+	const struct tariff_book *tariffs;
 	const struct pipeline *pipeline;
 	struct journal *journal;
 	struct store *store;

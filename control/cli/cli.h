@@ -28,6 +28,9 @@ enum option {
 	OPTION_DEVICE,
 	OPTION_RECORDS,
 	OPTION_UNTIL,
+	OPTION_BY,
+	OPTION_MONTH,
+	OPTION_TARIFF,
 	OPTION_HELP,
 	OPTION_VERSION,
 	OPTION_COUNT
@@ -38,6 +41,9 @@ struct arguments {
 	unsigned word_count;
 	const char *options[OPTION_COUNT]; /* NULL: not given; flags: "" */
 };
+
+/* "from" of "--from". */
+const char *option_name(enum option option);
 
 /* --- client.c: the API over its Unix socket --- */
 
@@ -118,6 +124,8 @@ int command_devices_show(const struct arguments *a);
 int command_devices_approve(const struct arguments *a);
 int command_devices_reject(const struct arguments *a);
 int command_readings(const struct arguments *a);
+int command_usage(const struct arguments *a);
+int command_bill(const struct arguments *a);
 int command_errors_list(const struct arguments *a);
 int command_errors_show(const struct arguments *a);
 int command_audit(const struct arguments *a);

@@ -208,11 +208,6 @@ char *client_escape(const char *text)
 
 char *client_query(const struct arguments *a, const enum option *options, size_t count)
 {
-	static const char *const names[OPTION_COUNT] = {
-	    [OPTION_FROM] = "from",     [OPTION_TO] = "to",         [OPTION_FORMAT] = "format",
-	    [OPTION_LIMIT] = "limit",   [OPTION_OFFSET] = "offset", [OPTION_PREFIX] = "prefix",
-	    [OPTION_REASON] = "reason",
-	};
 	char *query = strdup("");
 	for (size_t i = 0; i < count && query; i++) {
 		const char *value = a->options[options[i]];
@@ -220,7 +215,7 @@ char *client_query(const struct arguments *a, const enum option *options, size_t
 			continue;
 		char *escaped = client_escape(value), *longer = NULL;
 		if (!escaped || asprintf(&longer, "%s%c%s=%s", query, *query ? '&' : '?',
-		                         names[options[i]], escaped) < 0)
+		                         option_name(options[i]), escaped) < 0)
 			longer = NULL;
 		free(escaped);
 		free(query);

@@ -31,9 +31,17 @@ static const struct option_info {
     [OPTION_DEVICE] = {"--device", "N", "only records of the device with this number"},
     [OPTION_RECORDS] = {"--records", NULL, "every record, not only the blocks"},
     [OPTION_UNTIL] = {"--until", "X", "a time as 2026-01-31T08:15:00Z or a journal block's number"},
+    [OPTION_BY] = {"--by", "WHAT", "interval or day"},
+    [OPTION_MONTH] = {"--month", "MONTH", "the month, as 2026-03"},
+    [OPTION_TARIFF] = {"--tariff", "ID", "the tariff's id"},
     [OPTION_HELP] = {"--help", NULL, "this text"},
     [OPTION_VERSION] = {"--version", NULL, "the version"},
 };
+
+const char *option_name(enum option option)
+{
+	return options[option].name + 2;
+}
 
 #define GLOBAL (1u << OPTION_SOCKET | 1u << OPTION_HELP)
 #define BIT(option) (1u << OPTION_##option)
@@ -67,6 +75,15 @@ static const struct command {
      "--to is given.\n"
      "Example: headrace readings SM-00001 --from 2026-01-31 --to 2026-02-01 --format csv\n",
      BIT(FROM) | BIT(TO) | BIT(LIMIT) | BIT(FORMAT), command_readings},
+    {"usage", NULL, "METER", "what a meter used in local days, missing values estimated",
+     "From the first day up to, not including, the last. Each value tells where it comes from:\n"
+     "actual, interpolated, like_day, even (the register's difference shared out), missing.\n"
+     "Example: headrace usage SM-00001 --from 2026-03-01 --to 2026-04-01 --by day\n",
+     BIT(FROM) | BIT(TO) | BIT(BY) | BIT(JSON), command_usage},
+    {"bill", NULL, "METER", "what a month of a meter costs by a tariff",
+     "A meter with too few actual values (vee_file) is not billed: exit code 1 says why.\n"
+     "Example: headrace bill SM-00001 --month 2026-03 --tariff sample-a\n",
+     BIT(MONTH) | BIT(TARIFF) | BIT(JSON), command_bill},
     {"errors", "list", NULL, "readings that were not stored, and why",
      "Long lists come in parts: go on with --from and the number that the last line tells.\n",
      BIT(REASON) | BIT(FROM) | BIT(LIMIT) | BIT(JSON), command_errors_list},

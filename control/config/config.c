@@ -63,32 +63,34 @@ static enum result take_numbers(struct yaml_file *file, const struct raw_config 
 	return result;
 }
 
+/* An optional path: NULL stays NULL. False: no memory. */
+static bool resolve_optional(struct yaml_file *file, const char *path, char **out)
+{
+	*out = path ? resolve(file, path, NULL) : NULL;
+	return !path || *out;
+}
+
 static enum result take_texts(struct yaml_file *file, const struct raw_config *raw,
                               struct config *c, struct error *err)
 {
 	const char *prefix = raw->dpdk.file_prefix ? raw->dpdk.file_prefix : "headrace";
+	const char *timezone = raw->territory.timezone ? raw->territory.timezone : "UTC";
 	c->dpdk.file_prefix = strdup(prefix);
 	c->journal.dir = resolve(file, raw->journal.dir, "/var/lib/headrace/journal");
 	c->store.dir = resolve(file, raw->store.dir, "/var/lib/headrace/store");
 	c->channels_file = resolve(file, raw->channels_file, "channels.yaml");
 	c->profiles_dir = resolve(file, raw->profiles_dir, "profiles");
 	c->api.socket = resolve(file, raw->api.socket, "/run/headrace/api.sock");
-	c->territory.timezone = strdup(raw->territory.timezone ? raw->territory.timezone : "UTC");
-	if (raw->tariffs_dir)
-		c->tariffs_dir = resolve(file, raw->tariffs_dir, NULL);
-	if (raw->registry.file)
-		c->registry.file = resolve(file, raw->registry.file, NULL);
-	if (raw->registry.allow_list)
-		c->registry.allow_list = resolve(file, raw->registry.allow_list, NULL);
+	c->territory.timezone = strdup(timezone);
+	bool whole = c->dpdk.file_prefix && c->journal.dir && c->store.dir && c->channels_file &&
+	             c->profiles_dir && c->api.socket && c->territory.timezone;
+	whole = resolve_optional(file, raw->vee_file, &c->vee_file) && whole;
+	whole = resolve_optional(file, raw->tariffs_dir, &c->tariffs_dir) && whole;
+	whole = resolve_optional(file, raw->registry.file, &c->registry.file) && whole;
+	whole = resolve_optional(file, raw->registry.allow_list, &c->registry.allow_list) && whole;
 	if (raw->api.listen)
-		c->api.listen = strdup(raw->api.listen);
-	if (!c->dpdk.file_prefix || !c->journal.dir || !c->store.dir || !c->channels_file ||
-	    !c->profiles_dir || !c->api.socket || !c->territory.timezone ||
-	    (raw->tariffs_dir && !c->tariffs_dir) || (raw->registry.file && !c->registry.file) ||
-	    (raw->registry.allow_list && !c->registry.allow_list) ||
-	    (raw->api.listen && !c->api.listen))
-		return fail(RESULT_RESOURCE, err, "%s: no memory", file->path);
-	return RESULT_OK;
+		whole = (c->api.listen = strdup(raw->api.listen)) && whole;
+	return whole ? RESULT_OK : fail(RESULT_RESOURCE, err, "%s: no memory", file->path);
 }
 
 static enum result check_numbers(struct yaml_file *file, const struct config *c,
@@ -184,6 +186,8 @@ static enum result check_texts(struct yaml_file *file, const struct config *c, s
 	enum result result = check_reference(file, "channels_file", c->channels_file, false, err);
 	if (result == RESULT_OK)
 		result = check_reference(file, "profiles_dir", c->profiles_dir, true, err);
+	if (result == RESULT_OK && c->vee_file)
+		result = check_reference(file, "vee_file", c->vee_file, false, err);
 	if (result == RESULT_OK && c->tariffs_dir)
 		result = check_reference(file, "tariffs_dir", c->tariffs_dir, true, err);
 	if (result == RESULT_OK && c->registry.file)
@@ -262,6 +266,7 @@ void config_free(struct config *c)
 	free(c->store.dir);
 	free(c->channels_file);
 	free(c->profiles_dir);
+	free(c->vee_file);
 	free(c->tariffs_dir);
 	free(c->territory.timezone);
 	free(c->registry.file);

@@ -128,7 +128,7 @@ struct raw_config {
 	struct raw_journal journal;
 	struct raw_store store;
 	struct raw_validation validation;
-	char *channels_file, *profiles_dir, *tariffs_dir;
+	char *channels_file, *profiles_dir, *tariffs_dir, *vee_file;
 	struct raw_territory territory;
 	struct raw_registry registry;
 	struct raw_api api;

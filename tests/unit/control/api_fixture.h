@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "contract/reading.h"
 #include "control/api/api.h"
+#include "control/config/vee_file.h"
 #include "api_client.h"
 #include "fake_pipeline.h"
 #include "fake_store.h"
@@ -27,6 +28,9 @@ static struct {
 	struct config config;
 	struct channel_catalogue channels;
 	struct profile_set profiles;
+	struct calendar *calendar;
+	struct vee_rules vee_rules;
+	struct tariff_book tariffs;
 	struct pipeline pipeline;
 	struct journal journal;
 	struct store_writer writer;
@@ -108,6 +112,21 @@ static inline void fill(void)
 	atomic_store(&f.pipeline.meters[0].cycles, 8000);
 }
 
+/* June 2025 in the territory's time: 450.5 kWh, as evenly as a register of whole mWh can. */
+#define JUNE_S   1748761200ll
+#define JULY_S   1751353200ll
+#define JUNE_MWH 450500000ll
+
+static inline void read_june(int64_t except_from_s, int64_t except_to_s)
+{
+	int64_t count = (JULY_S - JUNE_S) / 900;
+	for (int64_t i = 0; i <= count; i++) {
+		int64_t at_s = JUNE_S + i * 900;
+		if (at_s <= except_from_s || at_s >= except_to_s)
+			add_reading(2, at_s * 1000, 7000000 + JUNE_MWH * i / count, 0);
+	}
+}
+
 static inline int set_up(void **state)
 {
 	struct error err;
@@ -116,7 +135,7 @@ static inline int set_up(void **state)
 	folder_make();
 	f.config.api.socket = strdup(folder_path("run/api.sock"));
 	char listen[32];
-	tcp_port = (uint16_t)(20000 + getpid() % 20000);
+	tcp_port = (uint16_t)(20000 + getpid() % 12000);
 	snprintf(listen, sizeof listen, "127.0.0.1:%u", tcp_port);
 	f.config.api.listen = strdup(listen);
 	f.config.validation.drift_accept_s = 60;
@@ -125,8 +144,11 @@ static inline int set_up(void **state)
 	f.config.validation.late_max_h = 48;
 	if (config_load_channels(CONFIGS_DIR "/channels.yaml", &f.channels, &err) != RESULT_OK ||
 	    config_load_profiles(CONFIGS_DIR "/profiles", &f.channels, &f.config, &f.profiles,
-	                         &err) != RESULT_OK)
+	                         &err) != RESULT_OK ||
+	    tariff_book_load(CONFIGS_DIR "/tariffs", &f.tariffs, &err) != RESULT_OK ||
+	    calendar_new("America/Los_Angeles", &f.calendar, &err) != RESULT_OK)
 		fail_msg("%s", err.text);
+	vee_rules_default(&f.vee_rules);
 	f.store = fake_store_new();
 	assert_int_equal(registry_open(f.store, 100, NULL, NULL, &f.registry, &err), RESULT_OK);
 	f.journal.totals.count[FATE_STORED] = 0;
@@ -134,6 +156,9 @@ static inline int set_up(void **state)
 	    .config = &f.config,
 	    .channels = &f.channels,
 	    .profiles = &f.profiles,
+	    .calendar = f.calendar,
+	    .vee_rules = &f.vee_rules,
+	    .tariffs = &f.tariffs,
 	    .pipeline = &f.pipeline,
 	    .journal = &f.journal,
 	    .store = f.store,
@@ -154,6 +179,8 @@ static inline int tear_down(void **state)
 	(void)state;
 	api_stop(f.api);
 	registry_close(f.registry);
+	tariff_book_free(&f.tariffs);
+	calendar_free(f.calendar);
 	fake_store_free(f.store);
 	free(f.config.api.socket);
 	free(f.config.api.listen);

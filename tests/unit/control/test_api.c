@@ -220,6 +220,51 @@ static void readings_are_chosen_by_period_and_limit(void **state)
 	assert_int_equal(ask("/readings/NONE"), 404);
 }
 
+static void usage_tells_where_values_come_from(void **state)
+{
+	(void)state;
+	read_june(JUNE_S + 86400, JUNE_S + 86400 + 4500);
+	assert_int_equal(ask("/usage/X%2FY%20Z?from=2025-06-01&to=2025-07-01&by=day"), 200);
+	assert_has("\"timezone\":\"America/Los_Angeles\"");
+	assert_has("\"kwh\":\"450.500000\"");
+	assert_has("\"register_kwh\":\"450.500000\"");
+	assert_has("{\"day\":\"2025-06-02\",\"kwh\":\"15.016667\",\"intervals\":96,"
+	           "\"actual\":91,\"estimated\":5,\"missing\":0,\"completeness\":\"94.79\"");
+	assert_has("{\"from\":\"2025-06-02T07:00:00Z\",\"to\":\"2025-06-02T08:15:00Z\","
+	           "\"filled\":\"interpolated\",\"register_kwh\":\"0.782118\"}");
+	assert_int_equal(ask("/usage/X%2FY%20Z?from=2025-06-02&to=2025-06-03"), 200);
+	assert_has("{\"start\":\"2025-06-02T07:00:00Z\",\"kwh\":\"0.156424\","
+	           "\"source\":\"interpolated\"}");
+	assert_has("{\"start\":\"2025-06-02T08:15:00Z\",\"kwh\":\"0.156424\","
+	           "\"source\":\"actual\"}");
+	assert_int_equal(ask("/usage/NONE?from=2025-06-02&to=2025-06-03"), 404);
+	assert_int_equal(ask("/usage/SM-1?from=2025-06-02"), 400);
+	assert_has("to: is missing");
+	assert_int_equal(ask("/usage/SM-1?from=2025-06-31&to=2025-07-01"), 400);
+	assert_has("that month has 30 days");
+	assert_int_equal(ask("/usage/SM-1?from=2025-06-02&to=2025-06-02"), 400);
+	assert_int_equal(ask("/usage/SM-1?from=2025-06-02&to=2025-06-03&by=week"), 400);
+}
+
+static void bills_are_the_worked_figures(void **state)
+{
+	(void)state;
+	read_june(0, 0);
+	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-06&tariff=sample-a"), 200);
+	assert_has("\"exact\":\"53.575\",\"total\":\"53.58\"");
+	assert_has("{\"tariff_version\":1,\"tier\":3,\"period\":\"all_day\",\"kwh\":\"50.500000\","
+	           "\"price\":\"0.15\",\"multiplier\":\"1.000000\"");
+	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-06&tariff=sample-b"), 200);
+	assert_has("\"period\":\"on_peak\"");
+	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-05&tariff=sample-a"), 409);
+	assert_has("of the intervals are actual values; expected 95.00 %");
+	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-13&tariff=sample-a"), 400);
+	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-06&tariff=sample-z"), 404);
+	assert_has("there is no tariff sample-z");
+	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-06"), 400);
+	assert_int_equal(ask("/bills/NONE?month=2025-06&tariff=sample-a"), 404);
+}
+
 static void bad_requests_are_refused_with_a_remedy(void **state)
 {
 	static const struct {
@@ -454,6 +499,8 @@ int main(void)
 	    CASE(second_import_waits_for_the_first),
 	    CASE(readings_are_exact_decimals),
 	    CASE(readings_are_chosen_by_period_and_limit),
+	    CASE(usage_tells_where_values_come_from),
+	    CASE(bills_are_the_worked_figures),
 	    CASE(bad_requests_are_refused_with_a_remedy),
 	    CASE(errors_are_listed_by_reason_and_in_parts),
 	    CASE(error_entry_shows_what_came),

@@ -33,6 +33,9 @@ static void command_shows_what_the_api_says(void **state)
 	assert_int_equal(headrace("devices list --prefix SM"), 0);
 	assert_has("ID    STATE      NUMBER  GATEWAY");
 	assert_has("\nSM-2  suspended       1");
+	assert_int_equal(headrace("devices list --state suspended"), 0);
+	assert_has("\nSM-2  suspended       1");
+	assert_lacks("SM-1");
 	assert_int_equal(headrace("devices show 'X/Y Z'"), 0);
 	assert_has("X/Y Z");
 	assert_int_equal(headrace("readings SM-1 --from 2025-06-15"), 0);
@@ -85,6 +88,27 @@ static void command_pages_through_all_readings(void **state)
 	assert_int_equal(json_array_size(json_object_get(s = parsed(), "readings")), 0);
 	json_decref(s);
 	assert_int_equal(ask("/readings/SM-1?after=2025-06-15"), 400);
+}
+
+static void usage_and_bill_are_tables_for_people(void **state)
+{
+	(void)state;
+	read_june(JUNE_S + 86400, JUNE_S + 86400 + 4500);
+	assert_int_equal(headrace("usage 'X/Y Z' --from 2025-06-01 --to 2025-07-01 --by day"), 0);
+	assert_has("2025-06-02  15.016667         96      91          5        0       94.79");
+	assert_has("gap from 2025-06-02T07:00:00Z to 2025-06-02T08:15:00Z: interpolated, scaled to "
+	           "the register's 0.782118 kWh");
+	assert_int_equal(headrace("usage 'X/Y Z' --from 2025-06-02 --to 2025-06-03"), 0);
+	assert_has("2025-06-02T07:00:00Z  0.156424  interpolated");
+	assert_int_equal(headrace("bill 'X/Y Z' --month 2025-06 --tariff sample-a"), 0);
+	assert_has("tier 3, all_day   50.500000   0.15  1.000000   7.575");
+	assert_has("450.500000 kWh: 53.575, 53.58 USD");
+	assert_int_equal(headrace("bill 'X/Y Z' --month 2025-05 --tariff sample-a"), 1);
+	assert_has("of the intervals are actual values");
+	assert_int_equal(headrace("bill 'X/Y Z' --tariff sample-a"), 2);
+	assert_has("month is missing");
+	assert_int_equal(headrace("usage SM-1 --from 2025-06-31 --to 2025-07-01 --json"), 2);
+	assert_has("that month has 30 days");
 }
 
 static void command_fails_when_its_output_is_lost(void **state)
@@ -163,6 +187,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    CASE(command_shows_what_the_api_says),
 	    CASE(command_pages_through_all_readings),
+	    CASE(usage_and_bill_are_tables_for_people),
 	    CASE(command_fails_when_its_output_is_lost),
 	    CASE(command_imports_a_file),
 	    CASE(command_exit_codes_and_messages_help),

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GET /usage/ID: what a meter used, by interval or by local day, each value with where it comes
+ * from. GET /bills/ID: what a month costs by a tariff.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "control/api/api_priv.h"
+#include "control/billing/bill.h"
+#include "control/config/decimal.h"
+#include "control/usage/usage.h"
+
+#define KWH_DECIMALS 6
+
+static const char *day_format(int32_t day, char out[TIME_TEXT_BYTES])
+{
+	struct civil_date d = civil_from_day(day);
+	snprintf(out, TIME_TEXT_BYTES, "%04d-%02d-%02d", d.year, d.month, d.day);
+	return out;
+}
+
+/* A parameter that is a local day. False: a problem was answered. */
+static bool api_day(const struct api_request *request, struct api_reply *reply, const char *name,
+                    int32_t *day)
+{
+	const char *text = api_parameter(request, name);
+	struct civil_date date;
+	struct error err;
+	if (text && civil_parse(text, &date, &err) == RESULT_OK) {
+		*day = civil_to_day(date);
+		return true;
+	}
+	api_problem(reply, 400, "Bad parameter", "give a day, such as 2026-03-29", "%s: %s", name,
+	            text ? err.text : "is missing");
+	return false;
+}
+
+/* The device and what it used. False: a problem was answered. */
+static bool load(const struct api_request *request, struct api_reply *reply, int32_t from_day,
+                 int32_t end_day, struct usage *usage)
+{
+	const struct api_context *c = request->context;
+	const struct usage_source source = {c->store, c->profiles, c->calendar, c->vee_rules,
+	                                    clock_wall_ms() / 1000};
+	struct device d;
+	struct error err;
+	enum result result = registry_get(c->registry, request->rest, &d, &err);
+	if (result == RESULT_OK)
+		result = usage_load(&source, d.number, d.dials, from_day, end_day, usage, &err);
+	if (result != RESULT_OK)
+		api_failed(reply, result, &err);
+	return result == RESULT_OK;
+}
+
+/* --- usage --- */
+
+static void put_kwh(struct text *t, const char *name, int64_t energy_mwh)
+{
+	char value[DECIMAL_BYTES];
+	text_add(t, "\"%s\":\"%s\"", name, decimal_format(energy_mwh, KWH_DECIMALS, value));
+}
+
+static void put_percent(struct text *t, const char *name, int32_t hundredths)
+{
+	char value[DECIMAL_BYTES];
+	text_add(t, "\"%s\":\"%s\"", name, decimal_format(hundredths, 2, value));
+}
+
+static void put_intervals(struct text *t, const struct usage *u)
+{
+	char time[TIME_TEXT_BYTES];
+	text_add(t, ",\"intervals\":[");
+	for (uint32_t i = 0; i < u->row.count; i++) {
+		const struct vee_interval *v = &u->row.intervals[i];
+		int64_t start_s = u->row.start_s + (int64_t)i * u->row.interval_s;
+		text_add(t, "%s\n{\"start\":\"%s\",", i ? "," : "",
+		         time_format(start_s * 1000, time));
+		if (v->source == VEE_MISSING)
+			text_add(t, "\"kwh\":null");
+		else
+			put_kwh(t, "kwh", v->energy_mwh);
+		text_add(t, ",\"source\":\"%s\"}", vee_source_name(v->source));
+	}
+	text_add(t, "]");
+}
+
+static void put_days(struct text *t, const struct usage *u, const struct api_context *c)
+{
+	char day[TIME_TEXT_BYTES];
+	text_add(t, ",\"days\":[");
+	for (int32_t d = u->from_day; d < u->end_day; d++) {
+		struct vee_row row = usage_day(u, c->calendar, d);
+		uint32_t actual = 0, missing = 0;
+		for (uint32_t i = 0; i < row.count; i++) {
+			actual += row.intervals[i].source == VEE_ACTUAL;
+			missing += row.intervals[i].source == VEE_MISSING;
+		}
+		int64_t spike = vee_spike_percent(&row);
+		text_add(t, "%s\n{\"day\":\"%s\",", d > u->from_day ? "," : "",
+		         day_format(d, day));
+		put_kwh(t, "kwh", vee_sum_mwh(&row));
+		text_add(t, ",\"intervals\":%u,\"actual\":%u,\"estimated\":%u,\"missing\":%u,",
+		         row.count, actual, row.count - actual - missing, missing);
+		put_percent(t, "completeness", vee_completeness(&row));
+		text_add(t, ",\"spike\":%s}",
+		         spike >= c->vee_rules->spike_percent ? "true" : "false");
+	}
+	text_add(t, "]");
+}
+
+static void put_gaps(struct text *t, const struct usage *u)
+{
+	char from[TIME_TEXT_BYTES], to[TIME_TEXT_BYTES];
+	text_add(t, ",\"gaps\":[");
+	for (uint32_t i = 0; i < u->gap_count; i++) {
+		const struct usage_gap *g = &u->gaps[i];
+		int64_t from_s = u->row.start_s + (int64_t)g->gap.first * u->row.interval_s;
+		int64_t to_s = from_s + (int64_t)g->gap.count * u->row.interval_s;
+		text_add(t, "%s\n{\"from\":\"%s\",\"to\":\"%s\",\"filled\":\"%s\"",
+		         i ? "," : "", time_format(from_s * 1000, from),
+		         time_format(to_s * 1000, to), vee_source_name(g->source));
+		if (g->scaled) {
+			text_add(t, ",");
+			put_kwh(t, "register_kwh", g->register_mwh);
+		}
+		text_add(t, "}");
+	}
+	text_add(t, "]");
+}
+
+void api_usage(const struct api_request *request, struct api_reply *reply)
+{
+	const struct api_context *c = request->context;
+	const char *by = api_parameter(request, "by");
+	char from[TIME_TEXT_BYTES], to[TIME_TEXT_BYTES];
+	int32_t from_day, end_day;
+	struct usage u;
+	struct text *t = &reply->text;
+
+	if (!api_day(request, reply, "from", &from_day) ||
+	    !api_day(request, reply, "to", &end_day))
+		return;
+	bool days = by && strcmp(by, "day") == 0;
+	if (by && !days && strcmp(by, "interval") != 0) {
+		api_problem(reply, 400, "Bad parameter", "give interval or day", "by is '%.80s'",
+		            by);
+		return;
+	}
+	if (!load(request, reply, from_day, end_day, &u))
+		return;
+	text_add(t, "{\"meter\":");
+	text_json(t, request->rest, strlen(request->rest));
+	text_add(t, ",\"timezone\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"interval_s\":%d,"
+	            "\"rules\":%d,", calendar_zone(c->calendar), day_format(from_day, from),
+	         day_format(end_day, to), u.row.interval_s, c->vee_rules->version);
+	put_kwh(t, "kwh", vee_sum_mwh(&u.row));
+	text_add(t, ",");
+	put_percent(t, "completeness", u.completeness);
+	text_add(t, ",\"readings\":%u,\"register_falls\":%u", u.readings, u.falls);
+	if (u.has_register) {
+		text_add(t, ",");
+		put_kwh(t, "register_kwh", u.register_mwh);
+	}
+	if (days)
+		put_days(t, &u, c);
+	else
+		put_intervals(t, &u);
+	put_gaps(t, &u);
+	text_add(t, "}\n");
+	usage_free(&u);
+}
+
+/* --- bills --- */
+
+static bool take_month(const struct api_request *request, struct api_reply *reply,
+                       int32_t *from_day, int32_t *end_day)
+{
+	const char *month = api_parameter(request, "month");
+	char first[16];
+	struct civil_date date;
+	struct error err;
+	if (month && strlen(month) == 7) {
+		snprintf(first, sizeof first, "%s-01", month);
+		if (civil_parse(first, &date, &err) == RESULT_OK) {
+			*from_day = civil_to_day(date);
+			*end_day = *from_day + civil_month_days(date.year, date.month);
+			return true;
+		}
+	}
+	api_problem(reply, 400, "Bad parameter", "give a month, such as 2026-03", "month is %.40s",
+	            month ? month : "missing");
+	return false;
+}
+
+static void put_line(struct text *t, const struct bill_line *l)
+{
+	char number[MONEY_BYTES], value[DECIMAL_BYTES];
+	const struct tariff *tariff = l->tariff;
+	text_add(t, "{\"tariff_version\":%d,", tariff->version);
+	if (l->fixed) {
+		text_add(t, "\"charge\":\"%s\",\"days\":%d", tariff->fixed[l->charge].name,
+		         l->days);
+	} else {
+		text_add(t, "\"tier\":%u,\"period\":\"%s\",", l->tier + 1u,
+		         tariff->periods[l->period].name);
+		put_kwh(t, "kwh", l->energy_mwh);
+		text_add(t, ",\"price\":\"%s\"",
+		         money_format(money_of_price(tariff->tiers[l->tier].price), 2, number));
+		text_add(t, ",\"multiplier\":\"%s\",\"intervals\":%u",
+		         decimal_format(tariff->periods[l->period].multiplier,
+		                        MULTIPLIER_DECIMALS, value), l->intervals);
+	}
+	text_add(t, ",\"amount\":\"%s\"}", money_format(l->amount, 2, number));
+}
+
+static void put_bill(struct text *t, const struct api_request *request, const struct usage *u,
+                     const struct bill *b, const struct tariff *tariff)
+{
+	char from[TIME_TEXT_BYTES], to[TIME_TEXT_BYTES], number[MONEY_BYTES],
+	    total[DECIMAL_BYTES];
+	text_add(t, "{\"meter\":");
+	text_json(t, request->rest, strlen(request->rest));
+	text_add(t, ",\"from\":\"%s\",\"to\":\"%s\",\"timezone\":\"%s\",\"tariff\":\"%s\","
+	            "\"currency\":\"%s\",", day_format(b->from_day, from),
+	         day_format(b->end_day, to), calendar_zone(request->context->calendar),
+	         tariff->id, tariff->currency);
+	put_kwh(t, "kwh", b->energy_mwh);
+	text_add(t, ",");
+	put_percent(t, "completeness", u->completeness);
+	text_add(t, ",\"lines\":[");
+	for (uint32_t i = 0; i < b->line_count; i++) {
+		text_add(t, "%s\n", i ? "," : "");
+		put_line(t, &b->lines[i]);
+	}
+	text_add(t, "],\"exact\":\"%s\",\"total\":\"%s\"}\n", money_format(b->exact, 2, number),
+	         decimal_format(b->total, tariff->decimals, total));
+}
+
+/* Why usage can't be billed. False: a problem was answered. */
+static bool is_billable(const struct api_request *request, struct api_reply *reply,
+                        const struct usage *u)
+{
+	const struct vee_rules *rules = request->context->vee_rules;
+	char is[DECIMAL_BYTES], least[DECIMAL_BYTES];
+	uint32_t missing = 0;
+	for (uint32_t i = 0; i < u->row.count; i++)
+		missing += u->row.intervals[i].source == VEE_MISSING;
+	if (u->completeness < rules->completeness_min)
+		api_problem(reply, 409, "Not billable", "bill when the readings are there",
+		            "only %s %% of the intervals are actual values; expected %s %%",
+		            decimal_format(u->completeness, 2, is),
+		            decimal_format(rules->completeness_min, 2, least));
+	else if (missing > 0)
+		api_problem(reply, 409, "Not billable", "bill when the readings are there",
+		            "%u intervals have no value and can't be estimated", missing);
+	else
+		return true;
+	return false;
+}
+
+static enum result compute(const struct api_context *c, const struct usage *u,
+                           const struct tariff *const *versions, uint32_t count,
+                           struct bill *bill, struct error *err)
+{
+	struct bill_interval *intervals = malloc((u->row.count + 1) * sizeof *intervals);
+	if (!intervals)
+		return fail(RESULT_RESOURCE, err, "no memory for a bill");
+	for (uint32_t i = 0; i < u->row.count; i++)
+		intervals[i] = (struct bill_interval){
+		    u->row.start_s + (int64_t)i * u->row.interval_s,
+		    u->row.intervals[i].energy_mwh};
+	struct bill_request r = {
+	    .calendar = c->calendar,
+	    .versions = versions,
+	    .version_count = count,
+	    .from_day = u->from_day,
+	    .end_day = u->end_day,
+	    .period_from = u->from_day,
+	    .period_end = u->end_day,
+	    .intervals = intervals,
+	    .interval_count = u->row.count,
+	};
+	enum result result = bill_compute(&r, bill, err);
+	free(intervals);
+	return result;
+}
+
+void api_bill(const struct api_request *request, struct api_reply *reply)
+{
+	const struct api_context *c = request->context;
+	const char *id = api_parameter(request, "tariff");
+	int32_t from_day, end_day;
+	uint32_t count = 0;
+	struct usage u;
+	struct error err;
+
+	if (!take_month(request, reply, &from_day, &end_day))
+		return;
+	const struct tariff *const *versions = id ? tariff_book_find(c->tariffs, id, &count) : NULL;
+	if (!versions) {
+		api_problem(reply, id ? 404 : 400, "No such tariff",
+		            "give tariff=ID of a file in tariffs_dir", "%s%.80s",
+		            id ? "there is no tariff " : "no tariff is given", id ? id : "");
+		return;
+	}
+	if (!load(request, reply, from_day, end_day, &u))
+		return;
+	struct bill *bill = malloc(sizeof *bill);
+	if (is_billable(request, reply, &u)) {
+		enum result result =
+		    bill ? compute(c, &u, versions, count, bill, &err)
+		         : fail(RESULT_RESOURCE, &err, "no memory for a bill");
+		if (result == RESULT_OK)
+			put_bill(&reply->text, request, &u, bill, versions[0]);
+		else
+			api_failed(reply, result, &err);
+	}
+	free(bill);
+	usage_free(&u);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* headrace usage, headrace bill: what a meter used, and what that costs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/cli/cli.h"
+
+/* GET /WHAT/METER with those options. */
+static int ask(const struct arguments *a, const char *what, const enum option *query, size_t count,
+               struct answer *answer)
+{
+	char *path = NULL, *meter = client_escape(a->words[0]);
+	char *tail = client_query(a, query, count);
+	int code = EXIT_FAILED;
+	if (!meter || !tail || asprintf(&path, "/%s/%s%s", what, meter, tail) < 0) {
+		path = NULL;
+		fprintf(stderr, "headrace: no memory\n");
+	}
+	if (path && client_get(a, path, answer)) {
+		code = answer_check(answer);
+		if (code != EXIT_GOOD)
+			answer_free(answer);
+	}
+	free(path);
+	free(meter);
+	free(tail);
+	return code;
+}
+
+static void add_number(struct table *t, const json_t *object, const char *key)
+{
+	char text[24];
+	snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, number_of(object, key));
+	table_add(t, text);
+}
+
+/* --- usage --- */
+
+static void print_days(const json_t *days)
+{
+	static const char *const names[] = {"DAY", "kWh", "INTERVALS", "ACTUAL", "ESTIMATED",
+	                                    "MISSING", "COMPLETE %", "CHECKS"};
+	static const char *const counts[] = {"intervals", "actual", "estimated", "missing"};
+	struct table *t = table_new(names, 8);
+	json_t *day;
+	size_t i;
+	json_array_foreach(days, i, day)
+	{
+		table_add(t, text_of(day, "day"));
+		table_add(t, text_of(day, "kwh"));
+		for (unsigned k = 0; k < 4; k++)
+			add_number(t, day, counts[k]);
+		table_add(t, text_of(day, "completeness"));
+		table_add(t, json_is_true(json_object_get(day, "spike")) ? "spike" : "");
+	}
+	for (unsigned column = 1; column < 7; column++)
+		table_right(t, column);
+	table_trim_decimals(t, 1);
+	table_print(t);
+	table_free(t);
+}
+
+static void print_intervals(const json_t *intervals)
+{
+	static const char *const names[] = {"FROM (UTC)", "kWh", "SOURCE"};
+	struct table *t = table_new(names, 3);
+	json_t *interval;
+	size_t i;
+	json_array_foreach(intervals, i, interval)
+	{
+		table_add(t, text_of(interval, "start"));
+		table_add(t, text_of(interval, "kwh"));
+		table_add(t, text_of(interval, "source"));
+	}
+	table_right(t, 1);
+	table_trim_decimals(t, 1);
+	table_print(t);
+	table_free(t);
+}
+
+static void print_gaps(const json_t *gaps)
+{
+	json_t *gap;
+	size_t i;
+	json_array_foreach(gaps, i, gap)
+	{
+		const char *counted = text_of(gap, "register_kwh");
+		printf("gap from %s to %s: %s%s%s%s\n", text_of(gap, "from"), text_of(gap, "to"),
+		       text_of(gap, "filled"), *counted ? ", scaled to the register's " : "",
+		       counted, *counted ? " kWh" : "");
+	}
+}
+
+static int print_usage(const struct answer *answer)
+{
+	json_t *usage = answer_json(answer);
+	if (!usage)
+		return EXIT_FAILED;
+	json_t *days = json_object_get(usage, "days");
+	if (days)
+		print_days(days);
+	else
+		print_intervals(json_object_get(usage, "intervals"));
+	printf("\n%s kWh in local days (%s), %s %% actual", text_of(usage, "kwh"),
+	       text_of(usage, "timezone"), text_of(usage, "completeness"));
+	if (json_object_get(usage, "register_kwh"))
+		printf("; the register counted %s kWh", text_of(usage, "register_kwh"));
+	printf("\n");
+	if (number_of(usage, "register_falls") > 0)
+		printf("the register fell %s times: reset, swap or rollover\n",
+		       grouped(number_of(usage, "register_falls")));
+	print_gaps(json_object_get(usage, "gaps"));
+	json_decref(usage);
+	return EXIT_GOOD;
+}
+
+int command_usage(const struct arguments *a)
+{
+	static const enum option query[] = {OPTION_FROM, OPTION_TO, OPTION_BY};
+	struct answer answer;
+	int code = ask(a, "usage", query, 3, &answer);
+	if (code != EXIT_GOOD)
+		return code;
+	if (a->options[OPTION_JSON])
+		fputs(answer.text, stdout);
+	else
+		code = print_usage(&answer);
+	answer_free(&answer);
+	return code;
+}
+
+/* --- bill --- */
+
+static void print_line(struct table *t, const json_t *line)
+{
+	char what[128], days[32];
+	if (json_object_get(line, "charge")) {
+		snprintf(what, sizeof what, "%s", text_of(line, "charge"));
+		snprintf(days, sizeof days, "%" JSON_INTEGER_FORMAT " days",
+		         number_of(line, "days"));
+		table_add(t, what);
+		table_add(t, days);
+		table_add(t, "");
+		table_add(t, "");
+	} else {
+		snprintf(what, sizeof what, "tier %" JSON_INTEGER_FORMAT ", %s",
+		         number_of(line, "tier"), text_of(line, "period"));
+		table_add(t, what);
+		table_add(t, text_of(line, "kwh"));
+		table_add(t, text_of(line, "price"));
+		table_add(t, text_of(line, "multiplier"));
+	}
+	table_add(t, text_of(line, "amount"));
+}
+
+static int print_bill(const struct answer *answer)
+{
+	static const char *const names[] = {"WHAT", "kWh", "PRICE", "TIMES", "AMOUNT"};
+	json_t *bill = answer_json(answer), *line;
+	size_t i;
+	if (!bill)
+		return EXIT_FAILED;
+	printf("%s, %s to %s (%s), tariff %s, %s %% actual\n\n", text_of(bill, "meter"),
+	       text_of(bill, "from"), text_of(bill, "to"), text_of(bill, "timezone"),
+	       text_of(bill, "tariff"), text_of(bill, "completeness"));
+	struct table *t = table_new(names, 5);
+	json_array_foreach(json_object_get(bill, "lines"), i, line)
+		print_line(t, line);
+	for (unsigned column = 1; column < 5; column++)
+		table_right(t, column);
+	table_print(t);
+	table_free(t);
+	printf("\n%s kWh: %s, %s%s %s%s\n", text_of(bill, "kwh"), text_of(bill, "exact"),
+	       colour_bold(), text_of(bill, "total"), text_of(bill, "currency"), colour_end());
+	json_decref(bill);
+	return EXIT_GOOD;
+}
+
+int command_bill(const struct arguments *a)
+{
+	static const enum option query[] = {OPTION_MONTH, OPTION_TARIFF};
+	struct answer answer;
+	int code = ask(a, "bills", query, 2, &answer);
+	if (code != EXIT_GOOD)
+		return code;
+	if (a->options[OPTION_JSON])
+		fputs(answer.text, stdout);
+	else
+		code = print_bill(&answer);
+	answer_free(&answer);
+	return code;
+}
