@@ -23,7 +23,7 @@
 	F(ip_input) F(pbuf_alloc) F(pbuf_take) F(pbuf_free) F(pbuf_copy_partial)                   \
 	F(sys_check_timeouts) F(sys_timeouts_sleeptime) F(tcp_new) F(tcp_arg) F(tcp_recv)          \
 	F(tcp_err) F(tcp_connect) F(tcp_write) F(tcp_output) F(tcp_recved) F(tcp_close)    \
-	F(tcp_abort)
+	F(tcp_abort) F(netif_ip6_addr_set) F(netif_ip6_addr_set_state)
 
 static struct {
 #define FIELD(name) __typeof__(name) *name;
@@ -83,44 +83,76 @@ bool lwip_open(void)
 	return all && lwip.active && lwip.time_wait;
 }
 
-static err_t output(struct netif *netif, struct pbuf *p, const ip4_addr_t *to)
+static err_t output(struct pbuf *p)
 {
 	static uint8_t packet[2048];
-	(void)netif;
-	(void)to;
 	CHECK_OP(p->tot_len, <=, (int)sizeof packet);
 	lwip.pbuf_copy_partial(p, packet, p->tot_len, 0);
 	host.send(host.context, packet, p->tot_len);
 	return ERR_OK;
 }
 
+static err_t output_ipv4(struct netif *netif, struct pbuf *p, const ip4_addr_t *to)
+{
+	(void)netif;
+	(void)to;
+	return output(p);
+}
+
+static err_t output_ipv6(struct netif *netif, struct pbuf *p, const ip6_addr_t *to)
+{
+	(void)netif;
+	(void)to;
+	return output(p);
+}
+
 static err_t netif_start(struct netif *netif)
 {
 	netif->name[0] = 'h';
 	netif->name[1] = 'r';
-	netif->mtu = 1500;
-	netif->output = output;
+	netif->mtu = netif->mtu6 = 1500;
+	netif->output = output_ipv4;
+	netif->output_ip6 = output_ipv6;
 	return ERR_OK;
 }
 
-void lwip_start(const uint8_t own[4], uint32_t seed,
+static ip_addr_t address_of(const uint8_t ip[16])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	ip_addr_t a = {.type = IPADDR_TYPE_V6};
+	if (memcmp(ip, mapped, sizeof mapped) == 0) {
+		a.type = IPADDR_TYPE_V4;
+		memcpy(&a.u_addr.ip4.addr, ip + 12, 4);
+	} else {
+		memcpy(a.u_addr.ip6.addr, ip, 16);
+	}
+	return a;
+}
+
+void lwip_start(const uint8_t own[16], uint32_t seed,
                 void (*send)(void *context, const uint8_t *ip, uint32_t bytes), void *context,
                 uint64_t now_us)
 {
-	ip4_addr_t address, mask, gateway;
+	ip_addr_t address = address_of(own);
+	ip4_addr_t ipv4 = {0}, mask, gateway;
 	host.now_us = now_us;
 	host.random = seed;
 	host.send = send;
 	host.context = context;
 	lwip.lwip_init();
-	memcpy(&address.addr, own, 4);
+	if (address.type == IPADDR_TYPE_V4)
+		ipv4 = address.u_addr.ip4;
 	IP4_ADDR(&mask, 255, 255, 255, 0);
 	IP4_ADDR(&gateway, 0, 0, 0, 0);
-	CHECK(lwip.netif_add(&host.netif, &address, &mask, &gateway, NULL, netif_start,
+	CHECK(lwip.netif_add(&host.netif, &ipv4, &mask, &gateway, NULL, netif_start,
 	                     lwip.ip_input) != NULL);
 	lwip.netif_set_default(&host.netif);
 	lwip.netif_set_link_up(&host.netif);
 	lwip.netif_set_up(&host.netif);
+	if (address.type == IPADDR_TYPE_V6) {
+		lwip.netif_ip6_addr_set(&host.netif, 0, &address.u_addr.ip6);
+		lwip.netif_ip6_addr_set_state(&host.netif, 0, IP6_ADDR_PREFERRED);
+	}
 }
 
 void lwip_set_now(uint64_t now_us)
@@ -180,12 +212,11 @@ static void on_error(void *argument, err_t error)
 	c->state = CLIENT_FAILED;
 }
 
-void lwip_connect(struct client *c, const uint8_t server[4])
+void lwip_connect(struct client *c, const uint8_t server[16])
 {
 	struct tcp_pcb *pcb = lwip.tcp_new();
-	ip_addr_t address = {.type = IPADDR_TYPE_V4};
+	ip_addr_t address = address_of(server);
 	CHECK(pcb != NULL);
-	memcpy(&address.u_addr.ip4.addr, server, 4);
 	lwip.tcp_arg(pcb, c);
 	lwip.tcp_recv(pcb, on_received);
 	lwip.tcp_err(pcb, on_error);

@@ -2,8 +2,8 @@
 /*
  * Debian's lwIP as a TCP client on a virtual clock.
  *
- * Input:   IPv4 packets, the time, what to send.
- * Output:  IPv4 packets through `send`; what has come, in the records.
+ * Input:   IP packets, the time, what to send.
+ * Output:  IP packets through `send`; what has come, in the records.
  * Memory:  lwIP's own (malloc). One instance in a process: lwIP keeps its state in globals, so a
  *          test with several runs forks for each.
  *
@@ -42,14 +42,14 @@ uint8_t stream_byte(uint64_t stream, uint32_t offset);
 /* Open the library. False: it is not there, or not the one that this was written for; says so. */
 bool lwip_open(void);
 
-/* Start lwIP with one interface. Once in a process. */
-void lwip_start(const uint8_t own[4], uint32_t seed,
+/* Start lwIP with one interface and one address (IPv4 as ::ffff:a.b.c.d). Once in a process. */
+void lwip_start(const uint8_t own[16], uint32_t seed,
                 void (*send)(void *context, const uint8_t *ip, uint32_t bytes), void *context,
                 uint64_t now_us);
 
 void lwip_set_now(uint64_t now_us);
 void lwip_receive(const uint8_t *ip, uint32_t bytes);
-void lwip_connect(struct client *c, const uint8_t server[4]);
+void lwip_connect(struct client *c, const uint8_t server[16]);
 /* Give up a client that is connecting or open. */
 void lwip_abort(struct client *c);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The engine against lwIP on a virtual clock and a seeded network: transfers both ways at once, and
- * closes from either side.
+ * The engine against lwIP on a virtual clock and a seeded network, over IPv4 and IPv6: transfers
+ * both ways at once, and closes from either side.
  *
  * usage: sim_lwip                     the ordinary range of seeds
  *        sim_lwip --seed N            one, in detail
@@ -35,7 +35,12 @@
 #define TO_ENGINE     0 /* ways of the network */
 #define TO_LWIP       1
 
-static const uint8_t server_ip[4] = {10, 0, 0, 1}, client_ip[4] = {10, 0, 0, 2};
+/* by family: IPv4, IPv6 */
+static const struct tcp_address server_ip[2] = {{{[10] = 0xff, 0xff, 10, 0, 0, 1}},
+                                                {{0x20, 1, 0x0d, 0xb8, [15] = 1}}};
+static const struct tcp_address client_ip[2] = {{{[10] = 0xff, 0xff, 10, 0, 0, 2}},
+                                                {{0x20, 1, 0x0d, 0xb8, [15] = 2}}};
+static const uint32_t header_bytes[2] = {IPV4_HEADER_BYTES, IPV6_HEADER_BYTES};
 static const uint8_t server_mac[6] = {2, 0, 0, 0, 0, 1}, client_mac[6] = {2, 0, 0, 0, 0, 2};
 
 struct served {
@@ -55,6 +60,7 @@ struct world {
 	struct served served[CLIENTS_MAX];
 	uint64_t start_us[CLIENTS_MAX];
 	uint32_t count, accepted;
+	bool ipv6;
 	bool server_closes_first;
 	bool harsh; /* so lossy that giving up is allowed */
 	bool verbose;
@@ -170,36 +176,53 @@ static const struct tcp_app app_ops = {on_accept, on_data, on_finished, on_writa
 
 static void trace(const struct world *w, const char *who, const uint8_t *ip, uint32_t bytes)
 {
-	if (!w->verbose || bytes < IPV4_HEADER_BYTES + 20)
+	const uint8_t *s = ip + header_bytes[w->ipv6];
+	if (!w->verbose || bytes < header_bytes[w->ipv6] + 20)
 		return;
-	const uint8_t *s = ip + IPV4_HEADER_BYTES;
 	printf("%12.6f %s %5u %5u %c%c%c%c seq %u ack %u win %u len %u\n", (double)w->now_us / 1e6,
 	       who, get_be16(s), get_be16(s + 2), s[13] & 2 ? 'S' : '-', s[13] & 1 ? 'F' : '-',
 	       s[13] & 4 ? 'R' : '-', s[13] & 16 ? 'A' : '-', get_be32(s + 4), get_be32(s + 8),
-	       get_be16(s + 14), bytes - IPV4_HEADER_BYTES - (uint32_t)(s[12] >> 4) * 4);
+	       get_be16(s + 14),
+	       bytes - header_bytes[w->ipv6] - (uint32_t)(s[12] >> 4) * 4);
 }
 
 static uint8_t *link_alloc(void *link, uint32_t bytes, bool control)
 {
 	struct world *w = link;
 	(void)control;
-	CHECK_OP(bytes, <=, (uint32_t)(MTU - IPV4_HEADER_BYTES));
-	return w->out + ETHERNET_BYTES + IPV4_HEADER_BYTES;
+	CHECK_OP(bytes, <=, MTU - header_bytes[w->ipv6]);
+	return w->out + ETHERNET_BYTES + header_bytes[w->ipv6];
+}
+
+static void put_ipv4(uint8_t *frame, const uint8_t from[4], const uint8_t to[4], uint8_t *segment,
+                     uint32_t bytes)
+{
+	uint8_t *ip = frame + ETHERNET_BYTES;
+	packet_put_ipv4(frame, server_mac, client_mac, from, to, IPPROTO_TCP, bytes, 0);
+	uint64_t pseudo = checksum_pseudo_ipv4(from, to, IPPROTO_TCP, bytes);
+	put_le16(ip + 10, checksum_finish(checksum_add(0, ip, IPV4_HEADER_BYTES)));
+	put_le16(segment + 16, checksum_finish(checksum_add(pseudo, segment, bytes)));
+}
+
+static void put_ipv6(uint8_t *frame, const uint8_t from[16], const uint8_t to[16],
+                     uint8_t *segment, uint32_t bytes)
+{
+	packet_put_ipv6(frame, server_mac, client_mac, from, to, IPPROTO_TCP, bytes, 64);
+	uint64_t pseudo = checksum_pseudo_ipv6(from, to, IPPROTO_TCP, bytes);
+	put_le16(segment + 16, checksum_finish(checksum_add(pseudo, segment, bytes)));
 }
 
 static void link_send(void *link, const struct tcp_address *local, const struct tcp_address *peer,
                       uint8_t *segment, uint32_t bytes)
 {
 	struct world *w = link;
-	const uint8_t *from = local->ip + 12, *to = peer->ip + 12;
-	uint8_t *ip = w->out + ETHERNET_BYTES;
-	packet_put_ipv4(w->out, server_mac, client_mac, from, to, IPPROTO_TCP, bytes, 0);
-	uint64_t pseudo = checksum_pseudo_ipv4(from, to, IPPROTO_TCP, bytes);
-	put_le16(ip + 10, checksum_finish(checksum_add(0, ip, IPV4_HEADER_BYTES)));
-	put_le16(segment + 16, checksum_finish(checksum_add(pseudo, segment, bytes)));
-	trace(w, "engine", ip, IPV4_HEADER_BYTES + bytes);
-	impair_put(&w->net, w->now_us, TO_LWIP, 0, w->out,
-	           ETHERNET_BYTES + IPV4_HEADER_BYTES + bytes);
+	uint32_t packet_bytes = header_bytes[w->ipv6] + bytes;
+	if (w->ipv6)
+		put_ipv6(w->out, local->ip, peer->ip, segment, bytes);
+	else
+		put_ipv4(w->out, local->ip + 12, peer->ip + 12, segment, bytes);
+	trace(w, "engine", w->out + ETHERNET_BYTES, packet_bytes);
+	impair_put(&w->net, w->now_us, TO_LWIP, 0, w->out, ETHERNET_BYTES + packet_bytes);
 }
 
 static const struct tcp_link link_ops = {link_alloc, link_send};
@@ -210,7 +233,7 @@ static void lwip_send(void *context, const uint8_t *ip, uint32_t bytes)
 	uint8_t frame[ETHERNET_BYTES + 2048];
 	memcpy(frame, server_mac, 6);
 	memcpy(frame + 6, client_mac, 6);
-	put_be16(frame + 12, 0x0800);
+	put_be16(frame + 12, ip[0] >> 4 == 4 ? 0x0800 : 0x86dd);
 	memcpy(frame + ETHERNET_BYTES, ip, bytes);
 	trace(w, "lwip  ", ip, bytes);
 	impair_put(&w->net, w->now_us, TO_ENGINE, 0, frame, ETHERNET_BYTES + bytes);
@@ -218,12 +241,14 @@ static void lwip_send(void *context, const uint8_t *ip, uint32_t bytes)
 
 static void to_engine(struct world *w, const struct impair_packet *frame)
 {
-	struct packet_local self = {.ipv4_mask = 0xffffff00};
+	struct packet_local self = {.ipv4_mask = 0xffffff00, .has_ipv6 = true,
+	                            .ipv6_prefix_bits = 64};
 	struct packet_offload none = {0};
 	struct packet p;
 	struct tcp_address local, peer;
 	memcpy(self.mac, server_mac, 6);
-	memcpy(self.ipv4, server_ip, 4);
+	memcpy(self.ipv4, server_ip[0].ip + 12, 4);
+	memcpy(self.ipv6, server_ip[1].ip, 16);
 	packet_parse(frame->data, frame->bytes, &self, none, &p);
 	if (p.kind != PACKET_TCP)
 		return;
@@ -314,10 +339,11 @@ static void world_init(struct world *w, uint64_t seed, bool verbose)
 	w->verbose = verbose;
 	w->now_us = 1000000 + below(w, 1ull << 41);
 	w->count = 1 + (uint32_t)below(w, CLIENTS_MAX);
+	w->ipv6 = below(w, 2);
 	w->server_closes_first = below(w, 2);
 	make_net(w);
 	make_engine(w);
-	lwip_start(client_ip, (uint32_t)rng_next(&w->rng), lwip_send, w, w->now_us);
+	lwip_start(client_ip[w->ipv6].ip, (uint32_t)rng_next(&w->rng), lwip_send, w, w->now_us);
 	for (uint32_t i = 0; i < w->count; i++) {
 		w->start_us[i] = w->now_us + below(w, 2000000);
 		w->clients[i] = (struct client){
@@ -343,7 +369,7 @@ static void step(struct world *w)
 	tcp_flush(w->engine);
 	for (uint32_t i = 0; i < w->count; i++) {
 		if (w->clients[i].state == CLIENT_IDLE && w->now_us >= w->start_us[i])
-			lwip_connect(&w->clients[i], server_ip);
+			lwip_connect(&w->clients[i], server_ip[w->ipv6].ip);
 		if (w->clients[i].failure)
 			failed(w, w->clients[i].failure);
 	}
@@ -439,8 +465,9 @@ static void check_leaks(struct world *w)
 static void describe(const struct world *w)
 {
 	const struct impair_config *g = &w->net.config[0];
-	printf("  net: loss %u burst %u/%u/%u duplicate %u corrupt %u reorder %u delay %" PRIu64
-	       " jitter %" PRIu64 "\n", g->loss, g->burst_start, g->burst_end, g->burst_loss,
+	printf("  IPv%c, net: loss %u burst %u/%u/%u duplicate %u corrupt %u reorder %u delay "
+	       "%" PRIu64 " jitter %" PRIu64 "\n",
+	       w->ipv6 ? '6' : '4', g->loss, g->burst_start, g->burst_end, g->burst_loss,
 	       g->duplicate, g->corrupt, g->reorder, g->delay_us, g->jitter_us);
 	for (uint32_t i = 0; i < w->count; i++) {
 		const struct client *c = &w->clients[i];

@@ -286,6 +286,11 @@ static const uint8_t *option(const uint8_t *s, uint8_t kind)
 
 static void syn_sent_input(struct peer *p, const uint8_t *s)
 {
+	/* RFC 9293 3.10.7.3, first: an ACK of something else, from a connection that was before */
+	if (s[13] & F_ACK && get_be32(s + 8) != p->config.iss + 1) {
+		emit(p, get_be32(s + 8), F_RST, 0, 0);
+		return;
+	}
 	if (!(s[13] & F_SYN) || !(s[13] & F_ACK) || get_be32(s + 8) != p->config.iss + 1)
 		return;
 	p->irs = get_be32(s + 4);
