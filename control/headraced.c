@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/api/api.h"
+#include "control/broker/broker.h"
 #include "control/calendar/calendar.h"
 #include "control/config/config.h"
 #include "control/config/tariffs.h"
@@ -49,6 +50,8 @@ struct daemon {
 	struct store_writer *writer;
 	struct registry *registry;
 	struct registration *registration;
+	struct broker_link *broker_link;
+	struct broker *broker;
 	struct device_track *tracks;
 	struct port *ports;
 	uint32_t ports_open;
@@ -219,6 +222,49 @@ static void stop_registry(struct daemon *d)
 	registration_close(d->registration);
 	if (d->registry)
 		registry_close(d->registry);
+}
+
+/* --- the broker --- */
+
+static uint32_t io_stages(const struct config *c)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < c->workers_count; i++)
+		count += (uint32_t)__builtin_popcount(c->workers[i].io_mask);
+	return count;
+}
+
+static enum result start_broker(struct daemon *d, struct error *err)
+{
+	const struct config *k = d->config;
+	uint32_t expiry_s = k->broker.session_expiry_max_s;
+	d->broker_link = broker_link_new(io_stages(k), k->limits.connections,
+	                                 k->mqtt.packet_bytes_max);
+	if (!d->broker_link)
+		return fail(RESULT_RESOURCE, err, "no memory for the broker's rings");
+	struct broker_config c = {
+	    .core = {.memory_bytes = (uint64_t)k->broker.memory_mb << 20,
+	             .queue_messages = k->broker.queue_messages,
+	             .inflight_max = k->broker.inflight_max,
+	             .sessions_max = k->broker.sessions_max,
+	             .session_expiry_max_s = expiry_s ? expiry_s : BROKER_NO_EXPIRY,
+	             .subscriptions_max = k->broker.subscriptions_max,
+	             .retained_max = k->broker.retained_max},
+	    .dir = k->broker.dir,
+	    .password_file = k->broker.password_file,
+	    .acl_file = k->broker.acl_file,
+	    .anonymous = k->broker.anonymous,
+	    .channels = &d->channels,
+	    .registration = d->registration,
+	    .link = d->broker_link,
+	};
+	return broker_start(&c, &d->broker, err);
+}
+
+static void stop_broker(struct daemon *d)
+{
+	broker_stop(d->broker);
+	broker_link_free(d->broker_link);
 }
 
 /* --- ports and workers --- */
@@ -417,7 +463,9 @@ static enum result start_api(struct daemon *d, struct error *err)
 	    .memory_budget_bytes = pipeline_memory_bytes(d->pipeline),
 	    .version = VERSION,
 	    .tallies = {{registration_info, registration_counts(d->registration),
-	                 REGISTRATION_OUTCOME_COUNT}},
+	                 REGISTRATION_OUTCOME_COUNT},
+	                {broker_counter_info, broker_counters(d->broker),
+	                 BROKER_COUNTER_COUNT}},
 	};
 	return api_start(&c, &d->api, err);
 }
@@ -459,6 +507,7 @@ static const struct step steps[] = {
     {"ports", start_ports, stop_ports},
     {"registry", start_registry, stop_registry},
     {"store writer", start_writer, stop_writer},
+    {"broker", start_broker, stop_broker},
     {"pipeline", start_pipeline, stop_pipeline},
     {"API", start_api, stop_api},
 };

@@ -30,6 +30,7 @@ LIBRARIES = [
     (r"microhttpd\.h", ["control/api"]),
     (r"unicode/.*", ["control/calendar"]),
     (r"curl/.*", ["control/cli"]),
+    (r"openssl/.*", ["control/broker"]),
     (r"jansson\.h", ["control", "tests/unit/control", "tests/fuzz/control"]),
     (r"mosquitto\.h", ["tests/fleet"]),
     (r"coap3/.*", ["tests/fleet"]),

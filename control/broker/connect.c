@@ -84,7 +84,7 @@ static struct will *will_of(struct core *c, const struct broker_connect *r, cons
 static void set_up(struct core *c, struct session *s, uint32_t io, const struct broker_connect *r,
                    const struct parts *p)
 {
-	table_bind(c, s, io, r->head.conn);
+	session_bind(c, s, io, r->head.conn);
 	s->sequence = r->sequence;
 	s->credit = s->credit_first = r->credit_bytes;
 	s->packet_bytes_max = r->packet_bytes_max;
@@ -132,7 +132,7 @@ void core_connect(struct core *c, uint32_t io, const struct broker_connect *r)
 		answer(c, io, r, reason, false, 0);
 		return;
 	}
-	struct session *s = table_by_id(c, p.client);
+	struct session *s = session_by_id(c, p.client);
 	if (s && s->conn && s->sequence > r->sequence) { /* a newer one was faster */
 		COUNT(c, TAKEN_OVER);
 		struct broker_close *close =
@@ -164,7 +164,7 @@ void core_connect(struct core *c, uint32_t io, const struct broker_connect *r)
 
 void core_disconnected(struct core *c, uint32_t io, const struct broker_disconnected *r)
 {
-	struct session *s = table_by_conn(c, io, r->head.conn);
+	struct session *s = session_by_conn(c, io, r->head.conn);
 	if (!s)
 		return; /* refused, or closed for a newer one */
 	/* MQTT5 3.14.2.2.2: DISCONNECT may change the expiry, but not make a session persistent */

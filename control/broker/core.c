@@ -19,7 +19,7 @@ struct core *core_new(const struct core_config *config, const struct core_hooks 
 	c->watch = watch;
 	c->key = key;
 	tree_init(&c->tree, &c->pool, key);
-	table_init(&c->table);
+	sessions_init(&c->table);
 	return c;
 }
 
@@ -100,7 +100,7 @@ static void credit(struct core *c, struct session *s, const struct broker_credit
 
 static void of_session(struct core *c, uint32_t io, const struct broker_head *head)
 {
-	struct session *s = table_by_conn(c, io, head->conn);
+	struct session *s = session_by_conn(c, io, head->conn);
 	if (!s)
 		return; /* the connection was closed for a newer one: nobody waits for this */
 	switch (head->kind) {

@@ -52,6 +52,9 @@ struct core_hooks {
 	/* True: it took the message over (a registration); it must copy what it needs. */
 	bool (*take)(void *context, const struct core_publisher *from, struct bytes client,
 	             struct bytes topic, struct bytes props, struct bytes payload);
+	/* A message that is routed, and each retained one when they were loaded. NULL: nobody
+	 * wants to know. */
+	void (*routed)(void *context, struct bytes topic, struct bytes payload, bool retain);
 };
 
 struct core;

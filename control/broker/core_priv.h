@@ -170,11 +170,11 @@ void core_close(struct core *c, struct session *s, uint8_t reason);
 
 /* --- sessions.c --- */
 
-void table_init(struct session_table *t);
-struct session *table_by_id(const struct core *c, struct bytes client);
-struct session *table_by_conn(const struct core *c, uint32_t io, uint64_t conn);
-void table_bind(struct core *c, struct session *s, uint32_t io, uint64_t conn);
-void table_unbind(struct core *c, struct session *s);
+void sessions_init(struct session_table *t);
+struct session *session_by_id(const struct core *c, struct bytes client);
+struct session *session_by_conn(const struct core *c, uint32_t io, uint64_t conn);
+void session_bind(struct core *c, struct session *s, uint32_t io, uint64_t conn);
+void session_unbind(struct core *c, struct session *s);
 struct session *session_new(struct core *c, struct bytes client);
 struct state *session_state(struct core *c, struct session *s);
 /* It ends: its will is due, what waits is dropped, all of it is forgotten, on disk too. */

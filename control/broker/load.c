@@ -87,7 +87,7 @@ static enum result load_session(struct core *c, struct bytes key, struct bytes v
 	struct loading *l = &c->loading;
 	struct bytes client = {key.data + 1, key.count - 1};
 	if (value.count != SESSION_VALUE_BYTES || client.count == 0 || client.count > 65535 ||
-	    table_by_id(c, client))
+	    session_by_id(c, client))
 		return damaged(err, "session");
 	struct session *s = session_new(c, client);
 	struct state *st = session_state(c, s);
@@ -292,12 +292,22 @@ static void settle_wills(struct core *c)
 	}
 }
 
+static bool tell(void *context, struct message *m)
+{
+	struct core *c = context;
+	if (!message_expired(m, c->now_ms))
+		c->hooks.routed(c->context, message_topic(m), message_payload(m), true);
+	return true;
+}
+
 void core_loaded(struct core *c, int64_t now_ms)
 {
 	struct loading *l = &c->loading;
 	c->now_ms = now_ms;
 	settle_messages(c);
 	settle_states(c);
+	if (c->hooks.routed)
+		tree_retained_match(&c->tree, (struct bytes){(const uint8_t *)"#", 1}, tell, c);
 	settle_wills(c);
 	free(l->messages);
 	free(l->states);

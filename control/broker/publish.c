@@ -116,6 +116,8 @@ uint32_t core_route(struct core *c, const struct state *publisher, struct messag
 	r->message = m;
 	r->publisher = publisher;
 	r->retain = retain;
+	if (c->hooks.routed)
+		c->hooks.routed(c->context, message_topic(m), message_payload(m), retain);
 	tree_match(&c->tree, message_topic(m), on_node, c);
 	for (uint32_t i = 0; i < r->count; i++) {
 		const struct target *t = &r->targets[i];
@@ -270,7 +272,7 @@ void core_published(struct core *c, uint32_t io, const struct broker_publish *p)
 	struct bytes topic = {at, p->topic_bytes};
 	struct bytes props = {at + topic.count, p->props_bytes};
 	struct bytes payload = {at + topic.count + props.count, p->payload_bytes};
-	struct session *s = table_by_conn(c, io, p->head.conn);
+	struct session *s = session_by_conn(c, io, p->head.conn);
 
 	if (!s) {
 		COUNT(c, IN_STALE);
@@ -303,7 +305,7 @@ void core_published(struct core *c, uint32_t io, const struct broker_publish *p)
 
 void core_released(struct core *c, uint32_t io, const struct broker_ack *r)
 {
-	struct session *s = table_by_conn(c, io, r->head.conn);
+	struct session *s = session_by_conn(c, io, r->head.conn);
 	struct state *st = s ? s->state : NULL;
 	bool known = false;
 	for (uint16_t i = 0; st && i < st->inbound_count && !known; i++) {

@@ -10,7 +10,7 @@
 
 /* --- tables --- */
 
-void table_init(struct session_table *t)
+void sessions_init(struct session_table *t)
 {
 	t->buckets = BUCKETS_FIRST;
 	t->by_id = memory_new(BUCKETS_FIRST * sizeof t->by_id[0]);
@@ -29,7 +29,7 @@ static struct session **conn_bucket(const struct core *c, uint32_t io, uint64_t 
 	return &c->table.by_conn[(hash >> 32 ^ hash >> 20) & (c->table.buckets - 1)];
 }
 
-struct session *table_by_id(const struct core *c, struct bytes client)
+struct session *session_by_id(const struct core *c, struct bytes client)
 {
 	struct session *s = *id_bucket(c, client);
 	while (s && (s->client_bytes != client.count ||
@@ -38,7 +38,7 @@ struct session *table_by_id(const struct core *c, struct bytes client)
 	return s;
 }
 
-struct session *table_by_conn(const struct core *c, uint32_t io, uint64_t conn)
+struct session *session_by_conn(const struct core *c, uint32_t io, uint64_t conn)
 {
 	struct session *s = *conn_bucket(c, io, conn);
 	while (s && (s->conn != conn || s->io != io))
@@ -77,7 +77,7 @@ static void grow(struct core *c)
 	free(old.by_conn);
 }
 
-void table_bind(struct core *c, struct session *s, uint32_t io, uint64_t conn)
+void session_bind(struct core *c, struct session *s, uint32_t io, uint64_t conn)
 {
 	CHECK_OP(s->conn, ==, 0u);
 	s->io = (uint8_t)io;
@@ -87,7 +87,7 @@ void table_bind(struct core *c, struct session *s, uint32_t io, uint64_t conn)
 	c->connected++;
 }
 
-void table_unbind(struct core *c, struct session *s)
+void session_unbind(struct core *c, struct session *s)
 {
 	struct session **link = conn_bucket(c, s->io, s->conn);
 	while (*link != s)
@@ -166,7 +166,7 @@ void session_free(struct core *c, struct session *s)
 {
 	struct session **link = id_bucket(c, client_of(s));
 	if (s->conn)
-		table_unbind(c, s);
+		session_unbind(c, s);
 	while (*link != s)
 		link = &(*link)->id_next;
 	*link = s->id_next;
@@ -207,7 +207,7 @@ void session_end(struct core *c, struct session *s)
 void session_detach(struct core *c, struct session *s, enum broker_end end)
 {
 	struct state *st = s->state;
-	table_unbind(c, s);
+	session_unbind(c, s);
 	if (st && end == BROKER_END_NORMAL)
 		session_set_will(c, s, NULL);
 	if (s->expiry_s == 0) {

@@ -44,6 +44,7 @@ static enum result take_numbers(struct yaml_file *file, const struct raw_config 
 	int64_t number = 0;
 	DPDK_NUMBERS(TAKE_NUMBER)
 	MQTT_NUMBERS(TAKE_NUMBER)
+	BROKER_NUMBERS(TAKE_NUMBER)
 	COAP_NUMBERS(TAKE_NUMBER)
 	LIMITS_NUMBERS(TAKE_NUMBER)
 	JOURNAL_NUMBERS(TAKE_NUMBER)
@@ -68,6 +69,25 @@ static bool resolve_optional(struct yaml_file *file, const char *path, char **ou
 {
 	*out = path ? resolve(file, path, NULL) : NULL;
 	return !path || *out;
+}
+
+/* What the broker has in the configuration beside numbers. */
+static enum result take_broker(struct yaml_file *file, const struct raw_config *raw,
+                               struct config *c, struct error *err)
+{
+	const struct raw_broker *b = &raw->broker;
+	c->broker.anonymous = !b->anonymous || *b->anonymous;
+	if (asprintf(&c->broker.dir, "%s/broker", c->store.dir) < 0)
+		c->broker.dir = NULL;
+	if (!c->broker.dir ||
+	    !resolve_optional(file, b->password_file, &c->broker.password_file) ||
+	    !resolve_optional(file, b->acl_file, &c->broker.acl_file))
+		return fail(RESULT_RESOURCE, err, "%s: no memory", file->path);
+	if (!c->broker.anonymous && !c->broker.password_file)
+		return yaml_fail(file, "broker.anonymous", err,
+		                 "broker.anonymous is false, but nobody has a password; expected "
+		                 "broker.password_file");
+	return RESULT_OK;
 }
 
 static enum result take_texts(struct yaml_file *file, const struct raw_config *raw,
@@ -190,6 +210,11 @@ static enum result check_texts(struct yaml_file *file, const struct config *c, s
 		result = check_reference(file, "vee_file", c->vee_file, false, err);
 	if (result == RESULT_OK && c->tariffs_dir)
 		result = check_reference(file, "tariffs_dir", c->tariffs_dir, true, err);
+	if (result == RESULT_OK && c->broker.password_file)
+		result = check_reference(file, "broker.password_file", c->broker.password_file,
+		                         false, err);
+	if (result == RESULT_OK && c->broker.acl_file)
+		result = check_reference(file, "broker.acl_file", c->broker.acl_file, false, err);
 	if (result == RESULT_OK && c->registry.file)
 		result = check_reference(file, "registry.file", c->registry.file, false, err);
 	if (result == RESULT_OK && c->registry.allow_list)
@@ -225,6 +250,8 @@ enum result config_load(const char *path, struct config **out, struct error *err
 		result = take_numbers(&file, raw, c, err);
 	if (result == RESULT_OK)
 		result = take_texts(&file, raw, c, err);
+	if (result == RESULT_OK)
+		result = take_broker(&file, raw, c, err);
 	if (result == RESULT_OK)
 		result = config_take_ports(&file, raw, c, err);
 	if (result == RESULT_OK)
@@ -269,6 +296,9 @@ void config_free(struct config *c)
 	free(c->vee_file);
 	free(c->tariffs_dir);
 	free(c->territory.timezone);
+	free(c->broker.password_file);
+	free(c->broker.acl_file);
+	free(c->broker.dir);
 	free(c->registry.file);
 	free(c->registry.allow_list);
 	free(c->api.socket);

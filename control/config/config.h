@@ -76,6 +76,19 @@ struct config {
 		uint32_t connect_timeout_ms; /* default 10,000 */
 		uint32_t inflight_max;     /* QoS 1 publishes of one connection; default 64 */
 	} mqtt;
+	/* what the MQTT broker keeps for its clients */
+	struct {
+		uint32_t memory_mb;      /* of messages, queued and retained; default 256 */
+		uint32_t queue_messages; /* that wait in one session; default 1,000 */
+		uint32_t inflight_max;   /* unacknowledged ones to one client; default 64 */
+		uint32_t sessions_max;   /* persistent ones; default 100,000 */
+		uint32_t session_expiry_max_s; /* 0: no limit; default 2,592,000 (30 days) */
+		uint32_t subscriptions_max;    /* of one session; default 1,000 */
+		uint32_t retained_max;         /* default 100,000 */
+		bool anonymous;                /* clients may name no user; default true */
+		char *password_file, *acl_file; /* NULL: none */
+		char *dir; /* derived: in the store's folder */
+	} broker;
 	struct {
 		uint16_t port; /* 5683; 0: off */
 		uint32_t exchanges_max;

@@ -23,6 +23,14 @@
 	S(mqtt, keep_alive_max_s,     3600,     0,    65535) \
 	S(mqtt, connect_timeout_ms,  10000,   100,   600000) \
 	S(mqtt, inflight_max,           64,     1,     1024)
+#define BROKER_NUMBERS(S) \
+	S(broker, memory_mb,           256,     1,  1048576) \
+	S(broker, queue_messages,     1000,     1, 10000000) \
+	S(broker, inflight_max,         64,     1,     4096) \
+	S(broker, sessions_max,     100000,     0, 100000000) \
+	S(broker, session_expiry_max_s, 2592000, 0, 4294967294) \
+	S(broker, subscriptions_max,  1000,     1, 10000000) \
+	S(broker, retained_max,     100000,     0, 100000000)
 #define COAP_NUMBERS(S) \
 	S(coap, port,                 5683,     0,    65535) \
 	S(coap, exchanges_max,       65536,    64, 16777216) \
@@ -85,6 +93,11 @@ struct raw_dpdk {
 struct raw_mqtt {
 	MQTT_NUMBERS(RAW_NUMBER)
 };
+struct raw_broker {
+	BROKER_NUMBERS(RAW_NUMBER)
+	bool *anonymous;
+	char *password_file, *acl_file;
+};
 struct raw_coap {
 	COAP_NUMBERS(RAW_NUMBER)
 	bool *multicast;
@@ -123,6 +136,7 @@ struct raw_config {
 	uint32_t workers_count;
 	int *idle;
 	struct raw_mqtt mqtt;
+	struct raw_broker broker;
 	struct raw_coap coap;
 	struct raw_limits limits;
 	struct raw_journal journal;

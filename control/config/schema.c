@@ -63,6 +63,13 @@ static const cyaml_schema_value_t worker_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_worker, worker_fields)};
 
 static const cyaml_schema_field_t mqtt_fields[] = {MQTT_NUMBERS(FIELD_NUMBER) CYAML_FIELD_END};
+static const cyaml_schema_field_t broker_fields[] = {
+    BROKER_NUMBERS(FIELD_NUMBER)
+    CYAML_FIELD_BOOL_PTR("anonymous", OPTIONAL, struct raw_broker, anonymous),
+    FIELD_TEXT(broker, password_file),
+    FIELD_TEXT(broker, acl_file),
+    CYAML_FIELD_END,
+};
 static const cyaml_schema_field_t coap_fields[] = {
     COAP_NUMBERS(FIELD_NUMBER)
     CYAML_FIELD_BOOL_PTR("multicast", OPTIONAL, struct raw_coap, multicast),
@@ -100,6 +107,7 @@ static const cyaml_schema_field_t config_fields[] = {
                          MAX_WORKERS),
     FIELD_CHOICE(raw_config, idle, idle_names),
     FIELD_SECTION(mqtt),
+    FIELD_SECTION(broker),
     FIELD_SECTION(coap),
     FIELD_SECTION(limits),
     FIELD_SECTION(journal),

@@ -87,6 +87,10 @@ static void minimal_file_gets_defaults(void **state)
 	assert_int_equal(c->registry.registration, REGISTER_PENDING);
 	assert_int_equal(c->registry.pending_max, 10000);
 	assert_null(c->registry.allow_list);
+	assert_int_equal(c->broker.queue_messages, 1000);
+	assert_true(c->broker.anonymous);
+	assert_null(c->broker.password_file);
+	assert_string_equal(c->broker.dir, "/var/lib/headrace/store/broker");
 	assert_string_equal(c->api.socket, "/run/headrace/api.sock");
 	assert_null(c->api.listen);
 	config_free(c);
@@ -114,6 +118,7 @@ static void given_values_are_taken(void **state)
 	             "store: {dir: /abs/s}\n"
 	             "registry: {file: devices.csv, authorisation: strict,\n"
 	             "  registration: allow_list, allow_list: devices.csv, pending_max: 7}\n"
+	             "broker: {anonymous: false, password_file: devices.csv, retained_max: 0}\n"
 	             "api: {socket: a.sock, listen: \"127.0.0.1:9404\"}\n");
 	enum result result = config_load(folder_path("headrace.yaml"), &c, &err);
 	if (result != RESULT_OK)
@@ -150,6 +155,10 @@ static void given_values_are_taken(void **state)
 	assert_int_equal(c->registry.registration, REGISTER_ALLOW_LIST);
 	assert_string_equal(c->registry.allow_list, folder_path("devices.csv"));
 	assert_int_equal(c->registry.pending_max, 7);
+	assert_false(c->broker.anonymous);
+	assert_int_equal(c->broker.retained_max, 0);
+	assert_string_equal(c->broker.password_file, folder_path("devices.csv"));
+	assert_string_equal(c->broker.dir, "/abs/s/broker");
 	assert_string_equal(c->api.socket, folder_path("a.sock"));
 	assert_string_equal(c->api.listen, "127.0.0.1:9404");
 	config_free(c);
@@ -171,7 +180,7 @@ static const struct {
      "4: unknown key 'prt' in mqtt; expected one of port, packet_bytes_max, "
      "keep_alive_max_s, connect_timeout_ms, inflight_max"},
     {PORT "\n\nmqqt:\n  port: 1\n", "5: unknown key 'mqqt' at the top level; expected one "
-                                    "of dpdk, ports, workers, idle, mqtt, coap..."},
+                                    "of dpdk, ports, workers, idle, mqtt, broker, coap..."},
     {PORT "mqtt:\n  port: many\n", "4: mqtt.port is 'many'; expected a whole number"},
     {PORT "mqtt: 3\n", "3: mqtt is a single value; expected a mapping of keys and values"},
     {PORT "mqtt:\n  port: [1]\n", "4: mqtt.port is a list; expected a whole number"},
@@ -289,6 +298,10 @@ static const struct {
      "ids"},
     {PORT "registry:\n  registration: open\n  allow_list: ids\n",
      "5: registry.allow_list is given; expected registry.registration: allow_list with it"},
+    {PORT "broker:\n  anonymous: false\n",
+     "4: broker.anonymous is false, but nobody has a password; expected "
+     "broker.password_file"},
+    {PORT "broker:\n  acl_file: nothing\n", "4: broker.acl_file is '..."},
     {PORT "store: {dir: /a}\njournal: {dir: /a}\n",
      "3: store.dir is the journal's folder '/a'; expected one of its own"},
     {PORT "api:\n  listen: 0.0.0.0:9404\n",
