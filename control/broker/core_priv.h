@@ -58,7 +58,9 @@ struct state {
 	uint16_t inbound_count, inbound_capacity;
 	uint16_t *inbound; /* QoS 2 packet ids of the client whose PUBREL has not come */
 	bool persistent;   /* has a record on disk */
-	bool was_connected; /* while loading: when the daemon ended */
+	/* while loading: was it connected when the daemon ended, and since when is it away */
+	bool was_connected;
+	int64_t since_ms;
 	struct will *will;
 	int64_t will_at_ms, expires_at_ms; /* while away; INT64_MAX: never */
 	struct state *away_next, *away_prev; /* list of those with one of these times */

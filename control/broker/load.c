@@ -99,6 +99,7 @@ static enum result load_session(struct core *c, struct bytes key, struct bytes v
 	/* a clock that was set back must not make it live for ever */
 	if (since_ms == 0 || since_ms > c->load_ms)
 		since_ms = c->load_ms;
+	st->since_ms = since_ms;
 	st->expires_at_ms = s->expiry_s == BROKER_NO_EXPIRY
 	                        ? INT64_MAX
 	                        : since_ms + (int64_t)s->expiry_s * 1000;
@@ -271,10 +272,8 @@ static void settle_states(struct core *c)
 	struct loading *l = &c->loading;
 	for (uint64_t i = 0; i < l->state_count; i++) {
 		struct state *st = l->states[i];
-		if (st->will && st->was_connected)
-			st->will_at_ms = c->now_ms + (int64_t)st->will->delay_s * 1000;
-		else if (st->will)
-			st->will_at_ms = c->now_ms;
+		if (st->will)
+			st->will_at_ms = st->since_ms + (int64_t)st->will->delay_s * 1000;
 		if (st->was_connected)
 			session_save(c, st->session, c->now_ms);
 		away_add(c, st);
