@@ -65,6 +65,11 @@ struct daemon {
 
 /* --- storage --- */
 
+static bool has_register(void *context, const struct stored_reading *reading)
+{
+	return stored_has_register(context, reading);
+}
+
 static enum result start_store(struct daemon *d, struct error *err)
 {
 	struct store_config c = {
@@ -73,6 +78,8 @@ static enum result start_store(struct daemon *d, struct error *err)
 	    .run_age_ms = d->config->store.run_age_ms,
 	    .cache_bytes = (uint64_t)d->config->store.cache_mb << 20,
 	    .background_threads = 1,
+	    .has_register = has_register,
+	    .register_context = &d->profiles,
 	};
 	return store_open(&c, &d->store, err);
 }
@@ -138,11 +145,12 @@ struct warming {
 	uint64_t devices;
 };
 
-static bool warm(void *context, const struct stored_reading *newest)
+static bool warm(void *context, const struct stored_reading *newest,
+                 const struct stored_reading *with_register)
 {
 	struct warming *w = context;
 	if (newest->device < w->daemon->config->limits.devices) {
-		device_state_warm(w->daemon->tracks, &w->daemon->profiles, newest);
+		device_state_warm(w->daemon->tracks, &w->daemon->profiles, newest, with_register);
 		w->devices++;
 	}
 	return true;

@@ -162,8 +162,32 @@ int dedup_register_index(const struct profile *profile, uint32_t count, const ui
 	return -1;
 }
 
+static int stored_register_index(const struct profile_set *profiles,
+                                 const struct stored_reading *r)
+{
+	const struct profile *profile = profiles->by_id[r->profile];
+	return profile ? dedup_register_index(profile, r->channel_count, r->channel) : -1;
+}
+
+bool stored_has_register(const struct profile_set *profiles, const struct stored_reading *r)
+{
+	return stored_register_index(profiles, r) >= 0;
+}
+
+static void warm_register(struct device_track *t, const struct stored_reading *r, int index,
+                          int64_t last_ts_ms)
+{
+	t->register_channel = r->channel[index];
+	t->register_value = r->value[index];
+	t->last_ts_ms = r->ts_ms;
+	if (last_ts_ms > r->ts_ms)
+		age_register(t, last_ts_ms);
+	t->last_ts_ms = last_ts_ms;
+}
+
 void device_state_warm(struct device_track *states, const struct profile_set *profiles,
-                       const struct stored_reading *newest)
+                       const struct stored_reading *newest,
+                       const struct stored_reading *with_register)
 {
 	struct device_track *t = &states[newest->device];
 	const struct profile *profile = profiles->by_id[newest->profile];
@@ -175,11 +199,12 @@ void device_state_warm(struct device_track *states, const struct profile_set *pr
 	t->last_ts_ms = newest->ts_ms;
 	t->value_hash =
 	    dedup_hash(dedup_key(states), newest->channel_count, newest->channel, newest->value);
-	if (!profile)
-		return;
-	int i = dedup_register_index(profile, newest->channel_count, newest->channel);
-	if (i >= 0) {
-		t->register_channel = newest->channel[i];
-		t->register_value = newest->value[i];
+	const struct stored_reading *r = newest;
+	int i = stored_register_index(profiles, r);
+	if (i < 0 && with_register) {
+		r = with_register;
+		i = stored_register_index(profiles, r);
 	}
+	if (i >= 0)
+		warm_register(t, r, i, newest->ts_ms);
 }

@@ -32,9 +32,13 @@ struct device_track;
  * NULL: no memory. */
 struct device_track *device_states_new(uint32_t count);
 void device_states_free(struct device_track *states, uint32_t count);
-/* At start, for every device that has a stored reading: the one with the greatest meter time. */
+/* At start, for every device that has a stored reading: the one with the greatest meter time and,
+ * if that has no register, the one before it that has (else NULL). */
 void device_state_warm(struct device_track *states, const struct profile_set *profiles,
-                       const struct stored_reading *newest);
+                       const struct stored_reading *newest,
+                       const struct stored_reading *with_register);
+/* Has a stored reading the register of its profile? */
+bool stored_has_register(const struct profile_set *profiles, const struct stored_reading *r);
 
 struct stage_config {
 	uint32_t index;

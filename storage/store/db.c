@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RocksDB's options and the merge operator that makes day pages out of the pages of runs.
+ * RocksDB's options, for a load that is written in time order and read by day.
  *
- * Each run adds one operand per page it touches; RocksDB combines operands when it flushes,
- * compacts or reads, so day pages come about as a by-product of compaction. Of two readings with
- * the same identity the older operand's stays: applying a block twice changes nothing.
- *
- * Threads: the merge runs on RocksDB's own and on readers'. Memory: malloc.
+ * Keys begin with the day, so a level's files of past days overlap nothing new: they move down by
+ * being renamed, and only today's are merged again and again, eight flushed files at a time.
+ * Pages are packed already; light compression is for the error queue.
  */
 #include "storage/store/db.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "storage/store/keys.h"
-#include "storage/store/page.h"
 
 #define MIB (1024u * 1024u)
 
@@ -27,83 +22,6 @@ enum result db_failed(const char *what, char *message, struct error *err)
 	r = fail(r, err, "store: %s: %s", what, message);
 	rocksdb_free(message);
 	return r;
-}
-
-/* --- merge --- */
-
-static const char *merge_name(void *state)
-{
-	(void)state;
-	return "headrace.page.1";
-}
-
-static void merge_destroy(void *state)
-{
-	(void)state;
-}
-
-static void merge_delete(void *state, const char *value, size_t bytes)
-{
-	(void)state;
-	(void)bytes;
-	free((void *)value);
-}
-
-static bool add_page(struct rows *rows, uint32_t page, const char *value, size_t bytes)
-{
-	return page_decode((const uint8_t *)value, bytes, page * PAGE_DEVICES, DEVICE_NONE,
-	                   rows) == PAGE_OK;
-}
-
-/* All pieces in one page, malloc'd. NULL: damaged, or no memory; *new_bytes is 0 then, because
- * RocksDB copies so many bytes before it looks at *success. */
-static char *merge_pages(const char *key, size_t key_bytes, const char *existing,
-                         size_t existing_bytes, const char *const *operands,
-                         const size_t *operand_bytes, int count, unsigned char *success,
-                         size_t *new_bytes)
-{
-	struct page_place place;
-	struct rows rows = {0};
-	struct page_scratch scratch = {0};
-	char *merged = NULL;
-	size_t bytes = 0;
-	bool good = key_page_parse(key, key_bytes, &place);
-
-	if (good && existing)
-		good = add_page(&rows, place.page, existing, existing_bytes);
-	for (int i = 0; good && i < count; i++)
-		good = add_page(&rows, place.page, operands[i], operand_bytes[i]);
-	good = good && rows.count > 0 &&
-	       rows_order(&rows, key[0] == KEY_NEWEST ? KEEP_NEWEST : KEEP_ALL) &&
-	       page_encode(&scratch, rows.order, rows.order_count, &bytes);
-	if (good)
-		merged = malloc(bytes);
-	if (merged)
-		memcpy(merged, scratch.head, bytes);
-	*new_bytes = merged ? bytes : 0;
-	*success = merged != NULL;
-	rows_fini(&rows);
-	page_scratch_fini(&scratch);
-	return merged;
-}
-
-static char *merge_full(void *state, const char *key, size_t key_bytes, const char *existing,
-                        size_t existing_bytes, const char *const *operands,
-                        const size_t *operand_bytes, int count, unsigned char *success,
-                        size_t *new_bytes)
-{
-	(void)state;
-	return merge_pages(key, key_bytes, existing, existing_bytes, operands, operand_bytes,
-	                   count, success, new_bytes);
-}
-
-static char *merge_partial(void *state, const char *key, size_t key_bytes,
-                           const char *const *operands, const size_t *operand_bytes, int count,
-                           unsigned char *success, size_t *new_bytes)
-{
-	(void)state;
-	return merge_pages(key, key_bytes, NULL, 0, operands, operand_bytes, count, success,
-	                   new_bytes);
 }
 
 /* --- opening --- */
@@ -141,13 +59,14 @@ static void table_options(struct db *d, uint64_t cache_bytes)
 }
 
 enum result db_open_readings(struct db *d, const char *dir, uint64_t cache_bytes,
-                             uint32_t threads, struct error *err)
+                             uint32_t threads, struct merge_state *merge, struct error *err)
 {
 	rocksdb_options_t *o = d->options = rocksdb_options_create();
 	rocksdb_options_set_create_if_missing(o, 1);
-	rocksdb_options_set_merge_operator(
-	    o, rocksdb_mergeoperator_create(NULL, merge_destroy, merge_full, merge_partial,
-	                                    merge_delete, merge_name));
+	rocksdb_options_set_merge_operator(o, merge_operator_new(merge));
+	d->filter = merge_filter_new(merge);
+	rocksdb_options_set_compaction_filter(o, d->filter);
+	rocksdb_options_set_level0_file_num_compaction_trigger(o, 8);
 	rocksdb_options_set_max_background_jobs(o, (int)threads);
 	rocksdb_options_set_write_buffer_size(o, 64ull * MIB);
 	rocksdb_options_set_max_write_buffer_number(o, 3);
@@ -157,7 +76,6 @@ enum result db_open_readings(struct db *d, const char *dir, uint64_t cache_bytes
 	rocksdb_options_set_max_open_files(o, 512);
 	rocksdb_options_set_bytes_per_sync(o, MIB);
 	rocksdb_options_set_compression(o, rocksdb_lz4_compression);
-	rocksdb_options_set_bottommost_compression(o, rocksdb_zstd_compression);
 	quiet_log(o);
 	table_options(d, cache_bytes);
 	enum result r = open_with(d, dir, err);
@@ -190,6 +108,8 @@ void db_close(struct db *d)
 		rocksdb_writeoptions_destroy(d->write);
 	if (d->flush)
 		rocksdb_flushoptions_destroy(d->flush);
+	if (d->filter)
+		rocksdb_compactionfilter_destroy(d->filter);
 	if (d->options)
 		rocksdb_options_destroy(d->options);
 	if (d->cache)

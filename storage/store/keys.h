@@ -5,12 +5,12 @@
  * could become durable without the data it stands for.
  *
  *   page of a day    'p' | day, 8 bytes | page, 4 bytes      merged pages (page.h)
- *   newest readings  'l' | page, 4 bytes                     merged pages, newest per device
+ *   newest days      'n' | devices / 1,024, 4 bytes          days devices were heard last
  *   error entry      'e' | number, 8 bytes                   the body of an error record
  *   meta             'm'                                     format, journal position, totals
  *
  * Integers are big-endian, so that keys sort as numbers do; the day (UTC days since 1970 of
- * meter_ts_ms) has its sign bit flipped for the same reason. page = device / 16.
+ * meter_ts_ms) has its sign bit flipped for the same reason. page = device / 64.
  */
 #ifndef HEADRACE_STORE_KEYS_H
 #define HEADRACE_STORE_KEYS_H
@@ -23,7 +23,7 @@
 #include "storage/store/page.h"
 
 #define KEY_PAGE   'p'
-#define KEY_NEWEST 'l'
+#define KEY_NEWEST 'n'
 #define KEY_ERROR  'e'
 #define KEY_META   'm'
 
@@ -47,10 +47,10 @@ static inline size_t key_page(uint8_t key[KEY_BYTES_MAX], int64_t day, uint32_t 
 	return KEY_PAGE_BYTES;
 }
 
-static inline size_t key_newest(uint8_t key[KEY_BYTES_MAX], uint32_t page)
+static inline size_t key_newest(uint8_t key[KEY_BYTES_MAX], uint32_t chunk)
 {
 	key[0] = KEY_NEWEST;
-	put_be32(key + 1, page);
+	put_be32(key + 1, chunk);
 	return KEY_NEWEST_BYTES;
 }
 
@@ -63,22 +63,17 @@ static inline size_t key_error(uint8_t key[KEY_BYTES_MAX], uint64_t number)
 
 /* Where a page's key says it belongs. Untrusted bytes. */
 struct page_place {
-	int64_t day; /* 0 for the newest readings */
+	int64_t day;
 	uint32_t page;
 };
 
 static inline bool key_page_parse(const void *key, size_t bytes, struct page_place *place)
 {
 	const uint8_t *k = key;
-	if (bytes == KEY_PAGE_BYTES && k[0] == KEY_PAGE) {
-		place->day = (int64_t)(get_be64(k + 1) ^ 1ull << 63);
-		place->page = get_be32(k + 9);
-	} else if (bytes == KEY_NEWEST_BYTES && k[0] == KEY_NEWEST) {
-		place->day = 0;
-		place->page = get_be32(k + 1);
-	} else {
+	if (bytes != KEY_PAGE_BYTES || k[0] != KEY_PAGE)
 		return false;
-	}
+	place->day = (int64_t)(get_be64(k + 1) ^ 1ull << 63);
+	place->page = get_be32(k + 9);
 	return place->page <= UINT32_MAX / PAGE_DEVICES;
 }
 

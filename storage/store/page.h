@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pages: the readings of 16 neighbouring devices (of one day, mostly) packed in columns. Private
- * to storage/store. Pure functions; memory is the caller's scratch, which grows by malloc.
+ * Pages: the readings of 64 neighbouring devices (of one day) packed in columns. Private to
+ * storage/store. Pure functions; memory is the caller's scratch, which grows by malloc.
+ *
+ * A page is one or more pieces, the oldest first. Each run adds a piece; merging puts pieces
+ * side by side, and now and then packs several into one.
  *
  * Call order: fill a struct rows (page_decode, rows_add), rows_order, page_encode.
  */
@@ -15,7 +18,7 @@
 #include "base/result.h"
 #include "contract/stored.h"
 
-#define PAGE_DEVICES 16u
+#define PAGE_DEVICES 64u
 
 /* A growing list of readings, and a list of pointers to them in some order. All zero: empty. */
 struct rows {
@@ -37,6 +40,10 @@ enum rows_keep {
 	KEEP_NEWEST, /* of each device the one with the newest meter_ts_ms */
 };
 
+/* Put r->row into the order (device, meter_ts_ms), the first of equals stays, without the rest.
+ * Costs next to nothing when it is in order. False: no memory. */
+MUST_USE bool rows_settle(struct rows *r);
+
 /* r->order := the rows by (device, meter_ts_ms), without those that `keep` leaves out.
  * False: no memory. */
 MUST_USE bool rows_order(struct rows *r, enum rows_keep keep);
@@ -49,6 +56,7 @@ uint32_t pointers_order(const struct stored_reading **order, const struct stored
 struct page_scratch {
 	const struct stored_reading **shapes;
 	uint32_t *shape_of;
+	int64_t *value, *spare; /* a column */
 	uint32_t rows_room;
 	uint8_t *head, *body;
 	size_t bytes_room;
@@ -56,7 +64,7 @@ struct page_scratch {
 
 void page_scratch_fini(struct page_scratch *s);
 
-/* Pack rows (ordered, of one page, at least one); the page is at s->head, *bytes long.
+/* Pack rows (ordered, of one page, at least one) in one piece; it is at s->head, *bytes long.
  * False: no memory. */
 MUST_USE bool page_encode(struct page_scratch *s, const struct stored_reading *const *rows,
                           uint32_t count, size_t *bytes);
@@ -64,9 +72,12 @@ MUST_USE bool page_encode(struct page_scratch *s, const struct stored_reading *c
 enum page_result { PAGE_OK, PAGE_DAMAGED, PAGE_NO_MEMORY };
 
 /* Add the rows of a page, whose first possible device is `first_device`, to `out`: of all
- * devices, or of `only` (DEVICE_NONE: all). Untrusted bytes; when it fails, `out` may have got
- * some rows. */
+ * devices, or of `only` (DEVICE_NONE: all). Piece by piece, each in order. Untrusted bytes; when
+ * it fails, `out` may have got some rows. */
 MUST_USE enum page_result page_decode(const uint8_t *page, size_t bytes, uint32_t first_device,
                                       uint32_t only, struct rows *out);
+
+/* The bytes of the piece at the start of a page. 0: damaged. */
+size_t page_piece_bytes(const uint8_t *page, size_t bytes);
 
 #endif

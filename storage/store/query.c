@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store's reading side. Every answer is RocksDB's content and the run's together.
+ * The store's reading side. Every answer is RocksDB's content and the runs' together.
  *
- * A look-up asks the run first, then RocksDB: a run leaves memory only after RocksDB has it, so
- * nothing falls between. A scan takes a copy of the run's rows and an iterator in one critical
+ * A look-up asks the runs first, then RocksDB: a run leaves memory only after RocksDB has it, so
+ * nothing falls between. A scan takes a copy of the runs' rows and an iterator in one critical
  * section, then works without the lock; what both have comes out once.
  *
  * Threads: any ordinary ones. Memory: malloc. Pages are never trusted (RESULT_MEDIA).
@@ -21,12 +21,12 @@
  * most with the usual profile; a day and an hour cover every sensible one. */
 #define REPLACED_MAX_MS (25 * 3600 * 1000ll)
 
-static enum result no_memory(struct error *err)
+enum result query_no_memory(struct error *err)
 {
 	return fail(RESULT_RESOURCE, err, "store: no memory for the answer");
 }
 
-static enum result page_add(struct rows *rows, const struct page_place *place, uint32_t only,
+enum result query_page_add(struct rows *rows, const struct page_place *place, uint32_t only,
                             const char *value, size_t bytes, struct error *err)
 {
 	switch (page_decode((const uint8_t *)value, bytes, place->page * PAGE_DEVICES, only,
@@ -34,7 +34,7 @@ static enum result page_add(struct rows *rows, const struct page_place *place, u
 	case PAGE_OK:
 		return RESULT_OK;
 	case PAGE_NO_MEMORY:
-		return no_memory(err);
+		return query_no_memory(err);
 	case PAGE_DAMAGED:
 		break;
 	}
@@ -46,14 +46,16 @@ static enum result page_add(struct rows *rows, const struct page_place *place, u
 }
 
 /* The rows of one device from the page at a key; none if there is no such page. */
-static enum result page_get(struct store *s, const uint8_t *key, size_t key_bytes,
+enum result query_page_get(struct store *s, const uint8_t *key, size_t key_bytes,
                             uint32_t device, struct rows *rows, struct error *err)
 {
 	char *message = NULL;
 	size_t bytes = 0;
 	struct page_place place;
+	bool before = merge_reading(true);
 	rocksdb_pinnableslice_t *slice = rocksdb_get_pinned(
 	    s->readings.db, s->readings.read, (const char *)key, key_bytes, &message);
+	merge_reading(before);
 	if (message)
 		return db_failed("read a page", message, err);
 	if (!slice)
@@ -61,7 +63,7 @@ static enum result page_get(struct store *s, const uint8_t *key, size_t key_byte
 	enum result r = RESULT_BUG;
 	const char *value = rocksdb_pinnableslice_value(slice, &bytes);
 	if (key_page_parse(key, key_bytes, &place))
-		r = page_add(rows, &place, device, value, bytes, err);
+		r = query_page_add(rows, &place, device, value, bytes, err);
 	rocksdb_pinnableslice_destroy(slice);
 	return r;
 }
@@ -76,7 +78,9 @@ enum result store_find(struct store *s, uint32_t device, int64_t meter_ts_ms,
                        struct stored_reading *out, struct error *err)
 {
 	pthread_mutex_lock(&s->lock);
-	const struct stored_reading *r = run_find(&s->run, device, meter_ts_ms);
+	const struct stored_reading *r = run_find(s->active, device, meter_ts_ms);
+	if (!r && s->frozen)
+		r = run_find(s->frozen, device, meter_ts_ms);
 	if (r)
 		*out = *r;
 	pthread_mutex_unlock(&s->lock);
@@ -97,10 +101,14 @@ enum result store_find(struct store *s, uint32_t device, int64_t meter_ts_ms,
 	uint8_t key[KEY_BYTES_MAX];
 	struct rows rows = {0};
 	size_t key_bytes = key_page(key, place.day, place.page);
-	enum result result = page_get(s, key, key_bytes, DEVICE_NONE, &rows, err);
+	enum result result = query_page_get(s, key, key_bytes, DEVICE_NONE, &rows, err);
 	if (result != RESULT_OK) {
 		rows_fini(&rows);
 		return result;
+	}
+	if (!rows_settle(&rows)) {
+		rows_fini(&rows);
+		return query_no_memory(err);
 	}
 	r = page_rows_find(&rows, device, meter_ts_ms);
 	if (r)
@@ -109,28 +117,45 @@ enum result store_find(struct store *s, uint32_t device, int64_t meter_ts_ms,
 	return r ? RESULT_OK : find_absent(device, meter_ts_ms, err);
 }
 
+/* Under the lock: the newest of a device in the runs. NULL: none. */
+static const struct stored_reading *runs_newest(const struct store *s, uint32_t device)
+{
+	const struct run_device *a = run_device(s->active, device);
+	const struct run_device *f = s->frozen ? run_device(s->frozen, device) : NULL;
+	if (a && (!f || a->newest_ts_ms >= f->newest_ts_ms))
+		return &s->active->row[a->newest];
+	return f ? &s->frozen->row[f->newest] : NULL;
+}
+
 enum result store_last(struct store *s, uint32_t device, struct stored_reading *out,
                        struct error *err)
 {
-	struct rows rows = {0};
-	bool room = true;
 	pthread_mutex_lock(&s->lock);
-	const struct run_device *d = run_device(&s->run, device);
-	if (d)
-		room = rows_add(&rows, &s->run.row[d->newest]);
+	const struct stored_reading *newest = runs_newest(s, device);
+	if (newest)
+		*out = *newest;
 	pthread_mutex_unlock(&s->lock);
 
+	int32_t day = newest_get(&s->newest, device).day;
+	if (newest && (day == NEWEST_NONE || day_of(out->meter_ts_ms) > day))
+		return RESULT_OK;
+	if (day == NEWEST_NONE)
+		return fail(RESULT_ABSENT, err, "store: no reading of device %" PRIu32, device);
 	uint8_t key[KEY_BYTES_MAX];
-	size_t key_bytes = key_newest(key, device / PAGE_DEVICES);
-	enum result r =
-	    room ? page_get(s, key, key_bytes, device, &rows, err) : no_memory(err);
-	if (r == RESULT_OK && !rows_order(&rows, KEEP_NEWEST))
-		r = rows.count == 0 ? RESULT_OK : no_memory(err);
-	if (r == RESULT_OK && rows.count == 0)
-		r = fail(RESULT_ABSENT, err, "store: no reading of device %" PRIu32, device);
-	if (r == RESULT_OK)
-		*out = *rows.order[0];
+	struct rows rows = {0};
+	size_t key_bytes = key_page(key, day, device / PAGE_DEVICES);
+	enum result r = query_page_get(s, key, key_bytes, device, &rows, err);
+	bool found = newest != NULL;
+	for (uint32_t i = 0; r == RESULT_OK && i < rows.count; i++) {
+		/* of equal identities the older piece's stays, and a page before the run */
+		if (!found || rows.row[i].meter_ts_ms > out->meter_ts_ms ||
+		    (i == 0 && rows.row[i].meter_ts_ms == out->meter_ts_ms))
+			*out = rows.row[i];
+		found = true;
+	}
 	rows_fini(&rows);
+	if (r == RESULT_OK && !found) /* its day is past the retention */
+		r = fail(RESULT_ABSENT, err, "store: no reading of device %" PRIu32, device);
 	return r;
 }
 
@@ -159,18 +184,31 @@ static enum result iterator_end(const struct view *v, struct error *err)
 
 /* --- one device --- */
 
+static bool run_device_rows(const struct run *run, uint32_t device, struct rows *rows)
+{
+	const struct run_device *d = run_device(run, device);
+	bool room = true;
+	for (uint32_t i = d ? d->chain : RUN_NONE; room && i != RUN_NONE; i = run->chain[i])
+		room = rows_add(rows, &run->row[i]);
+	return room;
+}
+
+/* Under the lock: copy a device's rows, the frozen run's first. */
+bool query_runs_device(const struct store *s, uint32_t device, struct rows *rows)
+{
+	return (!s->frozen || run_device_rows(s->frozen, device, rows)) &&
+	       run_device_rows(s->active, device, rows);
+}
+
 static enum result view_device(struct store *s, uint32_t device, struct view *v,
                                struct error *err)
 {
-	bool room = true;
 	pthread_mutex_lock(&s->lock);
-	const struct run_device *d = run_device(&s->run, device);
-	for (uint32_t i = d ? d->chain : RUN_NONE; room && i != RUN_NONE; i = s->run.chain[i])
-		room = rows_add(&v->run, &s->run.row[i]);
+	bool room = query_runs_device(s, device, &v->run);
 	v->it = rocksdb_create_iterator(s->readings.db, s->readings.read);
 	pthread_mutex_unlock(&s->lock);
 	if (!room || (v->run.count > 0 && !rows_order(&v->run, KEEP_ALL)))
-		return no_memory(err);
+		return query_no_memory(err);
 	return RESULT_OK;
 }
 
@@ -272,25 +310,25 @@ static enum result scan_days(struct view *v, struct device_scan *scan, int64_t f
 		size_t bytes;
 		const char *value = rocksdb_iter_value(v->it, &bytes);
 		if (!run_days_before(v, scan, place.day))
-			return no_memory(err);
-		enum result r = page_add(&scan->day, &place, scan->device, value, bytes, err);
+			return query_no_memory(err);
+		enum result r = query_page_add(&scan->day, &place, scan->device, value, bytes, err);
 		if (r != RESULT_OK)
 			return r;
 		/* the run's rows of the same day, behind the page's: the stored one stays */
 		while (v->run_next < v->run.order_count &&
 		       day_of(v->run.order[v->run_next]->meter_ts_ms) == place.day) {
 			if (!rows_add(&scan->day, v->run.order[v->run_next++]))
-				return no_memory(err);
+				return query_no_memory(err);
 		}
 		if (!day_done(scan, place.day))
-			return no_memory(err);
+			return query_no_memory(err);
 		day = place.day + 1;
 	}
 	enum result r = iterator_end(v, err);
 	if (r != RESULT_OK)
 		return r;
 	if (!run_days_before(v, scan, INT64_MAX))
-		return no_memory(err);
+		return query_no_memory(err);
 	pending_show(scan, INT64_MAX);
 	return RESULT_OK;
 }
@@ -305,127 +343,15 @@ enum result store_scan_device(struct store *s, uint32_t device, int64_t from_ms,
 	struct view v = {0};
 	int64_t low = from_ms > INT64_MIN + REPLACED_MAX_MS ? from_ms - REPLACED_MAX_MS : INT64_MIN;
 	int64_t high = to_ms < INT64_MAX - REPLACED_MAX_MS ? to_ms + REPLACED_MAX_MS : INT64_MAX;
+	bool before = merge_reading(true);
 	enum result r = view_device(s, device, &v, err);
 	if (r == RESULT_OK)
 		r = scan_days(&v, &scan, day_of(low), day_of(high), err);
+	merge_reading(before);
 	view_fini(&v);
 	rows_fini(&scan.day);
 	rows_fini(&scan.pending);
 	return r;
-}
-
-/* --- all devices --- */
-
-struct page_scan {
-	char kind; /* KEY_PAGE or KEY_NEWEST */
-	enum rows_keep keep;
-	store_reading_fn *fn;
-	void *context;
-	struct rows group; /* of one page */
-	bool ended;
-};
-
-/* Copy all rows of the run, or each device's newest, in the order of the pages. */
-static enum result view_all(struct store *s, bool newest, struct view *v, struct error *err)
-{
-	bool room = true;
-	pthread_mutex_lock(&s->lock);
-	uint32_t count = newest ? s->run.device_count : s->run.count;
-	uint32_t *index = newest ? run_sorted_newest(&s->run) : run_sorted(&s->run);
-	room = index && rows_reserve(&v->run, count);
-	for (uint32_t i = 0; room && i < count; i++)
-		room = rows_add(&v->run, &s->run.row[index[i]]);
-	v->it = rocksdb_create_iterator(s->readings.db, s->readings.read);
-	pthread_mutex_unlock(&s->lock);
-	free(index);
-	return room ? RESULT_OK : no_memory(err);
-}
-
-static struct page_place run_place(const struct view *v, char kind)
-{
-	const struct stored_reading *r = &v->run.row[v->run_next];
-	return (struct page_place){kind == KEY_PAGE ? day_of(r->meter_ts_ms) : 0,
-	                           r->device / PAGE_DEVICES};
-}
-
-static int place_compare(struct page_place a, struct page_place b)
-{
-	if (a.day != b.day)
-		return a.day < b.day ? -1 : 1;
-	return a.page < b.page ? -1 : a.page > b.page;
-}
-
-/* Is the iterator on a page of this kind, and which? */
-static bool db_place(const struct view *v, char kind, struct page_place *place)
-{
-	size_t bytes;
-	if (!rocksdb_iter_valid(v->it))
-		return false;
-	const char *key = rocksdb_iter_key(v->it, &bytes);
-	return bytes > 0 && key[0] == kind && key_page_parse(key, bytes, place);
-}
-
-/* Collect the next page, from RocksDB, the run or both. RESULT_ABSENT: that was all. */
-static enum result group_next(struct view *v, struct page_scan *scan, struct error *err)
-{
-	struct page_place db, place;
-	bool in_db = db_place(v, scan->kind, &db);
-	bool in_run = v->run_next < v->run.count;
-	if (!in_db && !in_run)
-		return RESULT_ABSENT;
-	place = in_run ? run_place(v, scan->kind) : db;
-	if (in_db && place_compare(db, place) <= 0) {
-		size_t bytes;
-		const char *value = rocksdb_iter_value(v->it, &bytes);
-		place = db;
-		enum result r = page_add(&scan->group, &place, DEVICE_NONE, value, bytes, err);
-		if (r != RESULT_OK)
-			return r;
-		rocksdb_iter_next(v->it);
-	}
-	while (v->run_next < v->run.count &&
-	       place_compare(run_place(v, scan->kind), place) == 0) {
-		if (!rows_add(&scan->group, &v->run.row[v->run_next++]))
-			return no_memory(err);
-	}
-	return RESULT_OK;
-}
-
-static enum result scan_pages(struct store *s, struct page_scan *scan, struct error *err)
-{
-	struct view v = {0};
-	enum result r = view_all(s, scan->kind == KEY_NEWEST, &v, err);
-	if (r == RESULT_OK)
-		rocksdb_iter_seek(v.it, &scan->kind, 1);
-	while (r == RESULT_OK && !scan->ended) {
-		rows_clear(&scan->group);
-		r = group_next(&v, scan, err);
-		if (r == RESULT_OK && !rows_order(&scan->group, scan->keep))
-			r = no_memory(err);
-		for (uint32_t i = 0; r == RESULT_OK && !scan->ended && i < scan->group.order_count;
-		     i++)
-			scan->ended = !scan->fn(scan->context, scan->group.order[i]);
-	}
-	if (r == RESULT_ABSENT)
-		r = iterator_end(&v, err);
-	view_fini(&v);
-	rows_fini(&scan->group);
-	return r;
-}
-
-enum result store_scan_last(struct store *s, store_reading_fn *fn, void *context,
-                            struct error *err)
-{
-	struct page_scan scan = {
-	    .kind = KEY_NEWEST, .keep = KEEP_NEWEST, .fn = fn, .context = context};
-	return scan_pages(s, &scan, err);
-}
-
-enum result store_scan_all(struct store *s, store_reading_fn *fn, void *context,
-                           struct error *err)
-{
-	struct page_scan scan = {.kind = KEY_PAGE, .keep = KEEP_ALL, .fn = fn, .context = context};
-	return scan_pages(s, &scan, err);
 }
 
 /* --- errors --- */
@@ -437,24 +363,35 @@ struct error_view {
 	rocksdb_iterator_t *it;
 };
 
+/* Entries from number `from` on; their bytes go to `at` of v->bytes. */
+static void errors_copy(struct error_view *v, const struct run *run, size_t at, uint64_t from)
+{
+	if (run->error_bytes_used > 0)
+		memcpy(v->bytes + at, run->error_bytes, run->error_bytes_used);
+	for (size_t i = 0; i < run->error_count; i++) {
+		struct run_error e = run->error[i];
+		e.offset += at;
+		if (e.number >= from)
+			v->entry[v->count++] = e;
+	}
+}
+
 static enum result view_errors(struct store *s, uint64_t from, struct error_view *v,
                                struct error *err)
 {
 	pthread_mutex_lock(&s->lock);
-	size_t first = 0, all = s->run.error_count;
-	while (first < all && s->run.error[first].number < from)
-		first++;
-	v->entry = malloc((all - first + 1) * sizeof v->entry[0]);
-	v->bytes = malloc(s->run.error_bytes_used + 1);
+	const struct run *f = s->frozen;
+	size_t frozen = f ? f->error_count : 0, frozen_bytes = f ? f->error_bytes_used : 0;
+	v->entry = malloc((frozen + s->active->error_count + 1) * sizeof v->entry[0]);
+	v->bytes = malloc(frozen_bytes + s->active->error_bytes_used + 1);
 	bool room = v->entry && v->bytes;
-	if (room && all > first) {
-		v->count = all - first;
-		memcpy(v->entry, s->run.error + first, v->count * sizeof v->entry[0]);
-		memcpy(v->bytes, s->run.error_bytes, s->run.error_bytes_used);
-	}
+	if (room && f)
+		errors_copy(v, f, 0, from);
+	if (room)
+		errors_copy(v, s->active, frozen_bytes, from);
 	v->it = rocksdb_create_iterator(s->readings.db, s->readings.read);
 	pthread_mutex_unlock(&s->lock);
-	return room ? RESULT_OK : no_memory(err);
+	return room ? RESULT_OK : query_no_memory(err);
 }
 
 static enum result error_show(uint64_t number, const uint8_t *body, size_t bytes,

@@ -137,3 +137,23 @@ bool rows_order(struct rows *r, enum rows_keep keep)
 	r->order_count = pointers_order(r->order, r->spare, r->count, keep);
 	return true;
 }
+
+bool rows_settle(struct rows *r)
+{
+	uint32_t i = 1;
+	while (i < r->count && goes_after(&r->row[i], &r->row[i - 1]))
+		i++;
+	if (i >= r->count)
+		return true;
+	if (!rows_order(r, KEEP_ALL))
+		return false;
+	struct stored_reading *row = malloc(r->room * sizeof row[0]);
+	if (!row)
+		return false;
+	for (i = 0; i < r->order_count; i++)
+		row[i] = *r->order[i];
+	free(r->row);
+	r->row = row;
+	r->count = r->order_count;
+	return true;
+}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The run in memory: two open-addressing tables over one array of readings.
+ * The run in memory: two open-addressing tables and chains over one array of readings.
  *
- * Input: readings and error bodies. Output: look-ups, and the rows sorted for packing (radix
- * sort: 13 to 20 ns a reading). Thread: the writer changes it under the store's lock. Memory:
- * malloc, doubled when needed, kept from run to run.
+ * Input: readings and error bodies. Output: look-ups, and the rows sorted by device for packing.
+ * Thread: the writer changes it under the store's lock. Memory: malloc, doubled when needed, kept
+ * from run to run.
  */
 #include "storage/store/run.h"
 
@@ -37,6 +37,7 @@ void run_fini(struct run *r)
 {
 	free(r->row);
 	free(r->chain);
+	free(r->ordered);
 	free(r->identity);
 	free(r->device);
 	free(r->error);
@@ -46,7 +47,9 @@ void run_fini(struct run *r)
 
 void run_clear(struct run *r)
 {
-	memset(r->identity, 0, ((size_t)r->identity_mask + 1) * sizeof r->identity[0]);
+	if (r->identity_count > 0)
+		memset(r->identity, 0, ((size_t)r->identity_mask + 1) * sizeof r->identity[0]);
+	r->identity_count = 0;
 	memset(r->device, 0xff, ((size_t)r->device_mask + 1) * sizeof r->device[0]);
 	r->count = r->device_count = 0;
 	r->error_count = 0;
@@ -98,7 +101,7 @@ static struct run_device *device_slot(const struct run *r, uint32_t device)
 /* Both tables stay at most half full. */
 static bool identities_grow(struct run *r)
 {
-	if (r->count + RUN_ADD_MAX < r->identity_mask / 2)
+	if (r->identity_count + RUN_ADD_MAX < r->identity_mask / 2)
 		return true;
 	size_t old_slots = (size_t)r->identity_mask + 1;
 	uint64_t *old = r->identity;
@@ -150,48 +153,64 @@ static bool rows_grow(struct run *r)
 	void *chain = realloc(r->chain, room * sizeof r->chain[0]);
 	if (chain)
 		r->chain = chain;
-	if (!row || !chain)
+	void *ordered = realloc(r->ordered, room * sizeof r->ordered[0]);
+	if (ordered)
+		r->ordered = ordered;
+	if (!row || !chain || !ordered)
 		return false;
 	r->room = (uint32_t)room;
 	return true;
 }
 
-static void add_one(struct run *r, uint32_t hash, const struct stored_reading *reading)
+/* The row in order with that time. */
+static uint32_t ordered_find(const struct run *r, const struct run_device *d, int64_t meter_ts_ms)
 {
-	uint64_t *slot = identity_slot(r, hash, reading->device, reading->meter_ts_ms);
-	if (*slot != 0)
-		return;
+	uint32_t i = d->ordered;
+	while (i != RUN_NONE && r->row[i].meter_ts_ms > meter_ts_ms)
+		i = r->ordered[i];
+	return i != RUN_NONE && r->row[i].meter_ts_ms == meter_ts_ms ? i : RUN_NONE;
+}
+
+static void add_one(struct run *r, const struct stored_reading *reading)
+{
+	struct run_device *d = device_slot(r, reading->device);
+	int64_t ts = reading->meter_ts_ms;
+	if (d->newest == RUN_NONE) {
+		*d = (struct run_device){reading->device, r->count, RUN_NONE, RUN_NONE, 0, ts};
+		r->device_count++;
+	} else if (ts <= d->newest_ts_ms || d->ordered_count == RUN_ORDERED_MAX) {
+		uint32_t hash = identity_hash(r, reading->device, ts);
+		uint64_t *slot = identity_slot(r, hash, reading->device, ts);
+		if (*slot != 0 || ordered_find(r, d, ts) != RUN_NONE)
+			return;
+		*slot = (uint64_t)hash << 32 | (r->count + 1);
+		r->identity_count++;
+	}
 	uint32_t index = r->count++;
 	r->row[index] = *reading;
-	*slot = (uint64_t)hash << 32 | (index + 1);
-
-	struct run_device *d = device_slot(r, reading->device);
-	if (d->newest == RUN_NONE) {
-		*d = (struct run_device){reading->device, index, RUN_NONE, reading->meter_ts_ms};
-		r->device_count++;
-	}
 	r->chain[index] = d->chain;
 	d->chain = index;
-	if (reading->meter_ts_ms > d->newest_ts_ms) {
-		d->newest_ts_ms = reading->meter_ts_ms;
+	if ((ts > d->newest_ts_ms || d->newest == index) && d->ordered_count < RUN_ORDERED_MAX) {
+		r->ordered[index] = d->ordered;
+		d->ordered = index;
+		d->ordered_count++;
+	}
+	if (ts > d->newest_ts_ms) {
+		d->newest_ts_ms = ts;
 		d->newest = index;
 	}
 }
 
 bool run_add(struct run *r, const struct stored_reading *reading, uint32_t count)
 {
-	uint32_t hash[RUN_ADD_MAX];
 	CHECK_OP(count, <=, RUN_ADD_MAX);
 	if (!rows_grow(r) || !identities_grow(r) || !devices_grow(r))
 		return false;
-	for (uint32_t i = 0; i < count; i++) {
-		hash[i] = identity_hash(r, reading[i].device, reading[i].meter_ts_ms);
-		__builtin_prefetch(&r->identity[hash[i] & r->identity_mask], 1);
+	for (uint32_t i = 0; i < count; i++)
 		__builtin_prefetch(
 		    &r->device[device_hash(r, reading[i].device) & r->device_mask], 1);
-	}
 	for (uint32_t i = 0; i < count; i++)
-		add_one(r, hash[i], &reading[i]);
+		add_one(r, &reading[i]);
 	return true;
 }
 
@@ -222,9 +241,15 @@ bool run_add_error(struct run *r, uint64_t number, const uint8_t *body, uint32_t
 
 const struct stored_reading *run_find(const struct run *r, uint32_t device, int64_t meter_ts_ms)
 {
-	uint32_t hash = identity_hash(r, device, meter_ts_ms);
-	uint64_t slot = *identity_slot(r, hash, device, meter_ts_ms);
-	return slot == 0 ? NULL : &r->row[(uint32_t)slot - 1];
+	const struct run_device *d = device_slot(r, device);
+	if (d->newest == RUN_NONE || meter_ts_ms > d->newest_ts_ms)
+		return NULL;
+	uint32_t i = ordered_find(r, d, meter_ts_ms);
+	if (i == RUN_NONE && r->identity_count > 0) {
+		uint32_t hash = identity_hash(r, device, meter_ts_ms);
+		i = (uint32_t)*identity_slot(r, hash, device, meter_ts_ms) - 1;
+	}
+	return i == RUN_NONE ? NULL : &r->row[i];
 }
 
 const struct run_device *run_device(const struct run *r, uint32_t device)
@@ -235,92 +260,45 @@ const struct run_device *run_device(const struct run *r, uint32_t device)
 
 /* --- sorting --- */
 
-struct sort_item {
-	uint64_t key; /* device << 27 | ms of the day: less than 2^59 */
-	uint64_t day;
-	uint32_t row;
-};
-_Static_assert(DAY_MS < 1ll << 27, "a day's milliseconds take 27 bits");
-
-/* One pass of a radix sort by RADIX_BITS bits of the day or the key, from `shift`. */
-static void radix_pass(const struct sort_item *from, struct sort_item *to, uint32_t count,
-                       bool by_day, uint32_t shift)
+/* One pass of a radix sort by RADIX_BITS bits of the device, from `shift`. */
+static void radix_pass(const struct run_place *from, struct run_place *to, uint32_t count,
+                       uint32_t shift)
 {
 	uint32_t place[RADIX_SIZE] = {0};
 	for (uint32_t i = 0; i < count; i++)
-		place[(by_day ? from[i].day : from[i].key) >> shift & (RADIX_SIZE - 1)]++;
+		place[from[i].device >> shift & (RADIX_SIZE - 1)]++;
 	for (uint32_t i = 0, sum = 0; i < RADIX_SIZE; i++) {
 		uint32_t n = place[i];
 		place[i] = sum;
 		sum += n;
 	}
-	for (uint32_t i = 0; i < count; i++) {
-		uint64_t v = by_day ? from[i].day : from[i].key;
-		to[place[v >> shift & (RADIX_SIZE - 1)]++] = from[i];
-	}
+	for (uint32_t i = 0; i < count; i++)
+		to[place[from[i].device >> shift & (RADIX_SIZE - 1)]++] = from[i];
 }
 
-/* Bits that are the same in all items need no pass. Returns where the result lies. */
-static struct sort_item *radix_sort(struct sort_item *items, struct sort_item *spare,
-                                    uint32_t count)
+/* Bits that are the same in all items need no pass. */
+struct run_place *run_by_device(const struct run *r)
 {
-	uint64_t key_bits = 0, day_bits = 0;
-	for (uint32_t i = 1; i < count; i++) {
-		key_bits |= items[i].key ^ items[0].key;
-		day_bits |= items[i].day ^ items[0].day;
+	size_t bytes = (r->count + 1) * sizeof(struct run_place);
+	struct run_place *items = malloc(bytes), *spare = malloc(bytes);
+	uint32_t bits = 0;
+	if (!items || !spare) {
+		free(items);
+		free(spare);
+		return NULL;
 	}
-	for (int by_day = 0; by_day < 2; by_day++) {
-		uint64_t bits = by_day ? day_bits : key_bits;
-		for (uint32_t shift = 0; shift < 64; shift += RADIX_BITS) {
-			if ((bits >> shift & (RADIX_SIZE - 1)) == 0)
-				continue;
-			radix_pass(items, spare, count, by_day, shift);
-			struct sort_item *swap = items;
-			items = spare;
-			spare = swap;
-		}
+	for (uint32_t i = 0; i < r->count; i++) {
+		items[i] = (struct run_place){r->row[i].device, i};
+		bits |= r->row[i].device ^ r->row[0].device;
 	}
-	return items;
-}
-
-static uint32_t *sort_items(struct sort_item *items, uint32_t count)
-{
-	struct sort_item *spare = malloc((count + 1) * sizeof *spare);
-	uint32_t *order = malloc((count + 1) * sizeof *order);
-	if (items && spare && order) {
-		const struct sort_item *sorted = radix_sort(items, spare, count);
-		for (uint32_t i = 0; i < count; i++)
-			order[i] = sorted[i].row;
-	} else {
-		free(order);
-		order = NULL;
+	for (uint32_t shift = 0; shift < 32; shift += RADIX_BITS) {
+		if ((bits >> shift & (RADIX_SIZE - 1)) == 0)
+			continue;
+		radix_pass(items, spare, r->count, shift);
+		struct run_place *swap = items;
+		items = spare;
+		spare = swap;
 	}
-	free(items);
 	free(spare);
-	return order;
-}
-
-uint32_t *run_sorted(const struct run *r)
-{
-	struct sort_item *items = malloc((r->count + 1) * sizeof *items);
-	for (uint32_t i = 0; items && i < r->count; i++) {
-		const struct stored_reading *row = &r->row[i];
-		int64_t day = day_of(row->meter_ts_ms);
-		uint64_t ms = (uint64_t)row->meter_ts_ms - (uint64_t)day * DAY_MS;
-		items[i] = (struct sort_item){(uint64_t)row->device << 27 | ms,
-		                              (uint64_t)day ^ 1ull << 63, i};
-	}
-	return sort_items(items, r->count);
-}
-
-uint32_t *run_sorted_newest(const struct run *r)
-{
-	struct sort_item *items = malloc((r->device_count + 1) * sizeof *items);
-	uint32_t n = 0;
-	for (size_t i = 0; items && i <= r->device_mask; i++) {
-		if (r->device[i].newest != RUN_NONE)
-			items[n++] = (struct sort_item){r->device[i].device, 0,
-			                                r->device[i].newest};
-	}
-	return sort_items(items, r->device_count);
+	return items;
 }

@@ -18,12 +18,20 @@
 
 #define RUN_NONE UINT32_MAX
 
+/*
+ * Most rows come in the order of their time: they are found along a chain that leads from the
+ * newest to older ones. The others (late, or beyond RUN_ORDERED_MAX) are in a table.
+ */
 struct run_device {
 	uint32_t device;
-	uint32_t newest; /* row with the newest meter_ts_ms; RUN_NONE: the slot is free */
-	uint32_t chain;  /* the row added last; run.chain leads to the others */
+	uint32_t newest;  /* row with the newest meter_ts_ms; RUN_NONE: the slot is free */
+	uint32_t chain;   /* the row added last; run.chain leads to the others */
+	uint32_t ordered; /* the last row in order; run.ordered leads to the others */
+	uint32_t ordered_count;
 	int64_t newest_ts_ms; /* its meter_ts_ms: so that its row need not be touched */
 };
+
+#define RUN_ORDERED_MAX 256u /* a search along the chain stays short */
 
 struct run_error {
 	uint64_t number;
@@ -34,10 +42,11 @@ struct run_error {
 struct run {
 	struct hash_key key;
 	struct stored_reading *row;
-	uint32_t *chain; /* the row of the same device that was added before */
+	uint32_t *chain;   /* the row of the same device that was added before */
+	uint32_t *ordered; /* of a row in order the one in order before it */
 	uint32_t count, room;
-	uint64_t *identity; /* hash << 32 | (row + 1); 0: free */
-	uint32_t identity_mask;
+	uint64_t *identity; /* of rows not in order: hash << 32 | (row + 1); 0: free */
+	uint32_t identity_mask, identity_count;
 	struct run_device *device;
 	uint32_t device_mask, device_count;
 	struct run_error *error;
@@ -61,12 +70,12 @@ MUST_USE bool run_add_error(struct run *r, uint64_t number, const uint8_t *body,
 const struct stored_reading *run_find(const struct run *r, uint32_t device, int64_t meter_ts_ms);
 const struct run_device *run_device(const struct run *r, uint32_t device);
 
-/* Rows in the order (day of meter_ts_ms, device, meter_ts_ms): their numbers, malloc'd.
- * NULL: no memory. */
-uint32_t *run_sorted(const struct run *r);
+struct run_place {
+	uint32_t device, row;
+};
 
-/* The devices' newest rows, in order of the device: row numbers, malloc'd; r->device_count of
- * them. NULL: no memory. */
-uint32_t *run_sorted_newest(const struct run *r);
+/* Where the rows are: by device, those of a device as they were added; malloc'd. NULL: no
+ * memory. */
+struct run_place *run_by_device(const struct run *r);
 
 #endif

@@ -22,6 +22,7 @@
 #include "storage/journal/record.h"
 #include "storage/store/keys.h"
 #include "storage/store/store_priv.h"
+#include "storage/varint.h"
 
 #define PATH_BYTES 4096
 
@@ -32,7 +33,7 @@
  *   | format | fates | zero  | applied block | totals, 8 bytes a fate |
  *   +--------+-------+-------+---------------+------------------------+
  */
-#define FORMAT         1u
+#define FORMAT         2u
 #define META_HEAD      16u
 #define META_BYTES     (META_HEAD + 8 * FATE_COUNT)
 
@@ -53,7 +54,7 @@ enum result store_meta_parse(const uint8_t *bytes, size_t count, uint64_t *appli
 	if (count >= 4 && get_le32(bytes) != FORMAT)
 		return fail(RESULT_INPUT, err,
 		            "store: its format is version %u, this program's is %u; use the "
-		            "program that wrote it",
+		            "program that wrote it, or another directory",
 		            get_le32(bytes), FORMAT);
 	uint32_t fates = count >= META_HEAD ? get_le16(bytes + 4) : 0;
 	if (count < META_HEAD || fates > FATE_COUNT || count != META_HEAD + 8 * (size_t)fates)
@@ -116,11 +117,44 @@ static enum result databases_open(struct store *s, struct error *err)
 		return r;
 	snprintf(path, sizeof path, "%s/readings", s->config.dir);
 	r = db_open_readings(&s->readings, path, s->config.cache_bytes,
-	                     s->config.background_threads, err);
+	                     s->config.background_threads, &s->merge, err);
 	if (r != RESULT_OK)
 		return r;
 	snprintf(path, sizeof path, "%s/control", s->config.dir);
 	return db_open_control(&s->control, path, err);
+}
+
+static enum result newest_load(struct store *s, struct error *err)
+{
+	const char start = KEY_NEWEST;
+	char *message = NULL;
+	enum result r = RESULT_OK;
+	bool before = merge_reading(true); /* the last step may meet a page */
+	rocksdb_iterator_t *it = rocksdb_create_iterator(s->readings.db, s->readings.read);
+	for (rocksdb_iter_seek(it, &start, 1); r == RESULT_OK && rocksdb_iter_valid(it);
+	     rocksdb_iter_next(it)) {
+		size_t key_bytes, bytes;
+		const char *key = rocksdb_iter_key(it, &key_bytes);
+		const char *value = rocksdb_iter_value(it, &bytes);
+		if (key_bytes != KEY_NEWEST_BYTES || key[0] != KEY_NEWEST)
+			break;
+		r = newest_unpack(&s->newest, get_be32(key + 1), (const uint8_t *)value, bytes,
+		                  err);
+	}
+	rocksdb_iter_get_error(it, &message);
+	rocksdb_iter_destroy(it);
+	merge_reading(before);
+	return message ? db_failed("read the newest days", message, err) : r;
+}
+
+static void memory_free(struct store *s)
+{
+	run_fini(&s->run[0]);
+	run_fini(&s->run[1]);
+	newest_fini(&s->newest);
+	free(s->order);
+	free(s->rest);
+	free(s);
 }
 
 enum result store_open(const struct store_config *config, struct store **out, struct error *err)
@@ -134,16 +168,21 @@ enum result store_open(const struct store_config *config, struct store **out, st
 		return fail(RESULT_INPUT, err, "store: background_threads %u must be 1 to 64",
 		            config->background_threads);
 	struct store *s = calloc(1, sizeof *s);
-	if (!s || !run_init(&s->run)) {
-		free(s);
+	if (!s || !run_init(&s->run[0]) || !run_init(&s->run[1]) || !newest_init(&s->newest)) {
+		if (s)
+			memory_free(s);
 		return fail(RESULT_RESOURCE, err, "store: no memory");
 	}
+	s->active = &s->run[0];
 	s->config = *config;
+	atomic_init(&s->merge.closed_end, INT64_MIN);
 	pthread_mutex_init(&s->lock, NULL);
 	page_cache_init(&s->pages);
 	enum result r = databases_open(s, err);
 	if (r == RESULT_OK)
 		r = meta_load(s, err);
+	if (r == RESULT_OK)
+		r = newest_load(s, err);
 	s->config.dir = NULL; /* the caller's */
 	if (r != RESULT_OK) {
 		store_close(s);
@@ -157,12 +196,10 @@ void store_close(struct store *s)
 {
 	db_close(&s->readings);
 	db_close(&s->control);
-	run_fini(&s->run);
 	page_scratch_fini(&s->scratch);
 	page_cache_fini(&s->pages);
-	free(s->order);
 	pthread_mutex_destroy(&s->lock);
-	free(s);
+	memory_free(s);
 }
 
 /* --- applying --- */
@@ -192,17 +229,33 @@ static enum result records_apply(struct store *s, const struct journal_block *bl
 		if (kind == RECORD_DAMAGED)
 			return apply_failed(block, true, index, err);
 		if ((kind == RECORD_END || count == RUN_ADD_MAX) && count > 0) {
-			if (!run_add(&s->run, readings, count))
+			if (!run_add(s->active, readings, count))
 				return apply_failed(block, false, index, err);
 			count = 0;
 		}
 		if (kind == RECORD_ERROR &&
-		    !run_add_error(&s->run, block->number << 20 | index, record.body,
+		    !run_add_error(s->active, block->number << 20 | index, record.body,
 		                   record.body_bytes))
 			return apply_failed(block, false, index, err);
 		if (kind == RECORD_END)
 			return RESULT_OK;
 	}
+}
+
+/* Under the lock. */
+static void run_readings_show(struct store *s)
+{
+	atomic_store_explicit(&s->run_readings,
+	                      s->active->count + (s->frozen ? s->frozen->count : 0),
+	                      memory_order_relaxed);
+}
+
+bool store_is_full(struct store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	bool full = s->frozen && s->active->count >= s->config.run_readings_max;
+	pthread_mutex_unlock(&s->lock);
+	return full;
 }
 
 enum result store_apply(struct store *s, const struct journal_block *block, struct error *err)
@@ -216,135 +269,261 @@ enum result store_apply(struct store *s, const struct journal_block *block, stru
 		            block->number, applied);
 	pthread_mutex_lock(&s->lock);
 	/* after a failure half of the block may be in the run: the next attempt finds it there */
-	size_t errors = s->run.error_count, error_bytes = s->run.error_bytes_used;
+	size_t errors = s->active->error_count, error_bytes = s->active->error_bytes_used;
 	enum result r = records_apply(s, block, err);
 	if (r == RESULT_OK) {
 		s->totals = block->totals;
 		atomic_store_explicit(&s->applied_block, block->number, memory_order_release);
 	} else {
-		s->run.error_count = errors;
-		s->run.error_bytes_used = error_bytes;
+		s->active->error_count = errors;
+		s->active->error_bytes_used = error_bytes;
 	}
-	atomic_store_explicit(&s->run_readings, s->run.count, memory_order_relaxed);
-	pthread_mutex_unlock(&s->lock);
 	if (s->run_started_us == 0)
 		s->run_started_us = clock_mono_us();
+	run_readings_show(s);
+	pthread_mutex_unlock(&s->lock);
 	return r;
 }
 
 /* --- writing a run --- */
+
+#define PREFETCH 128u /* rows ahead: they lie in the order of arrival, not of devices */
 
 static enum result no_memory(struct error *err)
 {
 	return fail(RESULT_RESOURCE, err, "store: no memory to write the run");
 }
 
-/* Rows first..first+count of s->order make one page. */
-static bool page_put(struct store *s, rocksdb_writebatch_t *batch, bool newest, uint32_t first,
-                     uint32_t count)
+/* A run on its way into a batch. */
+struct run_writing {
+	struct store *s;
+	rocksdb_writebatch_t *batch;
+	uint32_t chunk; /* of devices, whose newest days are being raised */
+	bool chunk_changed;
+};
+
+static void chunk_put(struct run_writing *w)
 {
+	uint8_t key[KEY_BYTES_MAX], value[NEWEST_BYTES_MAX];
+	if (!w->chunk_changed)
+		return;
+	size_t key_bytes = key_newest(key, w->chunk);
+	size_t bytes = newest_pack(&w->s->newest, w->chunk, value);
+	rocksdb_writebatch_put(w->batch, (const char *)key, key_bytes, (const char *)value, bytes);
+	w->chunk_changed = false;
+}
+
+static void prefetch_row(const struct stored_reading *r)
+{
+	__builtin_prefetch(r);
+	__builtin_prefetch((const uint8_t *)r + 64);
+}
+
+/* Rows first..end of s->order are one device's on one day, the newest at the end. */
+static bool device_raise(struct run_writing *w, uint32_t first, uint32_t end, int64_t day)
+{
+	struct store *s = w->s;
+	uint32_t device = s->order[first]->device, chunk = device / NEWEST_CHUNK, i = end;
+	bool has_register = false;
+	while (s->config.has_register && !has_register && i-- > first)
+		has_register = s->config.has_register(s->config.register_context, s->order[i]);
+	if (chunk != w->chunk)
+		chunk_put(w);
+	w->chunk = chunk;
+	return newest_raise(&s->newest, device, day, has_register ? day : NEWEST_NONE,
+	                    &w->chunk_changed);
+}
+
+/* Rows first..first+count of s->order make one page. */
+static bool page_put(struct run_writing *w, int64_t day, uint32_t first, uint32_t count)
+{
+	struct store *s = w->s;
 	const struct stored_reading *r = s->order[first];
 	uint8_t key[KEY_BYTES_MAX];
-	size_t key_bytes = newest ? key_newest(key, r->device / PAGE_DEVICES)
-	                          : key_page(key, day_of(r->meter_ts_ms), r->device / PAGE_DEVICES);
-	size_t bytes;
+	size_t bytes, key_bytes = key_page(key, day, r->device / PAGE_DEVICES);
+	for (uint32_t i = first, n; i < first + count; i += n) {
+		uint32_t device = s->order[i]->device;
+		for (n = 1; i + n < first + count && s->order[i + n]->device == device;)
+			n++;
+		if (!device_raise(w, i, i + n, day))
+			return false;
+	}
 	if (!page_encode(&s->scratch, s->order + first, count, &bytes))
 		return false;
-	rocksdb_writebatch_merge(batch, (const char *)key, key_bytes,
+	rocksdb_writebatch_merge(w->batch, (const char *)key, key_bytes,
 	                         (const char *)s->scratch.head, bytes);
 	return true;
 }
 
-static bool same_page(const struct stored_reading *a, const struct stored_reading *b, bool newest)
+/* order[0..count) are rows of one page's devices, maybe of several days: one page a day. */
+static bool days_put(struct run_writing *w, uint32_t count)
 {
-	return a->device / PAGE_DEVICES == b->device / PAGE_DEVICES &&
-	       (newest || day_of(a->meter_ts_ms) == day_of(b->meter_ts_ms));
+	const struct stored_reading **order = w->s->order;
+	for (uint32_t first = 0; first < count;) {
+		int64_t day = INT64_MAX;
+		uint32_t n = first;
+		for (uint32_t i = first; i < count; i++) {
+			int64_t d = day_of(order[i]->meter_ts_ms);
+			day = d < day ? d : day;
+		}
+		/* the day's rows in front, as they were; the others behind, as they were */
+		const struct stored_reading **rest = w->s->rest;
+		uint32_t rest_count = 0;
+		for (uint32_t i = first; i < count; i++) {
+			if (day_of(order[i]->meter_ts_ms) == day)
+				order[n++] = order[i];
+			else
+				rest[rest_count++] = order[i];
+		}
+		memcpy(order + n, rest, rest_count * sizeof order[0]);
+		if (!page_put(w, day, first, n - first))
+			return false;
+		first = n;
+	}
+	return true;
 }
 
-/* Pack rows in the given order (malloc'd, freed here) into pages. */
-static bool pages_put(struct store *s, rocksdb_writebatch_t *batch, uint32_t *index,
-                      uint32_t count, bool newest)
+/* Sort the rows of one page's devices; mostly they are, and of one day. */
+static bool group_put(struct run_writing *w, uint32_t count)
 {
-	bool good = index != NULL;
-	if (good && s->order_room < count) {
-		free(s->order);
-		s->order = malloc(count * sizeof s->order[0]);
-		s->order_room = s->order ? count : 0;
-		good = s->order != NULL;
+	const struct stored_reading **order = w->s->order;
+	int64_t day = day_of(order[0]->meter_ts_ms);
+	bool one_day = true, sorted = true;
+	for (uint32_t i = 1; i < count; i++) {
+		const struct stored_reading *a = order[i - 1], *b = order[i];
+		int64_t since = wrap_sub(b->meter_ts_ms, day * DAY_MS);
+		one_day &= since >= 0 && since < DAY_MS;
+		sorted &= a->device < b->device || a->meter_ts_ms < b->meter_ts_ms;
 	}
-	for (uint32_t i = 0; good && i < count; i++)
-		s->order[i] = &s->run.row[index[i]];
-	free(index);
-	for (uint32_t i = 0; good && i < count;) {
-		uint32_t n = 1;
-		while (i + n < count && same_page(s->order[i], s->order[i + n], newest))
+	if (!sorted)
+		count = pointers_order(order, w->s->rest, count, KEEP_ALL);
+	return one_day ? page_put(w, day, 0, count) : days_put(w, count);
+}
+
+static bool order_reserve(struct store *s, uint32_t count)
+{
+	if (s->order_room >= count)
+		return true;
+	free(s->order);
+	free(s->rest);
+	s->order = malloc(count * sizeof s->order[0]);
+	s->rest = malloc(count * sizeof s->rest[0]);
+	s->order_room = s->order && s->rest ? count : 0;
+	return s->order_room > 0;
+}
+
+static bool pages_put(struct run_writing *w)
+{
+	struct store *s = w->s;
+	const struct run *run = s->frozen;
+	struct run_place *place = run_by_device(run);
+	bool good = place != NULL;
+	for (uint32_t i = 0, n; good && i < run->count; i += n) {
+		uint32_t page = place[i].device / PAGE_DEVICES;
+		for (n = 1; i + n < run->count && place[i + n].device / PAGE_DEVICES == page;)
 			n++;
-		good = page_put(s, batch, newest, i, n);
-		i += n;
+		good = order_reserve(s, n);
+		for (uint32_t k = 0; good && k < n; k++) {
+			if (i + k + PREFETCH < run->count)
+				prefetch_row(&run->row[place[i + k + PREFETCH].row]);
+			s->order[k] = &run->row[place[i + k].row];
+		}
+		good = good && group_put(w, n);
 	}
+	free(place);
+	if (good)
+		chunk_put(w);
 	return good;
 }
 
-static void errors_put(struct store *s, rocksdb_writebatch_t *batch)
+static void errors_put(const struct run *run, rocksdb_writebatch_t *batch)
 {
-	for (size_t i = 0; i < s->run.error_count; i++) {
-		const struct run_error *e = &s->run.error[i];
+	for (size_t i = 0; i < run->error_count; i++) {
+		const struct run_error *e = &run->error[i];
 		uint8_t key[KEY_BYTES_MAX];
 		size_t key_bytes = key_error(key, e->number);
 		rocksdb_writebatch_put(batch, (const char *)key, key_bytes,
-		                       (const char *)s->run.error_bytes + e->offset, e->bytes);
+		                       (const char *)run->error_bytes + e->offset, e->bytes);
 	}
 }
 
-static enum result run_write(struct store *s, uint64_t applied, struct error *err)
+static enum result frozen_write(struct store *s, struct error *err)
 {
 	uint8_t key = KEY_META, meta[META_BYTES];
 	char *message = NULL;
 	enum result r = RESULT_OK;
-	rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+	struct run_writing w = {.s = s, .batch = rocksdb_writebatch_create()};
 
-	if (!pages_put(s, batch, run_sorted(&s->run), s->run.count, false) ||
-	    !pages_put(s, batch, run_sorted_newest(&s->run), s->run.device_count, true)) {
+	if (!pages_put(&w)) {
 		r = no_memory(err);
 	} else {
-		errors_put(s, batch);
-		meta_write(meta, applied, &s->totals);
-		rocksdb_writebatch_put(batch, (const char *)&key, 1, (const char *)meta,
+		errors_put(s->frozen, w.batch);
+		meta_write(meta, s->frozen_block, &s->frozen_totals);
+		rocksdb_writebatch_put(w.batch, (const char *)&key, 1, (const char *)meta,
 		                       sizeof meta);
-		rocksdb_write(s->readings.db, s->readings.write, batch, &message);
+		rocksdb_write(s->readings.db, s->readings.write, w.batch, &message);
 		if (message)
 			r = db_failed("write a run", message, err);
 	}
-	rocksdb_writebatch_destroy(batch);
+	rocksdb_writebatch_destroy(w.batch);
 	return r;
 }
 
+/* Under the lock. */
 static bool run_is_due(const struct store *s)
 {
-	return s->run.count >= s->config.run_readings_max ||
+	return s->active->count >= s->config.run_readings_max ||
 	       (s->run_started_us != 0 &&
 	        clock_mono_us() - s->run_started_us >= (uint64_t)s->config.run_age_ms * 1000);
 }
 
+/* Freeze the active run if it is due, or `force`. False: there is none to write. */
+static bool freeze(struct store *s, bool force)
+{
+	pthread_mutex_lock(&s->lock);
+	uint64_t applied = atomic_load_explicit(&s->applied_block, memory_order_relaxed);
+	if (!s->frozen && applied != s->written_block && (force || run_is_due(s))) {
+		s->frozen = s->active;
+		s->active = s->frozen == &s->run[0] ? &s->run[1] : &s->run[0];
+		s->frozen_block = applied;
+		s->frozen_totals = s->totals;
+		s->run_started_us = 0;
+	}
+	bool frozen = s->frozen != NULL;
+	pthread_mutex_unlock(&s->lock);
+	return frozen;
+}
+
+/* RocksDB has it: from here on readers find there what they found in the frozen run. */
+static void thaw(struct store *s)
+{
+	struct run *run = s->frozen;
+	s->written_block = s->frozen_block;
+	atomic_fetch_add_explicit(&s->readings_written, run->count, memory_order_relaxed);
+	/* before the run is gone: pages unpacked until now no longer count (store_find) */
+	atomic_fetch_add_explicit(&s->runs_written, 1, memory_order_release);
+	pthread_mutex_lock(&s->lock);
+	s->frozen = NULL;
+	run_readings_show(s);
+	pthread_mutex_unlock(&s->lock);
+	run_clear(run); /* nobody looks into it before it is active again */
+}
+
+static enum result run_write(struct store *s, bool force, struct error *err)
+{
+	if (!freeze(s, force))
+		return RESULT_OK;
+	enum result r = frozen_write(s, err);
+	if (r == RESULT_OK)
+		thaw(s);
+	return r;
+}
+
 enum result store_write_run(struct store *s, bool force, struct error *err)
 {
-	uint64_t applied = atomic_load_explicit(&s->applied_block, memory_order_relaxed);
-	if (applied == s->written_block || (!force && !run_is_due(s)))
-		return RESULT_OK;
-	enum result r = run_write(s, applied, err);
-	if (r != RESULT_OK)
-		return r;
-	s->written_block = applied;
-	s->run_started_us = 0;
-	atomic_fetch_add_explicit(&s->readings_written, s->run.count, memory_order_relaxed);
-	/* before the run is cleared: pages unpacked until now no longer count (store_find) */
-	atomic_fetch_add_explicit(&s->runs_written, 1, memory_order_release);
-	/* from here on readers find in RocksDB what they found in the run */
-	pthread_mutex_lock(&s->lock);
-	run_clear(&s->run);
-	atomic_store_explicit(&s->run_readings, 0, memory_order_relaxed);
-	pthread_mutex_unlock(&s->lock);
-	return RESULT_OK;
+	bool rest = s->frozen != NULL; /* a write that failed: `force` means what came since too */
+	enum result r = run_write(s, force, err);
+	return rest && r == RESULT_OK ? run_write(s, force, err) : r;
 }
 
 enum result store_flush(struct store *s, struct error *err)
@@ -357,6 +536,25 @@ enum result store_flush(struct store *s, struct error *err)
 	if (message)
 		return db_failed("flush", message, err);
 	atomic_store_explicit(&s->durable_block, s->written_block, memory_order_release);
+	return RESULT_OK;
+}
+
+enum result store_merge(struct store *s, int64_t first_day, int64_t end_day, struct error *err)
+{
+	uint8_t from[KEY_BYTES_MAX], to[KEY_BYTES_MAX];
+	size_t from_bytes = key_page(from, first_day, 0), to_bytes = key_page(to, end_day, 0);
+	char *message = NULL;
+	if (end_day > atomic_load_explicit(&s->merge.closed_end, memory_order_relaxed))
+		atomic_store_explicit(&s->merge.closed_end, end_day, memory_order_relaxed);
+	rocksdb_flush(s->readings.db, s->readings.flush, &message);
+	if (message)
+		return db_failed("flush", message, err);
+	rocksdb_compactoptions_t *o = rocksdb_compactoptions_create();
+	rocksdb_compactoptions_set_exclusive_manual_compaction(o, 0);
+	rocksdb_compactoptions_set_bottommost_level_compaction(o, 3); /* each file once */
+	rocksdb_compact_range_opt(s->readings.db, o, (const char *)from, from_bytes,
+	                          (const char *)to, to_bytes);
+	rocksdb_compactoptions_destroy(o);
 	return RESULT_OK;
 }
 

@@ -8,8 +8,9 @@
  * number it reaches. store_flush makes that durable, after which the journal may be cut.
  * Every read sees everything applied, whether it is still in the run or in RocksDB.
  *
- * Threads: ordinary ones only; all functions may be called concurrently, store_apply and
- * store_flush from one thread. They lock and allocate.
+ * Threads: ordinary ones only; all functions may be called concurrently, but store_apply from one
+ * thread at a time, and store_write_run, store_flush and store_merge from one, which may be
+ * another: applying goes on while a run is written. They lock and allocate.
  */
 #ifndef HEADRACE_STORE_STORE_H
 #define HEADRACE_STORE_STORE_H
@@ -25,12 +26,17 @@
 
 struct store;
 
+/* Does a reading have a register, by its profile? */
+typedef bool store_register_fn(void *context, const struct stored_reading *reading);
+
 struct store_config {
 	const char *dir;           /* made if absent, with mode 0700 */
 	uint32_t run_readings_max; /* a run is written at this size ... */
 	uint32_t run_age_ms;       /* ... or this age */
 	uint64_t cache_bytes;
 	uint32_t background_threads;
+	store_register_fn *has_register; /* NULL: none has */
+	void *register_context;
 };
 
 /* A store of another format version is refused with a clear message. */
@@ -47,11 +53,19 @@ uint64_t store_applied_block(const struct store *s);
 MUST_USE enum result store_apply(struct store *s, const struct journal_block *block,
                                  struct error *err);
 
-/* Write the run if it is due (or `force`). */
+/* So much is applied and not written that more should wait. */
+bool store_is_full(struct store *s);
+
+/* Write the run if it is due (or `force`). After a failure the next call tries again. */
 MUST_USE enum result store_write_run(struct store *s, bool force, struct error *err);
 
 /* Write the run and make everything applied durable in RocksDB; raises store_durable_block. */
 MUST_USE enum result store_flush(struct store *s, struct error *err);
+
+/* Pack the pages of the days first_day <= day < end_day (UTC days since 1970), whose readings
+ * have come but for late ones; what comes late is packed with them. */
+MUST_USE enum result store_merge(struct store *s, int64_t first_day, int64_t end_day,
+                                 struct error *err);
 
 /* --- reading back --- */
 
@@ -74,9 +88,16 @@ MUST_USE enum result store_scan_device(struct store *s, uint32_t device, int64_t
                                        int64_t to_ms, store_reading_fn *fn, void *context,
                                        struct error *err);
 
-/* The newest reading of every device, for warming up at start. */
-MUST_USE enum result store_scan_last(struct store *s, store_reading_fn *fn, void *context,
+/* The newest reading of every device and, when that has no register, the newest that has one
+ * (else NULL): for warming up at start. In no particular order. */
+typedef bool store_last_fn(void *context, const struct stored_reading *newest,
+                           const struct stored_reading *with_register);
+MUST_USE enum result store_scan_last(struct store *s, store_last_fn *fn, void *context,
                                      struct error *err);
+
+/* Every reading of a UTC day (of meter_ts_ms), by device and meter_ts_ms. */
+MUST_USE enum result store_scan_day(struct store *s, int64_t day, store_reading_fn *fn,
+                                    void *context, struct error *err);
 
 /* Every reading, by day and device: for the audit. */
 MUST_USE enum result store_scan_all(struct store *s, store_reading_fn *fn, void *context,

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store's insides, shared by store.c (apply, write, flush), query.c (reading back) and kv.c
- * (the control plane's data). Private to storage/store.
+ * The store's insides, shared by store.c (apply, write, flush), query.c and scan.c (reading back)
+ * and kv.c (the control plane's data). Private to storage/store.
  *
- * `lock` guards the run and what has been applied. The writer thread alone changes the run, so it
- * may read it without the lock, and sorts and packs it while others read.
+ * `lock` guards the runs, and what has been applied. `active` takes new readings; the run writer
+ * exchanges it for an empty one and writes what is `frozen` then, which nobody changes while it
+ * is there, so the writer reads it without the lock. A frozen run leaves memory only after
+ * RocksDB has it: whoever looks into active, frozen and RocksDB in this order misses nothing.
  */
 #ifndef HEADRACE_STORE_PRIV_H
 #define HEADRACE_STORE_PRIV_H
@@ -15,6 +17,7 @@
 #include <stdint.h>
 
 #include "storage/store/db.h"
+#include "storage/store/newest.h"
 #include "storage/store/page.h"
 #include "storage/store/page_cache.h"
 #include "storage/store/run.h"
@@ -24,17 +27,23 @@ struct store {
 	struct store_config config;
 	struct db readings;
 	struct db control;
-	struct page_scratch scratch; /* the writer's */
-	const struct stored_reading **order;
+	struct merge_state merge;
+	struct newest newest;
+
+	/* the run writer's */
+	struct page_scratch scratch;
+	const struct stored_reading **order, **rest; /* of one page */
 	uint32_t order_room;
-	uint64_t run_started_us; /* when the oldest unwritten block was applied; 0: none */
-	uint64_t written_block;  /* in RocksDB, durable or not */
+	uint64_t written_block; /* in RocksDB, durable or not */
 
 	struct page_cache pages; /* of generation runs_written */
 
 	pthread_mutex_t lock;
-	struct run run;
-	struct fate_totals totals;
+	struct run run[2];
+	struct run *active, *frozen; /* frozen: NULL when there is none */
+	struct fate_totals totals, frozen_totals;
+	uint64_t frozen_block; /* the last one applied to it */
+	uint64_t run_started_us; /* when active's oldest block was applied; 0: none */
 
 	_Atomic uint64_t applied_block, durable_block;
 	_Atomic uint64_t run_readings, readings_written, runs_written;
@@ -43,5 +52,21 @@ struct store {
 /* The value of the meta key, taken apart. */
 MUST_USE enum result store_meta_parse(const uint8_t *bytes, size_t count, uint64_t *applied,
                                       struct fate_totals *totals, struct error *err);
+
+/* --- shared by the queries (query.c, scan.c) --- */
+
+enum result query_no_memory(struct error *err);
+
+/* Unpack a page's rows, of all devices or of `only`. */
+MUST_USE enum result query_page_add(struct rows *rows, const struct page_place *place,
+                                    uint32_t only, const char *value, size_t bytes,
+                                    struct error *err);
+
+/* The rows of one device (DEVICE_NONE: all) from the page at a key; none if there is no page. */
+MUST_USE enum result query_page_get(struct store *s, const uint8_t *key, size_t key_bytes,
+                                    uint32_t device, struct rows *rows, struct error *err);
+
+/* Under the lock: copy a device's rows from the runs, the older run's first. */
+MUST_USE bool query_runs_device(const struct store *s, uint32_t device, struct rows *rows);
 
 #endif

@@ -169,7 +169,7 @@ static void warm_device_knows_its_newest_and_nothing_else(void **state)
 	struct reading same = at(5000 * SLOT, 3);
 
 	(void)state;
-	device_state_warm(states, &profiles, &stored);
+	device_state_warm(states, &profiles, &stored, NULL);
 	const struct device_track *t = &states[1];
 	same.channel_count = 2;
 	memcpy(same.channel, stored.channel, 8);
@@ -186,12 +186,34 @@ static void warm_device_knows_its_newest_and_nothing_else(void **state)
 	assert_true(t->last_ts_ms == 5000 * SLOT + 7);
 }
 
+static void warm_device_keeps_the_register_of_an_older_reading(void **state)
+{
+	const struct stored_reading newest = {.device = 1, .profile = 2, .meter_ts_ms = 5000 * SLOT,
+	                                      .ts_ms = 5000 * SLOT, .channel_count = 1,
+	                                      .channel = {TEST_CHANNEL_DEMAND}, .value = {3}};
+	struct stored_reading older = newest;
+
+	(void)state;
+	older.ts_ms = older.meter_ts_ms = 5000 * SLOT - 7500;
+	older.channel[0] = TEST_CHANNEL_ACTIVE;
+	older.value[0] = 77;
+	assert_true(stored_has_register(&profiles, &older));
+	assert_false(stored_has_register(&profiles, &newest));
+	device_state_warm(states, &profiles, &newest, &older);
+	const struct device_track *t = &states[1];
+	assert_true(t->newest_ms == newest.meter_ts_ms);
+	assert_true(t->last_ts_ms == newest.ts_ms);
+	assert_int_equal(t->register_channel, TEST_CHANNEL_ACTIVE);
+	assert_true(t->register_value == 77);
+	assert_true(dedup_register_ts(t) == newest.ts_ms - 8000); /* whole seconds, rounded up */
+}
+
 static void warm_device_of_a_removed_profile_is_still_known(void **state)
 {
 	struct stored_reading stored = {.device = 2, .profile = 99, .meter_ts_ms = 12345};
 
 	(void)state;
-	device_state_warm(states, &profiles, &stored);
+	device_state_warm(states, &profiles, &stored, NULL);
 	assert_true(states[2].newest_ms == 12345);
 	assert_int_not_equal(states[2].slot_ms, 0);
 	assert_int_equal(states[2].register_channel, 0);
@@ -222,6 +244,7 @@ int main(void)
 	    cmocka_unit_test(window_never_calls_an_accepted_identity_new),
 	    cmocka_unit_test(free_slot_within_the_window_is_new),
 	    cmocka_unit_test(warm_device_knows_its_newest_and_nothing_else),
+	    cmocka_unit_test(warm_device_keeps_the_register_of_an_older_reading),
 	    cmocka_unit_test(warm_device_of_a_removed_profile_is_still_known),
 	    cmocka_unit_test(register_ages_with_readings_that_have_none),
 	};

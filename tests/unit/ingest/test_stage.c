@@ -443,7 +443,7 @@ static void model_crash(void)
 			newest.value[0] = model.stored[i].value;
 		}
 		if (any)
-			device_state_warm(states, &profiles, &newest);
+			device_state_warm(states, &profiles, &newest, NULL);
 	}
 	/* a new life numbers its batches anew; all that is kept is visible */
 	for (uint32_t i = 0; i < model.count; i++)

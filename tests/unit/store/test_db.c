@@ -40,6 +40,7 @@ rocksdb_mergeoperator_t *__wrap_rocksdb_mergeoperator_create(
 struct fixture {
 	char dir[256], store_dir[300], readings[320];
 	struct db db;
+	struct merge_state merge;
 };
 
 static int setup(void **state)
@@ -50,7 +51,7 @@ static int setup(void **state)
 	snprintf(f->store_dir, sizeof f->store_dir, "%s/store", f->dir);
 	snprintf(f->readings, sizeof f->readings, "%s/readings", f->store_dir);
 	assert_int_equal(mkdir(f->store_dir, 0700), 0);
-	assert_ok(db_open_readings(&f->db, f->readings, 8 << 20, 2, &err), err);
+	assert_ok(db_open_readings(&f->db, f->readings, 8 << 20, 2, &f->merge, &err), err);
 	*state = f;
 	return 0;
 }
@@ -101,18 +102,19 @@ static void merge_that_fails_gives_no_bytes(void **state)
 {
 	(void)state;
 	uint8_t key[KEY_BYTES_MAX];
+	struct merge_state merge = {0};
 	const char *operands[2] = {garbage, garbage};
 	const size_t sizes[2] = {sizeof garbage, sizeof garbage};
 	for (int bad_key = 0; bad_key < 2; bad_key++) {
 		size_t key_bytes = key_page(key, 20000, 3) - (size_t)bad_key, bytes = SIZE_MAX;
 		unsigned char success = 1;
-		assert_null(full_merge(NULL, (char *)key, key_bytes, garbage, sizeof garbage,
+		assert_null(full_merge(&merge, (char *)key, key_bytes, garbage, sizeof garbage,
 		                       operands, sizes, 2, &success, &bytes));
 		assert_int_equal(success, 0);
 		assert_int_equal(bytes, 0);
 		bytes = SIZE_MAX;
 		success = 1;
-		assert_null(partial_merge(NULL, (char *)key, key_bytes, operands, sizes, 2,
+		assert_null(partial_merge(&merge, (char *)key, key_bytes, operands, sizes, 2,
 		                          &success, &bytes));
 		assert_int_equal(success, 0);
 		assert_int_equal(bytes, 0);
@@ -139,7 +141,7 @@ static void garbage_under_a_value_fails_the_flush(void **state)
 	struct fixture *f = *state;
 	struct error err;
 	uint8_t key[KEY_BYTES_MAX];
-	size_t bytes = key_newest(key, 3);
+	size_t bytes = key_page(key, 20000, 3);
 	put(f, key, bytes);
 	merge(f, key, bytes);
 	assert_int_equal(get(f, key, bytes, &err), RESULT_MEDIA);
@@ -155,10 +157,8 @@ static void store_over_garbage_pages_says_media(void **state)
 	struct store *store;
 	struct stored_reading reading;
 	uint8_t key[KEY_BYTES_MAX];
-	for (uint32_t i = 0; i < 2; i++) {
+	for (uint32_t i = 0; i < 2; i++)
 		merge(f, key, key_page(key, 20000, 3));
-		merge(f, key, key_newest(key, 3));
-	}
 	rocksdb_free(flush(f));
 	db_close(&f->db);
 	const struct store_config config = {.dir = f->store_dir, .run_readings_max = 300,
@@ -167,8 +167,27 @@ static void store_over_garbage_pages_says_media(void **state)
 	assert_ok(store_open(&config, &store, &err), err);
 	assert_int_equal(store_find(store, 3 * PAGE_DEVICES, 20000 * DAY_MS, &reading, &err),
 	                 RESULT_MEDIA);
-	assert_int_equal(store_last(store, 3 * PAGE_DEVICES, &reading, &err), RESULT_MEDIA);
 	store_close(store);
+}
+
+static void damaged_newest_days_refuse_to_open(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+	struct store *store;
+	uint8_t key[KEY_BYTES_MAX];
+	const struct store_config config = {.dir = f->store_dir, .run_readings_max = 300,
+	                                    .run_age_ms = 60000, .cache_bytes = 8 << 20,
+	                                    .background_threads = 2};
+	db_close(&f->db);
+	assert_ok(store_open(&config, &store, &err), err);
+	store_close(store);
+	assert_ok(db_open_readings(&f->db, f->readings, 8 << 20, 2, &f->merge, &err), err);
+	put(f, key, key_newest(key, 3));
+	rocksdb_free(flush(f));
+	db_close(&f->db);
+	assert_int_equal(store_open(&config, &store, &err), RESULT_MEDIA);
+	assert_non_null(strstr(err.text, "devices 3072 to 4095 are damaged"));
 }
 
 int main(void)
@@ -179,6 +198,7 @@ int main(void)
 	    CASE(garbage_operands_are_media_when_read),
 	    CASE(garbage_under_a_value_fails_the_flush),
 	    CASE(store_over_garbage_pages_says_media),
+	    CASE(damaged_newest_days_refuse_to_open),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

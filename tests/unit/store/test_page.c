@@ -8,7 +8,7 @@
 #include "storage/store/page.h"
 #include "tests/unit/journal/batch_make.h"
 
-#define FIRST 160u
+#define FIRST 192u
 
 static void fill(struct rows *rows, uint32_t count, uint64_t seed)
 {
@@ -119,7 +119,8 @@ static void regular_day_takes_few_bytes(void **state)
 	}
 	assert_true(rows_order(&in, KEEP_ALL));
 	size_t bytes = encode(&s, &in);
-	assert_true(bytes < 16 * 96 * 6); /* rhythm 1, lag 1, register 2, voltage 1, and a little */
+	/* rhythm and register 0, lag and voltage 6 bits each, and a little */
+	assert_true(bytes < PAGE_DEVICES * 96 * 18 / 10);
 	rows_fini(&in);
 	page_scratch_fini(&s);
 }
@@ -141,7 +142,7 @@ static void cut_or_longer_page_is_damaged(void **state)
 		assert_int_equal(r, cut == bytes ? PAGE_OK : PAGE_DAMAGED);
 		rows_fini(&out);
 	}
-	copy[0] ^= 3; /* another format */
+	copy[0] ^= 3; /* an older format */
 	struct rows out = {0};
 	assert_int_equal(page_decode(copy, bytes, FIRST, DEVICE_NONE, &out), PAGE_DAMAGED);
 	rows_fini(&out);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The run: finds what was added, keeps the first of equals, sorts by day, device and time. */
+/* The run: finds what was added, keeps the first of equals, sorts by device. */
 #include "tests/unit/journal/test_common.h"
 
 #include <stdlib.h>
@@ -61,7 +61,7 @@ static void first_of_equal_identities_stays(void **state)
 	run_fini(&run);
 }
 
-static void sorted_rows_are_by_day_device_and_time(void **state)
+static void sorted_rows_are_by_device_and_arrival(void **state)
 {
 	(void)state;
 	struct run run;
@@ -71,47 +71,66 @@ static void sorted_rows_are_by_day_device_and_time(void **state)
 	                                  {.device = 2, .meter_ts_ms = INT64_MIN},
 	                                  {.device = UINT32_MAX - 1, .meter_ts_ms = -1}};
 	assert_true(run_add(&run, edges, 3));
-	uint32_t *order = run_sorted(&run);
-	assert_non_null(order);
+	struct run_place *place = run_by_device(&run);
+	assert_non_null(place);
 	bool seen[COUNT + 3] = {false};
 	for (uint32_t i = 0; i < run.count; i++) {
-		const struct stored_reading *r = &run.row[order[i]];
-		assert_false(seen[order[i]]);
-		seen[order[i]] = true;
-		if (i == 0)
-			continue;
-		const struct stored_reading *b = &run.row[order[i - 1]];
-		int64_t before = day_of(b->meter_ts_ms), day = day_of(r->meter_ts_ms);
-		assert_true(before <= day);
-		if (before == day)
-			assert_true(b->device < r->device ||
-			            (b->device == r->device && b->meter_ts_ms < r->meter_ts_ms));
+		assert_int_equal(place[i].device, run.row[place[i].row].device);
+		assert_false(seen[place[i].row]);
+		seen[place[i].row] = true;
+		assert_true(i == 0 || place[i - 1].device < place[i].device ||
+		            (place[i - 1].device == place[i].device &&
+		             place[i - 1].row < place[i].row));
 	}
-	free(order);
+	free(place);
 	run_fini(&run);
 }
 
-static void newest_rows_are_one_a_device_in_order(void **state)
+static void each_device_has_its_newest_and_its_chain(void **state)
 {
 	(void)state;
 	struct run run;
 	assert_true(run_init(&run));
-	free(fill(&run, COUNT));
-	uint32_t *order = run_sorted_newest(&run);
-	assert_non_null(order);
-	for (uint32_t i = 0; i < run.device_count; i++) {
-		const struct stored_reading *r = &run.row[order[i]];
-		if (i > 0)
-			assert_true(run.row[order[i - 1]].device < r->device);
-		uint32_t n = 0;
-		for (uint32_t k = run_device(&run, r->device)->chain; k != RUN_NONE;
-		     k = run.chain[k], n++) {
-			assert_int_equal(run.row[k].device, r->device);
-			assert_true(run.row[k].meter_ts_ms <= r->meter_ts_ms);
+	struct stored_reading *all = fill(&run, COUNT);
+	uint32_t chained = 0, devices = 0;
+	for (uint32_t device = 0; device < 3000; device++) {
+		const struct run_device *d = run_device(&run, device);
+		devices += d != NULL;
+		for (uint32_t k = d ? d->chain : RUN_NONE; k != RUN_NONE; k = run.chain[k]) {
+			assert_int_equal(run.row[k].device, device);
+			assert_true(run.row[k].meter_ts_ms <= run.row[d->newest].meter_ts_ms);
+			chained++;
 		}
-		assert_true(n > 0);
 	}
-	free(order);
+	assert_int_equal(chained, run.count);
+	assert_int_equal(devices, run.device_count);
+	free(all);
+	run_fini(&run);
+}
+
+/* More rows of one device than a chain keeps, some of them late: all are found, none twice. */
+static void many_rows_of_one_device_are_found(void **state)
+{
+	(void)state;
+	struct run run;
+	assert_true(run_init(&run));
+	for (int round = 0; round < 2; round++) {
+		for (int64_t i = 0; i < 3000; i++) {
+			int64_t ts = i % 7 == 6 ? i - 500 * (i % 3) : i;
+			const struct stored_reading r = {.device = 9, .meter_ts_ms = ts * 10,
+			                                 .flags = (uint16_t)round};
+			assert_true(run_add(&run, &r, 1));
+			assert_non_null(run_find(&run, 9, ts * 10));
+			assert_int_equal(run_find(&run, 9, ts * 10)->flags, 0);
+			assert_null(run_find(&run, 9, ts * 10 + 5));
+		}
+	}
+	bool seen[4200] = {false};
+	for (uint32_t i = 0; i < run.count; i++) {
+		int64_t at = run.row[i].meter_ts_ms / 10 + 1100;
+		assert_false(seen[at]);
+		seen[at] = true;
+	}
 	run_fini(&run);
 }
 
@@ -141,8 +160,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(everything_added_is_found),
 	    cmocka_unit_test(first_of_equal_identities_stays),
-	    cmocka_unit_test(sorted_rows_are_by_day_device_and_time),
-	    cmocka_unit_test(newest_rows_are_one_a_device_in_order),
+	    cmocka_unit_test(sorted_rows_are_by_device_and_arrival),
+	    cmocka_unit_test(each_device_has_its_newest_and_its_chain),
+	    cmocka_unit_test(many_rows_of_one_device_are_found),
 	    cmocka_unit_test(errors_keep_number_and_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,6 +43,13 @@ struct model {
 	struct fate_totals totals;
 };
 
+/* About a third of the readings have one. */
+static bool has_register(void *context, const struct stored_reading *r)
+{
+	(void)context;
+	return r->channel_count > 0 && r->channel[0] % 3 == 0;
+}
+
 static void open_store(struct model *m)
 {
 	struct error err;
@@ -50,7 +57,7 @@ static void open_store(struct model *m)
 	snprintf(dir, sizeof dir, "%s/store", m->dir);
 	const struct store_config config = {
 	    .dir = dir, .run_readings_max = 300, .run_age_ms = 60000, .cache_bytes = 8 << 20,
-	    .background_threads = 2};
+	    .background_threads = 2, .has_register = has_register};
 	assert_ok(store_open(&config, &m->store, &err), err);
 }
 
@@ -178,12 +185,35 @@ static void check_find(struct model *m)
 	assert_int_equal(store_find(m->store, 1000000, 5, &got, &err), RESULT_ABSENT);
 }
 
+struct last_seen {
+	const struct model *m;
+	struct collected *newest;
+};
+
+static bool check_register(void *context, const struct stored_reading *newest,
+                           const struct stored_reading *with_register)
+{
+	const struct last_seen *seen = context;
+	const struct stored_reading *expected = NULL;
+	for (uint32_t i = 0; i < seen->m->rows; i++) { /* sorted */
+		const struct stored_reading *r = &seen->m->row[i];
+		if (r->device == newest->device && has_register(NULL, r))
+			expected = r;
+	}
+	if (has_register(NULL, newest))
+		expected = NULL; /* says it itself */
+	assert_int_equal(with_register != NULL, expected != NULL);
+	assert_true(!expected || make_same(with_register, expected));
+	return collect(seen->newest, newest);
+}
+
 static void check_last(struct model *m)
 {
 	struct error err;
 	struct collected c = collected_new(UINT32_MAX);
+	struct last_seen seen = {m, &c};
 	qsort(m->row, m->rows, sizeof m->row[0], by_identity);
-	assert_ok(store_scan_last(m->store, collect, &c, &err), err);
+	assert_ok(store_scan_last(m->store, check_register, &seen, &err), err);
 	uint32_t at = 0;
 	for (uint32_t i = 0; i < m->rows; i++) {
 		if (i + 1 < m->rows && m->row[i + 1].device == m->row[i].device)
@@ -245,6 +275,23 @@ static void check_all(struct model *m)
 	free(c.row);
 }
 
+static void check_day(struct model *m)
+{
+	struct error err;
+	struct collected c = collected_new(UINT32_MAX);
+	int64_t day = m->make.now_ms / 86400000 - (int64_t)make_below(&m->make, 3);
+	assert_ok(store_scan_day(m->store, day, collect, &c, &err), err);
+	qsort(m->row, m->rows, sizeof m->row[0], by_identity);
+	uint32_t at = 0;
+	for (uint32_t i = 0; i < m->rows; i++) {
+		int64_t ts = m->row[i].meter_ts_ms;
+		if (ts >= day * 86400000 && ts < (day + 1) * 86400000)
+			assert_true(at < c.count && make_same(&c.row[at++], &m->row[i]));
+	}
+	assert_int_equal(at, c.count);
+	free(c.row);
+}
+
 struct errors_seen {
 	struct model *m;
 	uint64_t next;
@@ -287,6 +334,7 @@ static void check(struct model *m)
 	check_device(m, now - 3600000, now + 1);
 	check_device(m, 5, 5);
 	check_all(m);
+	check_day(m);
 	check_errors(m);
 	store_totals(m->store, &totals);
 	assert_memory_equal(&totals, &m->totals, sizeof totals);
@@ -327,6 +375,14 @@ static void random_operations_agree_with_model(void **state)
 			break;
 		case 3:
 			check(m);
+			break;
+		case 4:
+			if (make_below(&m->make, 4) == 0) {
+				int64_t today = m->make.now_ms / 86400000;
+				assert_ok(store_merge(m->store, today - 3,
+				                      today - 1 + (int64_t)make_below(&m->make, 3),
+				                      &err), err);
+			}
 			break;
 		default:
 			make_block(m);
