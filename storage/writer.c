@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store writer's loop: read, apply, publish; write and flush when due; release the journal.
+ * The store writer's two loops. The first: read a block, apply, publish. The second: write the
+ * run and flush when they are due, release the journal. So what was acknowledged is visible within
+ * milliseconds, however long a write takes.
  *
- * What fails is tried again once a second, without going on: the journal keeps what was not
- * applied, and says so when it is full. RocksDB stays in error after a failed background flush
- * and its C interface cannot resume it: only a restart heals that, and store_writer_failed says
- * so when it lasts. Thread: its own. Memory: one struct. Never acknowledges
- * anything and never touches the appending side.
+ * What fails is tried again once a second, without going on: while runs can't be written, blocks
+ * are applied until the store is full; the journal keeps what was not, and says so when it is
+ * full. RocksDB stays in error after a failed background flush and its C interface cannot resume
+ * it: only a restart heals that, and store_writer_failed says so when it lasts.
+ * Threads: two of its own. Memory: one struct. Never acknowledges anything and never touches the
+ * appending side.
  */
 #include "storage/writer.h"
 
@@ -24,42 +27,58 @@
 
 #define NAP_US_MIN       1000u
 #define NAP_US_MAX       5000u
-#define NAP_US_AWAITED   100u /* while somebody waits for what comes next */
+#define NAP_US_AWAITED   100u  /* while somebody waits for what comes next */
+#define NAP_US_RUN       20000u /* between looks whether a run is due */
 #define RETRY_US         1000000u
 #define SEGMENTS_IN_USE  8u       /* flush early beyond so many ... */
 #define FLUSH_US_MIN     1000000u /* ... but not more often than this */
 #define STATUS_US        100000u
 #define RESTART_US       30000000u /* failing for so long: RocksDB does not heal by itself */
 
+/* How the last step of a loop went. Under the lock, but for what the loop keeps for itself. */
+struct loop {
+	const char *name;
+	bool failed;
+	uint64_t media_since_us; /* failing, not for want of space or memory; 0: it is not */
+	char failure[ERROR_TEXT_BYTES];
+	enum result result; /* for store_writer_stop, when the thread has ended */
+	struct error err;
+};
+
 struct store_writer {
 	struct journal *journal;
 	struct store *store;
 	uint64_t flush_us;
-	uint64_t flushed_at_us, looked_at_us;
-	pthread_t thread;
-	enum result last_result;
-	struct error last_error;
+	uint64_t flushed_at_us, looked_at_us; /* the run thread's */
+	pthread_t apply_thread, run_thread;
+	struct loop apply, run;
 
 	pthread_mutex_t lock;
-	pthread_cond_t changed; /* visible rose, or stop was set */
-	uint32_t awaited; /* threads in store_writer_wait_visible */
-	bool stop;
-	bool failed;
-	uint64_t media_since_us; /* failing, not for want of space or memory; 0: it is not */
-	char failure[ERROR_TEXT_BYTES];
+	pthread_cond_t changed;  /* visible or applied rose, or stop was set */
+	pthread_cond_t run_wake; /* a run may be due, or applied_all was set */
+	pthread_cond_t written;  /* a run was written */
+	uint32_t awaited; /* threads that wait for what comes next */
+	bool stop, applied_all;
+	uint64_t applied_block;
 	uint64_t visible[MAX_STAGE_WORKERS];
 };
 
-static void sleep_until_changed(struct store_writer *w, uint64_t us)
+static struct timespec deadline(uint64_t us)
 {
 	struct timespec until;
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	pthread_mutex_lock(&w->lock);
-	if (w->awaited > 0 && us > NAP_US_AWAITED && us <= NAP_US_MAX)
-		us = NAP_US_AWAITED;
 	uint64_t ns = (uint64_t)until.tv_nsec + us * 1000;
 	until.tv_sec += (time_t)(ns / 1000000000u);
 	until.tv_nsec = (long)(ns % 1000000000u);
+	return until;
+}
+
+static void sleep_until_changed(struct store_writer *w, uint64_t us)
+{
+	pthread_mutex_lock(&w->lock);
+	if (w->awaited > 0 && us > NAP_US_AWAITED && us <= NAP_US_MAX)
+		us = NAP_US_AWAITED;
+	struct timespec until = deadline(us);
 	if (!w->stop)
 		pthread_cond_timedwait(&w->changed, &w->lock, &until);
 	pthread_mutex_unlock(&w->lock);
@@ -74,27 +93,28 @@ static bool stopping(struct store_writer *w)
 }
 
 /* Show a step's outcome; logs when it changes. True: it went well. */
-static bool outcome(struct store_writer *w, enum result r, const struct error *err)
+static bool outcome(struct store_writer *w, struct loop *loop, enum result r,
+                    const struct error *err)
 {
 	bool good = r == RESULT_OK;
 	uint64_t now = clock_mono_us();
 	pthread_mutex_lock(&w->lock);
 	if (good || r == RESULT_RESOURCE)
-		w->media_since_us = 0;
-	else if (w->media_since_us == 0)
-		w->media_since_us = now;
-	bool news = w->failed == good;
-	w->failed = !good;
+		loop->media_since_us = 0;
+	else if (loop->media_since_us == 0)
+		loop->media_since_us = now;
+	bool news = loop->failed == good;
+	loop->failed = !good;
 	if (!good)
-		snprintf(w->failure, sizeof w->failure, "%s", err->text);
+		snprintf(loop->failure, sizeof loop->failure, "%s", err->text);
 	pthread_mutex_unlock(&w->lock);
-	w->last_result = r;
+	loop->result = r;
 	if (!good)
-		w->last_error = *err;
+		loop->err = *err;
 	if (news && good)
-		log_info("store", "the store writer works again");
+		log_info("store", "%s again", loop->name);
 	if (news && !good)
-		log_error("store", "the store writer is stuck, retrying: %s", err->text);
+		log_error("store", "stuck, retrying: %s", err->text);
 	return good;
 }
 
@@ -102,6 +122,7 @@ static void publish(struct store_writer *w, const struct journal_block *block)
 {
 	pthread_mutex_lock(&w->lock);
 	memcpy(w->visible, block->stage_seq, sizeof w->visible);
+	w->applied_block = block->number;
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
 }
@@ -129,31 +150,77 @@ static enum result flush(struct store_writer *w, struct error *err)
 	return r;
 }
 
-/* Write the run, flush and release the journal, as far as they are due. */
-static enum result write_due(struct store_writer *w, struct error *err)
+/* --- the thread that writes runs --- */
+
+static bool applied_all(struct store_writer *w)
 {
-	enum result r = store_write_run(w->store, false, err);
-	if (r == RESULT_OK && flush_is_due(w))
-		r = flush(w, err);
-	return r;
+	pthread_mutex_lock(&w->lock);
+	bool all = w->applied_all;
+	pthread_mutex_unlock(&w->lock);
+	return all;
+}
+
+static void run_sleep(struct store_writer *w, uint64_t us)
+{
+	pthread_mutex_lock(&w->lock);
+	struct timespec until = deadline(us);
+	if (!w->applied_all)
+		pthread_cond_timedwait(&w->run_wake, &w->lock, &until);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void *run_main(void *context)
+{
+	struct store_writer *w = context;
+	struct error err;
+	for (;;) {
+		bool last = applied_all(w);
+		enum result r = store_write_run(w->store, last, &err);
+		if (r == RESULT_OK && (last || flush_is_due(w)))
+			r = flush(w, &err);
+		bool good = outcome(w, &w->run, r, &err);
+		pthread_mutex_lock(&w->lock);
+		pthread_cond_broadcast(&w->written);
+		pthread_mutex_unlock(&w->lock);
+		if (last)
+			return NULL;
+		run_sleep(w, good ? NAP_US_RUN : RETRY_US);
+	}
+}
+
+/* --- the thread that applies --- */
+
+/* As long as so much is not written that no more should be applied, let the other thread write.
+ * False: it still is. */
+static bool make_room(struct store_writer *w)
+{
+	if (!store_is_full(w->store))
+		return true;
+	pthread_mutex_lock(&w->lock);
+	pthread_cond_signal(&w->run_wake);
+	struct timespec until = deadline(NAP_US_RUN);
+	if (!w->stop)
+		pthread_cond_timedwait(&w->written, &w->lock, &until);
+	pthread_mutex_unlock(&w->lock);
+	return !store_is_full(w->store);
 }
 
 /*
- * What is due, then one block, if there is one. RESULT_ABSENT: there was none, all is well.
- * While what is due fails nothing is applied: the run stays as large as it is, the journal keeps
- * the rest.
+ * Apply one block, if there is one. RESULT_ABSENT: there was none, all is well; also while the
+ * store is full: the journal keeps the rest.
  */
 static enum result step(struct store_writer *w, struct journal_block *block, bool *pending,
                         struct error *err)
 {
-	enum result r = write_due(w, err);
-	if (r == RESULT_OK && !*pending) {
-		r = journal_read(w->journal, block, err);
-		*pending = r == RESULT_OK;
+	if (!make_room(w))
+		return RESULT_ABSENT;
+	if (!*pending) {
+		enum result r = journal_read(w->journal, block, err);
+		if (r != RESULT_OK)
+			return r;
+		*pending = true;
 	}
-	if (r != RESULT_OK)
-		return r;
-	r = store_apply(w->store, block, err);
+	enum result r = store_apply(w->store, block, err);
 	if (r == RESULT_OK) {
 		*pending = false;
 		publish(w, block);
@@ -161,7 +228,7 @@ static enum result step(struct store_writer *w, struct journal_block *block, boo
 	return r;
 }
 
-static void *writer_main(void *context)
+static void *apply_main(void *context)
 {
 	struct store_writer *w = context;
 	struct journal_block block;
@@ -171,22 +238,37 @@ static void *writer_main(void *context)
 
 	for (;;) {
 		enum result r = step(w, &block, &pending, &err);
-		bool stop = r != RESULT_OK && stopping(w);
-		if (r == RESULT_ABSENT && !stop) {
-			outcome(w, RESULT_OK, &err);
-			sleep_until_changed(w, nap_us);
-			nap_us = nap_us * 2 < NAP_US_MAX ? nap_us * 2 : NAP_US_MAX;
+		if (r == RESULT_OK) {
+			nap_us = NAP_US_MIN;
+			outcome(w, &w->apply, r, &err);
 			continue;
 		}
-		nap_us = NAP_US_MIN;
-		if (r == RESULT_ABSENT)
-			r = flush(w, &err); /* all is applied: the last thing to do */
-		bool good = outcome(w, r, &err);
-		if (stop)
+		bool good = r == RESULT_ABSENT;
+		outcome(w, &w->apply, good ? RESULT_OK : r, &err);
+		if (stopping(w))
 			return NULL;
-		if (!good)
-			sleep_until_changed(w, RETRY_US);
+		sleep_until_changed(w, good ? nap_us : RETRY_US);
+		nap_us = nap_us * 2 < NAP_US_MAX ? nap_us * 2 : NAP_US_MAX;
 	}
+}
+
+static enum result threads_start(struct store_writer *w, struct error *err)
+{
+	int error = pthread_create(&w->apply_thread, NULL, apply_main, w);
+	if (error == 0) {
+		error = pthread_create(&w->run_thread, NULL, run_main, w);
+		if (error != 0) {
+			pthread_mutex_lock(&w->lock);
+			w->stop = true;
+			pthread_cond_broadcast(&w->changed);
+			pthread_mutex_unlock(&w->lock);
+			pthread_join(w->apply_thread, NULL);
+		}
+	}
+	if (error != 0)
+		return fail(RESULT_RESOURCE, err, "store: start the writer's threads: %s",
+		            strerror(error));
+	return RESULT_OK;
 }
 
 enum result store_writer_start(struct journal *journal, struct store *store, uint32_t flush_s,
@@ -201,17 +283,21 @@ enum result store_writer_start(struct journal *journal, struct store *store, uin
 	w->store = store;
 	w->flush_us = (uint64_t)flush_s * 1000000u;
 	w->flushed_at_us = clock_mono_us();
+	w->apply.name = "blocks are applied";
+	w->run.name = "runs are written";
+	w->applied_block = store_applied_block(store);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_condattr_t monotonic;
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->changed, &monotonic);
+	pthread_cond_init(&w->run_wake, &monotonic);
+	pthread_cond_init(&w->written, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	int error = pthread_create(&w->thread, NULL, writer_main, w);
-	if (error != 0) {
+	enum result r = threads_start(w, err);
+	if (r != RESULT_OK) {
 		free(w);
-		return fail(RESULT_RESOURCE, err, "store: start the writer thread: %s",
-		            strerror(error));
+		return r;
 	}
 	*out = w;
 	return RESULT_OK;
@@ -222,36 +308,57 @@ enum result store_writer_stop(struct store_writer *w, struct error *err)
 	pthread_mutex_lock(&w->lock);
 	w->stop = true;
 	pthread_cond_broadcast(&w->changed);
+	pthread_cond_broadcast(&w->written);
 	pthread_mutex_unlock(&w->lock);
-	pthread_join(w->thread, NULL);
-	enum result r = w->last_result;
+	pthread_join(w->apply_thread, NULL);
+	pthread_mutex_lock(&w->lock);
+	w->applied_all = true;
+	pthread_cond_broadcast(&w->run_wake);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->run_thread, NULL);
+	const struct loop *loop = w->apply.result != RESULT_OK ? &w->apply : &w->run;
+	enum result r = loop->result;
 	if (r != RESULT_OK && err)
-		*err = w->last_error;
+		*err = loop->err;
 	pthread_cond_destroy(&w->changed);
+	pthread_cond_destroy(&w->run_wake);
+	pthread_cond_destroy(&w->written);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 	return r;
+}
+
+/* Wait until *rising is at least `least`. Under the lock. */
+static bool wait_risen(struct store_writer *w, const uint64_t *rising, uint64_t least,
+                       uint32_t timeout_ms)
+{
+	struct timespec until = deadline((uint64_t)timeout_ms * 1000);
+	int error = 0;
+	w->awaited++;
+	if (*rising < least)
+		pthread_cond_broadcast(&w->changed); /* end the nap */
+	while (*rising < least && error == 0)
+		error = pthread_cond_timedwait(&w->changed, &w->lock, &until);
+	w->awaited--;
+	return *rising >= least;
 }
 
 bool store_writer_wait_visible(struct store_writer *w, uint32_t stage, uint64_t seq,
                                uint32_t timeout_ms)
 {
 	CHECK_OP((int)stage, <, MAX_STAGE_WORKERS);
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	uint64_t ns = (uint64_t)until.tv_nsec + (uint64_t)timeout_ms * 1000000u;
-	until.tv_sec += (time_t)(ns / 1000000000u);
-	until.tv_nsec = (long)(ns % 1000000000u);
-
-	int error = 0;
 	pthread_mutex_lock(&w->lock);
-	w->awaited++;
-	if (w->visible[stage] < seq)
-		pthread_cond_broadcast(&w->changed); /* end the writer's nap */
-	while (w->visible[stage] < seq && error == 0)
-		error = pthread_cond_timedwait(&w->changed, &w->lock, &until);
-	w->awaited--;
-	bool visible = w->visible[stage] >= seq;
+	bool visible = wait_risen(w, &w->visible[stage], seq, timeout_ms);
+	pthread_mutex_unlock(&w->lock);
+	return visible;
+}
+
+bool store_writer_catch_up(struct store_writer *w, uint32_t timeout_ms)
+{
+	struct journal_status status;
+	journal_status_get(w->journal, &status);
+	pthread_mutex_lock(&w->lock);
+	bool visible = wait_risen(w, &w->applied_block, status.durable_block, timeout_ms);
 	pthread_mutex_unlock(&w->lock);
 	return visible;
 }
@@ -260,15 +367,16 @@ bool store_writer_failed(struct store_writer *w, char *text, size_t bytes)
 {
 	uint64_t now = clock_mono_us();
 	pthread_mutex_lock(&w->lock);
-	bool failed = w->failed;
-	uint64_t since = w->media_since_us;
+	const struct loop *loop = w->run.failed ? &w->run : &w->apply;
+	bool failed = loop->failed;
+	uint64_t since = loop->media_since_us;
 	if (failed && since != 0 && now >= since + RESTART_US)
 		snprintf(text, bytes,
 		         "restart headraced: the journal will be replayed; stuck for %" PRIu64
 		         " s: %s",
-		         (now - since) / 1000000, w->failure);
+		         (now - since) / 1000000, loop->failure);
 	else
-		snprintf(text, bytes, "%s", failed ? w->failure : "");
+		snprintf(text, bytes, "%s", failed ? loop->failure : "");
 	pthread_mutex_unlock(&w->lock);
 	return failed;
 }

@@ -6,8 +6,8 @@
  * few seconds or when the journal grows, then journal_release. It also publishes up to which
  * batch of each stage readings can be found in the store, for the exact duplicate check.
  *
- * Thread: one of its own, an ordinary one; the functions below may be called from any other
- * ordinary thread. It never touches the appending side of the journal.
+ * Threads: two of its own, ordinary ones: one applies, one writes runs and flushes; the functions
+ * below may be called from any other ordinary thread. Never touches the journal's appending side.
  */
 #ifndef HEADRACE_STORAGE_WRITER_H
 #define HEADRACE_STORAGE_WRITER_H
@@ -22,13 +22,13 @@
 
 struct store_writer;
 
-/* Start the thread. The journal has been opened (so that the store has applied everything that
+/* Start the threads. The journal has been opened (so that the store has applied everything that
  * was replayed); both outlive the writer. `flush_s`: seconds between two flushes, >= 1. */
 MUST_USE enum result store_writer_start(struct journal *journal, struct store *store,
                                         uint32_t flush_s, struct store_writer **out,
                                         struct error *err);
 
-/* Apply everything durable in the journal, flush it, release the journal, end the thread, free.
+/* Apply everything durable in the journal, flush it, release the journal, end the threads, free.
  * The appending side has stopped before. Not RESULT_OK: the last step failed; nothing is lost,
  * the journal still has it. */
 MUST_USE enum result store_writer_stop(struct store_writer *w, struct error *err);
@@ -40,6 +40,10 @@ MUST_USE enum result store_writer_stop(struct store_writer *w, struct error *err
  */
 bool store_writer_wait_visible(struct store_writer *w, uint32_t stage, uint64_t seq,
                                uint32_t timeout_ms);
+
+/* Wait until everything that is durable in the journal now can be read from the store, at most
+ * `timeout_ms`: who was acknowledged before finds what he sent. False: not yet. */
+bool store_writer_catch_up(struct store_writer *w, uint32_t timeout_ms);
 
 /* True while the writer can't proceed (it keeps retrying); `text` then says why, and after 30 s
  * of anything but RESULT_RESOURCE that a restart is needed: RocksDB keeps an error of a background

@@ -63,6 +63,9 @@ static inline bool api_is_stopping(const struct api_request *request)
 /* The same; true: a problem was answered. */
 bool api_stopped(const struct api_request *request, struct api_reply *reply);
 
+/* What was acknowledged before the request came is in the store. False: a problem was answered. */
+bool api_caught_up(const struct api_request *request, struct api_reply *reply);
+
 const char *api_parameter(const struct api_request *request, const char *name);
 /* A whole number, a time: `otherwise` when absent. False: a problem was answered. */
 bool api_number(const struct api_request *request, struct api_reply *reply, const char *name,

@@ -110,6 +110,8 @@ void api_errors(const struct api_request *request, struct api_reply *reply)
 	    !api_number(request, reply, "limit", 1, 10000, 100, &l.limit) ||
 	    !take_reason(request, reply, &l.reason))
 		return;
+	if (!api_caught_up(request, reply))
+		return;
 	text_add(&reply->text, "{\"errors\":[");
 	enum result result =
 	    store_scan_errors(request->context->store, from, on_listed, &l, &err);
@@ -174,6 +176,8 @@ void api_error(const struct api_request *request, struct api_reply *reply)
 		            "'%.80s' is no number of an error entry", request->rest);
 		return;
 	}
+	if (!api_caught_up(request, reply))
+		return;
 	enum result result =
 	    store_scan_errors(request->context->store, one.number, on_one, &one, &err);
 	if (result != RESULT_OK)

@@ -267,6 +267,8 @@ void api_readings(const struct api_request *request, struct api_reply *reply)
 		api_failed(reply, RESULT_ABSENT, &err);
 		return;
 	}
+	if (!api_caught_up(request, reply))
+		return;
 	enum result result =
 	    store_scan_device(c->store, device, rows.from, to, on_reading, &rows, &err);
 	if (result == RESULT_OK && rows.no_memory)

@@ -8,6 +8,8 @@
 
 #include "control/api/api_priv.h"
 
+#define CATCH_UP_MS 10000
+
 void api_problem(struct api_reply *reply, unsigned status, const char *title, const char *remedy,
                  const char *detail, ...)
 {
@@ -57,6 +59,17 @@ bool api_stopped(const struct api_request *request, struct api_reply *reply)
 	api_problem(reply, 503, "Stopping", "try again when headraced runs again",
 	            "headraced is about to end");
 	return true;
+}
+
+bool api_caught_up(const struct api_request *request, struct api_reply *reply)
+{
+	struct store_writer *writer = request->context->writer;
+	if (!writer || store_writer_catch_up(writer, CATCH_UP_MS))
+		return true;
+	api_problem(reply, 503, "The store is behind",
+	            "try again; if it lasts, see: headrace status",
+	            "readings that are acknowledged are still on their way into the store");
+	return false;
 }
 
 const char *api_parameter(const struct api_request *request, const char *name)

@@ -43,14 +43,17 @@ def post(payload, method="post", path="readings", kind=None):
 def test_mqtt(rig):
     text = publish("SM-00001", FLAT.format(meter="SM-00001", ts=now(), kwh="60000.125"))
     harness.check("received PUBACK" in text, f"mosquitto_pub got no PUBACK: {text}")
-    rig.settle()  # acknowledged when durable; found when the store has followed
+    # acknowledged means durable and found by everyone who asks from now on
     csv = rig.headrace("readings", "SM-00001", "--format", "csv")
     harness.check("60000.125" in csv, f"an acknowledged reading is not there: {csv}")
+    for i in range(20):
+        publish("SM-00020", FLAT.format(meter="SM-00020", ts=now(), kwh=f"60000.{i:03}"))
+        readings = rig.api.readings("SM-00020")
+        harness.check(len(readings) == i + 1, f"reading {i} is acknowledged and not there")
     # a topic that no profile names: acknowledged, so it must be somewhere
     before = rig.api.totals()["no_profile"]
     text = publish("SM-00001", "lost?", topic="meter/SM-00001/reading")
     harness.check("received PUBACK" in text, f"mosquitto_pub got no PUBACK: {text}")
-    rig.settle()
     harness.check(rig.api.totals()["no_profile"] == before + 1 and
                   b"lost?" in rig.api.error_payloads(),
                   "an acknowledged message on an unknown topic is not in the error queue")

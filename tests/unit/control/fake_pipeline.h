@@ -23,6 +23,7 @@ struct journal {
 
 struct store_writer {
 	const char *trouble; /* NULL: none */
+	bool behind;         /* what is acknowledged cannot be read yet */
 };
 
 #endif

@@ -179,6 +179,17 @@ static void second_import_waits_for_the_first(void **state)
 		                 200);
 }
 
+static void readings_are_shown_when_the_store_has_them_all(void **state)
+{
+	(void)state;
+	f.writer.behind = true;
+	assert_int_equal(ask("/readings/SM-1"), 503);
+	assert_has("still on their way");
+	assert_int_equal(ask("/errors"), 503);
+	f.writer.behind = false;
+	assert_int_equal(ask("/readings/SM-1"), 200);
+}
+
 static void readings_are_exact_decimals(void **state)
 {
 	(void)state;

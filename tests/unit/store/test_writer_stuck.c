@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The writer when the store fails: nothing more is applied meanwhile, what is due is tried again,
- * and after half a minute it says that a restart is needed.
+ * The writer when the store fails: what is due is tried again, blocks are applied until the store
+ * is full, and after half a minute it says that a restart is needed. A write that takes long does
+ * not keep blocks from being applied.
  *
  * Store and journal are played by this file: the journal has a block whenever it is asked.
  */
@@ -16,7 +17,10 @@
 #include "base/clock.h"
 #include "storage/writer.h"
 
-static _Atomic uint64_t blocks_read, blocks_applied, writes_tried, flushes;
+#define FULL 50u /* blocks that are applied and not written */
+
+static _Atomic uint64_t blocks_read, blocks_applied, blocks_written, writes_tried, flushes;
+static _Atomic bool write_hangs;
 static _Atomic uint64_t blocks_there; /* the journal has so many */
 static _Atomic enum result write_result, flush_result;
 static _Atomic uint64_t released;
@@ -53,7 +57,7 @@ void journal_release(struct journal *j, uint64_t block)
 void journal_status_get(const struct journal *j, struct journal_status *status)
 {
 	(void)j;
-	*status = (struct journal_status){0};
+	*status = (struct journal_status){.durable_block = blocks_there};
 }
 
 enum result store_apply(struct store *s, const struct journal_block *block, struct error *err)
@@ -65,12 +69,22 @@ enum result store_apply(struct store *s, const struct journal_block *block, stru
 	return RESULT_OK;
 }
 
+bool store_is_full(struct store *s)
+{
+	(void)s;
+	return blocks_applied - blocks_written >= FULL;
+}
+
 enum result store_write_run(struct store *s, bool force, struct error *err)
 {
 	(void)s;
 	(void)force;
 	writes_tried++;
+	while (write_hangs)
+		usleep(1000);
 	enum result r = write_result;
+	if (r == RESULT_OK)
+		blocks_written = (uint64_t)blocks_applied;
 	return r == RESULT_OK ? r : fail(r, err, "store: write a run: injected");
 }
 
@@ -85,6 +99,12 @@ enum result store_flush(struct store *s, struct error *err)
 uint64_t store_durable_block(const struct store *s)
 {
 	(void)s;
+	return blocks_written;
+}
+
+uint64_t store_applied_block(const struct store *s)
+{
+	(void)s;
 	return blocks_applied;
 }
 
@@ -93,7 +113,8 @@ static struct store_writer *start(void)
 	struct store_writer *w;
 	struct error err;
 	int nothing; /* the fakes don't look at them */
-	blocks_read = blocks_applied = writes_tried = flushes = released = 0;
+	blocks_read = blocks_applied = blocks_written = writes_tried = flushes = released = 0;
+	write_hangs = false;
 	write_result = flush_result = RESULT_OK;
 	blocks_there = 10;
 	ahead_s = 0;
@@ -119,38 +140,61 @@ static void stop(struct store_writer *w, enum result expected)
 	assert_int_equal(store_writer_stop(w, &err), expected);
 }
 
-static void run_that_fails_is_retried_before_more_is_applied(void **state)
+static void wait_above(const _Atomic uint64_t *rising, uint64_t least)
+{
+	for (int i = 0; *rising <= least; i++) {
+		assert_true(i < 20000);
+		usleep(1000);
+	}
+}
+
+static void run_that_fails_is_retried_and_the_store_fills_up(void **state)
 {
 	(void)state;
 	struct store_writer *w = start();
 	write_result = RESULT_MEDIA;
 	wait_failed(w, true);
-	uint64_t applied = blocks_applied, tried = writes_tried;
+	uint64_t tried = writes_tried;
 	blocks_there = 1000;
-	usleep(2500000);
-	assert_true(writes_tried > tried);
-	assert_int_equal(blocks_applied, applied);
-	assert_int_equal(blocks_read, applied);
+	wait_above(&blocks_applied, FULL - 1);
+	wait_above(&writes_tried, tried + 1);
+	assert_true(blocks_applied <= FULL + 10);
+	assert_true(blocks_read <= FULL + 11);
 	write_result = RESULT_OK;
-	assert_true(store_writer_wait_visible(w, 0, 1000, 5000));
+	assert_true(store_writer_wait_visible(w, 0, 1000, 20000));
 	wait_failed(w, false);
 	stop(w, RESULT_OK);
 	assert_int_equal(released, 1000);
 }
 
-static void flush_that_fails_is_retried_before_more_is_applied(void **state)
+static void flush_that_fails_is_retried_and_nothing_released(void **state)
 {
 	(void)state;
 	struct store_writer *w = start();
 	flush_result = RESULT_MEDIA;
 	wait_failed(w, true); /* after flush_s */
-	uint64_t applied = blocks_applied, tried = flushes;
-	blocks_there = 1000;
-	usleep(1500000);
-	assert_true(flushes > tried);
-	assert_int_equal(blocks_applied, applied);
+	uint64_t tried = flushes;
+	wait_above(&flushes, tried);
 	stop(w, RESULT_MEDIA);
 	assert_true(released <= 10);
+}
+
+static void long_write_keeps_nothing_from_being_visible(void **state)
+{
+	(void)state;
+	struct store_writer *w = start();
+	write_hangs = true;
+	uint64_t tried = writes_tried;
+	wait_above(&writes_tried, tried);
+	blocks_there = FULL;
+	assert_true(store_writer_catch_up(w, 20000));
+	assert_int_equal(blocks_applied, FULL);
+	blocks_there = 10 * FULL;
+	assert_false(store_writer_catch_up(w, 50)); /* but it does not grow for ever */
+	assert_true(blocks_applied <= FULL + 10);
+	write_hangs = false;
+	assert_true(store_writer_catch_up(w, 20000));
+	stop(w, RESULT_OK);
 }
 
 static void failing_for_long_asks_for_a_restart(void **state)
@@ -193,8 +237,9 @@ static void full_disk_for_long_asks_for_no_restart(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(run_that_fails_is_retried_before_more_is_applied),
-	    cmocka_unit_test(flush_that_fails_is_retried_before_more_is_applied),
+	    cmocka_unit_test(run_that_fails_is_retried_and_the_store_fills_up),
+	    cmocka_unit_test(flush_that_fails_is_retried_and_nothing_released),
+	    cmocka_unit_test(long_write_keeps_nothing_from_being_visible),
 	    cmocka_unit_test(failing_for_long_asks_for_a_restart),
 	    cmocka_unit_test(full_disk_for_long_asks_for_no_restart),
 	};
