@@ -508,6 +508,7 @@ int main(void)
 	    CASE(pending_devices_are_approved_and_rejected),
 	    CASE(import_takes_csv_and_json),
 	    CASE(second_import_waits_for_the_first),
+	    CASE(readings_are_shown_when_the_store_has_them_all),
 	    CASE(readings_are_exact_decimals),
 	    CASE(readings_are_chosen_by_period_and_limit),
 	    CASE(usage_tells_where_values_come_from),
