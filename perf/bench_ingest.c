@@ -15,6 +15,7 @@
 #include "ingest/identify.h"
 #include "ingest/match.h"
 #include "ingest/stage.h"
+#include "tests/support/decode.h"
 #include "tests/support/profiles.h"
 
 #define ROUNDS    21
@@ -62,7 +63,7 @@ static void bench_decode(const char *name, const struct profile *profile, const 
 	for (int r = 0; r < ROUNDS; r++) {
 		uint64_t from = clock_cycles();
 		for (uint32_t i = 0; i < rounds; i++) {
-			uint32_t n = decode_json(plan, (const uint8_t *)text, bytes, TEST_NESTED_MS,
+			uint32_t n = test_decode(plan, (const uint8_t *)text, bytes, TEST_NESTED_MS,
 			                         out, READINGS_PER_MESSAGE);
 			CHECK_OP(n, ==, elements);
 			sink += (uint64_t)out[n - 1].value[0];
@@ -169,7 +170,8 @@ static void bench_identify(uint32_t devices)
 				memcpy(payload + i * 11, id, 11);
 			}
 			uint64_t from = clock_cycles();
-			identify_run(v, (const uint8_t *)payload, readings, COUNT, 0, false);
+			identify_run(v, test_decoder(), (const uint8_t *)payload, readings,
+			             COUNT, 0, false);
 			cycles[r] += clock_cycles() - from;
 			sink += readings[0].device;
 			CHECK_OP(readings[COUNT - 1].fate, ==, FATE_PENDING);

@@ -109,6 +109,8 @@ struct config {
 		uint32_t detours;     /* per stage worker; default 256 */
 		uint32_t messages;    /* in flight per io worker; default 65,536 */
 		uint32_t rx_memory_mb, tx_memory_mb; /* of TCP, per io worker; default 64, 32 */
+		/* edge nodes and their metrics, per io worker; default 1,024, 32,768 */
+		uint32_t sparkplug_nodes, sparkplug_metrics;
 	} limits;
 	struct {
 		char *dir;

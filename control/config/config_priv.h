@@ -49,7 +49,9 @@
 	S(limits, detours,             256,     1,     4096) \
 	S(limits, messages,          65536,    64, 16777216) \
 	S(limits, rx_memory_mb,         64,     1,   262144) \
-	S(limits, tx_memory_mb,         32,     1,   262144)
+	S(limits, tx_memory_mb,         32,     1,   262144) \
+	S(limits, sparkplug_nodes,    1024,     1,  1048576) \
+	S(limits, sparkplug_metrics, 32768,     1, 16777216)
 #define JOURNAL_NUMBERS(S) \
 	S(journal, segment_mb,          64,     4,     4096) \
 	S(journal, segments_spare,       2,     1,       64) \

@@ -31,36 +31,47 @@ int profile_slot(const struct profile_load *p, const char *channel)
 	return -1;
 }
 
-/* Member names joined by single points. */
-static bool is_path(const char *text)
+/* Member names joined by single points; in other formats than JSON, any name. */
+static bool is_path(const struct profile_load *p, const char *text)
 {
 	size_t length = strlen(text);
+	if (p->out->format != FORMAT_JSON)
+		return length < PROFILE_PATH_BYTES;
 	return length < PROFILE_PATH_BYTES && text[0] != '.' && text[length - 1] != '.' &&
 	       !strstr(text, "..");
 }
 
 /* "energy" can't be a value and the object around "energy.kwh" at once. */
-static bool is_inside(const char *inner, const char *outer)
+static bool is_inside(const struct profile_load *p, const char *inner, const char *outer)
 {
+	if (p->out->format != FORMAT_JSON)
+		return strcmp(inner, outer) == 0;
 	size_t length = strlen(outer);
 	return strncmp(inner, outer, length) == 0 && (inner[length] == '.' || !inner[length]);
+}
+
+/* SenML: a record has a value and a sum under one name. */
+static bool is_sum(const struct raw_field *f)
+{
+	return f->sum && *f->sum;
 }
 
 static enum result take_path(struct profile_load *p, uint32_t i, struct error *err)
 {
 	char path[YAML_PATH_BYTES];
-	const char *text = p->raw->fields[i].path;
+	const struct raw_field *fields = p->raw->fields;
+	const char *text = fields[i].path;
 	where(i, "path", path);
-	if (!is_path(text))
+	if (!is_path(p, text))
 		return yaml_fail(&p->file, path, err,
 		                 "%s is '%s'; expected member names joined by '.', at most %d "
 		                 "bytes", path, text, PROFILE_PATH_BYTES - 1);
 	for (uint32_t k = 0; k < i; k++)
-		if (is_inside(text, p->raw->fields[k].path) ||
-		    is_inside(p->raw->fields[k].path, text))
+		if (is_sum(&fields[k]) == is_sum(&fields[i]) &&
+		    (is_inside(p, text, fields[k].path) || is_inside(p, fields[k].path, text)))
 			return yaml_fail(&p->file, path, err,
 			                 "%s is '%s', which overlaps '%s' of fields[%u]; expected "
-			                 "each member once", path, text, p->raw->fields[k].path, k);
+			                 "each member once", path, text, fields[k].path, k);
 	snprintf(p->out->fields[i].path, PROFILE_PATH_BYTES, "%s", text);
 	return RESULT_OK;
 }
@@ -76,7 +87,8 @@ static enum result check_keys(struct profile_load *p, uint32_t i, struct error *
 		bool given, wanted;
 		const char *roles;
 	} keys[] = {
-	    {"format", f->format, time, "timestamp and collected"},
+	    {"format", f->format, time && p->out->format != FORMAT_CBOR, "timestamp and collected"},
+	    {"sum", f->sum, channel && p->out->format == FORMAT_SENML, "channel (format senml)"},
 	    {"good", f->good, f->role == FIELD_STATUS, "status"},
 	    {"channel", f->channel, channel, "channel"},
 	    {"unit", f->unit, channel, "channel"},
@@ -135,7 +147,7 @@ static enum result take_channel(struct profile_load *p, uint32_t i, struct error
 	const struct raw_field *f = &p->raw->fields[i];
 	const struct channel *channel = find_channel(p->channels, f->channel);
 	char path[YAML_PATH_BYTES];
-	int pow10;
+	int pow10, divisor;
 
 	where(i, "channel", path);
 	if (!channel)
@@ -150,7 +162,8 @@ static enum result take_channel(struct profile_load *p, uint32_t i, struct error
 		return yaml_fail(&p->file, path, err, "there are more than %d channels; expected "
 		                 "at most %d in one profile", READING_CHANNELS, READING_CHANNELS);
 	const char *unit = f->unit ? f->unit : channel->unit;
-	if (!unit_convert(unit, channel->unit, &pow10))
+	if (!unit_convert(unit, channel->unit, &pow10, &divisor) ||
+	    strlen(unit) >= PROFILE_UNIT_BYTES)
 		return yaml_fail(&p->file, where(i, "unit", path), err,
 		                 "%s is '%s', which can't be converted to %s, the unit of '%s'; "
 		                 "expected the same unit or another power of ten of it",
@@ -165,7 +178,14 @@ static enum result take_channel(struct profile_load *p, uint32_t i, struct error
 	c->channel = channel->id;
 	c->negative_allowed = f->negative ? *f->negative != 0 : channel->kind == CHANNEL_GAUGE;
 	p->out->fields[i].scale_pow10 = (int8_t)scale;
+	p->out->fields[i].divisor = (uint8_t)divisor;
+	p->out->fields[i].sum = is_sum(f);
+	snprintf(p->out->fields[i].unit, PROFILE_UNIT_BYTES, "%s", unit);
 	p->out->fields[i].slot = (uint8_t)p->out->channel_count++;
+	if (divisor > 1 && (f->min || f->max))
+		return yaml_fail(&p->file, where(i, f->min ? "min" : "max", path), err,
+		                 "%s can't be in %s; expected limits only in a power of ten of "
+		                 "%s", path, unit, channel->unit);
 	return take_limits(p, i, unit, scale, c, err);
 }
 
@@ -180,7 +200,15 @@ static enum result take_field(struct profile_load *p, uint32_t i, struct error *
 	if (result != RESULT_OK)
 		return result;
 	out->role = f->role;
-	out->time_format = f->format ? (enum time_format)*f->format : TIME_ISO8601;
+	bool json = p->out->format == FORMAT_JSON;
+	out->time_format = f->format ? (enum time_format)*f->format
+	                   : json    ? TIME_ISO8601
+	                             : TIME_EPOCH_MS;
+	char path[YAML_PATH_BYTES];
+	if (!json && out->time_format == TIME_ISO8601)
+		return yaml_fail(&p->file, where(i, "format", path), err,
+		                 "%s is 'iso8601', which only JSON has; expected 'epoch_s' or "
+		                 "'epoch_ms'", path);
 	out->required = f->role == FIELD_DEVICE || f->role == FIELD_TIMESTAMP ||
 	                (f->required && *f->required);
 	if (f->good)
@@ -188,16 +216,19 @@ static enum result take_field(struct profile_load *p, uint32_t i, struct error *
 	return f->role == FIELD_CHANNEL ? take_channel(p, i, err) : RESULT_OK;
 }
 
-/* Exactly one device and one timestamp, at most one collection time, some channel. */
+/* JSON: exactly one timestamp, and one device unless it stands elsewhere; other formats have places
+ * of their own for both. At most one collection time, some channel. */
 static enum result check_roles(struct profile_load *p, struct error *err)
 {
-	static const struct {
+	bool json = p->out->format == FORMAT_JSON;
+	unsigned device = json && p->out->device_source == DEVICE_FROM_PAYLOAD;
+	const struct {
 		enum field_role role;
 		const char *name;
 		unsigned least, most;
 	} rules[] = {
-	    {FIELD_DEVICE, "device", 1, 1},
-	    {FIELD_TIMESTAMP, "timestamp", 1, 1},
+	    {FIELD_DEVICE, "device", device, device},
+	    {FIELD_TIMESTAMP, "timestamp", json, json},
 	    {FIELD_COLLECTED, "collected", 0, 1},
 	    {FIELD_CHANNEL, "channel", 1, READING_CHANNELS},
 	};

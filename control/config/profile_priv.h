@@ -9,8 +9,15 @@
 struct raw_field {
 	char *path;
 	enum field_role role;
-	int *format, *required, *negative;
+	int *format, *required, *negative, *sum;
 	char *channel, *unit, *good, *min, *max;
+};
+
+struct raw_device {
+	enum device_source from;
+	int64_t *level;
+	char *prefix, *separator;
+	int *split;
 };
 
 struct raw_profile {
@@ -19,6 +26,8 @@ struct raw_profile {
 	char **topics, **uris;
 	uint32_t topics_count, uris_count;
 	char *signature;
+	int *format;
+	struct raw_device *device;
 	struct raw_field *fields;
 	uint32_t fields_count;
 	char *register_channel;
@@ -44,6 +53,8 @@ struct profile_load {
 
 /* Topics, URIs, signature. */
 MUST_USE enum result profile_take_matches(struct profile_load *p, struct error *err);
+/* Payload format and where the device id is. Before the fields. */
+MUST_USE enum result profile_take_format(struct profile_load *p, struct error *err);
 /* Fields and channels. */
 MUST_USE enum result profile_take_fields(struct profile_load *p, struct error *err);
 /* Register, battery, thresholds. */

@@ -67,7 +67,7 @@ enum result profile_take_matches(struct profile_load *p, struct error *err)
 static enum result take_register(struct profile_load *p, struct error *err)
 {
 	const char *name = p->raw->register_channel;
-	int pow10;
+	int pow10, divisor;
 	p->out->register_slot = -1;
 	if (!name)
 		return RESULT_OK;
@@ -77,7 +77,7 @@ static enum result take_register(struct profile_load *p, struct error *err)
 		                 "register is '%s', no channel of this profile; expected one of "
 		                 "those in 'fields'", name);
 	const struct channel *c = &p->channels->by_id[p->out->channels[slot].channel];
-	if (c->kind != CHANNEL_REGISTER || !unit_convert("kWh", c->unit, &pow10))
+	if (c->kind != CHANNEL_REGISTER || !unit_convert("kWh", c->unit, &pow10, &divisor))
 		return yaml_fail(&p->file, "register", err,
 		                 "register is '%s', not a register of active energy; expected a "
 		                 "channel of kind register in a unit of Wh", name);

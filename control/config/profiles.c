@@ -68,6 +68,8 @@ static enum result load_profile(const char *path, const struct channel_catalogue
 	if (result == RESULT_OK)
 		result = profile_take_matches(&p, err);
 	if (result == RESULT_OK)
+		result = profile_take_format(&p, err);
+	if (result == RESULT_OK)
 		result = profile_take_fields(&p, err);
 	if (result == RESULT_OK)
 		result = profile_take_rules(&p, err);

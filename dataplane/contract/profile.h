@@ -16,6 +16,7 @@
 #define PROFILE_FIELDS_MAX  32
 #define PROFILE_PATH_BYTES  64
 #define PROFILE_TEXT_BYTES  32
+#define PROFILE_UNIT_BYTES  16
 #define PROFILE_MATCHES_MAX 16
 #define PROFILE_MATCH_BYTES 256
 #define PROFILES_MAX        64
@@ -37,13 +38,34 @@ enum time_format {
 	TIME_EPOCH_MS, /* number of milliseconds since 1970 */
 };
 
+/* What the payload is written in. Bits of this order make a set (content.h). */
+enum payload_format {
+	FORMAT_JSON,      /* objects with the fields' paths as members */
+	FORMAT_SENML,     /* RFC 8428, JSON or CBOR, told by the first byte */
+	FORMAT_CBOR,      /* the compact batch of docs/PAYLOADS.md */
+	FORMAT_SPARKPLUG, /* Sparkplug B: protobuf, with state for each edge node */
+	FORMAT_COUNT,
+};
+
+/* Where the device id is. */
+enum device_source {
+	DEVICE_FROM_PAYLOAD, /* FORMAT_JSON: the field with FIELD_DEVICE; FORMAT_CBOR: the row */
+	DEVICE_FROM_TOPIC,   /* a level of the MQTT topic or CoAP path */
+	DEVICE_FROM_KEY,     /* FORMAT_JSON: {"<device>": [readings], ...} */
+	DEVICE_FROM_NAME,    /* FORMAT_SENML: in the resolved name, before the channel's */
+};
+
 struct profile_field {
-	char path[PROFILE_PATH_BYTES]; /* member names joined by '.', "energy.active_kwh" */
+	/* FORMAT_JSON: member names joined by '.', "energy.active_kwh". Others: the whole name. */
+	char path[PROFILE_PATH_BYTES];
 	enum field_role role;
 	enum time_format time_format; /* FIELD_TIMESTAMP, FIELD_COLLECTED */
 	bool required;
 	uint8_t slot;       /* FIELD_CHANNEL: index into channels */
-	int8_t scale_pow10; /* FIELD_CHANNEL: canonical integer = wire number * 10^scale */
+	int8_t scale_pow10; /* FIELD_CHANNEL: canonical = wire number * 10^scale / divisor */
+	uint8_t divisor;    /* 0 stands for 1; 36: from joules */
+	bool sum;           /* FORMAT_SENML: the record's sum, not its value */
+	char unit[PROFILE_UNIT_BYTES];  /* of the wire; a record that names another is refused */
 	char good[PROFILE_TEXT_BYTES]; /* FIELD_STATUS */
 };
 
@@ -64,7 +86,15 @@ struct profile {
 	char uris[PROFILE_MATCHES_MAX][PROFILE_MATCH_BYTES];
 	char signature[PROFILE_MATCH_BYTES]; /* Hyperscan expression; "": any payload */
 
-	/* decoding (JSON) */
+	/* decoding */
+	enum payload_format format;
+	enum device_source device_source;
+	uint8_t topic_level; /* DEVICE_FROM_TOPIC: which level is the id, from 1 */
+	/* DEVICE_FROM_NAME: "<prefix><device><separator><channel>", split at the last separator,
+	 * or at the first one behind the prefix */
+	char name_prefix[PROFILE_PATH_BYTES];
+	char name_separator;
+	bool split_first;
 	uint32_t field_count;
 	struct profile_field fields[PROFILE_FIELDS_MAX];
 	uint32_t channel_count;

@@ -50,14 +50,14 @@ struct reading {
 	uint16_t raw_offset; /* this reading's own bytes in the batch's arena */
 	uint16_t raw_bytes;
 	uint16_t origin_offset; /* struct origin in the batch's arena, 8-byte aligned */
-	uint16_t id_offset;     /* the device id as sent, from raw_offset */
+	uint16_t id_offset;     /* the device id as sent, from raw_offset (may be behind the raw) */
 	uint8_t id_bytes;       /* 0: none found */
 	uint8_t dials;          /* decimal digits of the register in kWh; 0: not known */
 	uint8_t profile;        /* profile id, 1..255; 0: none */
 	uint8_t channel_count;
 	/* written by the stage worker (by the io worker for what it rejects itself) */
 	uint8_t fate; /* enum fate */
-	uint8_t spare;
+	uint8_t id_apart; /* while decoding: id_offset counts in the decoder's own text */
 	uint16_t flags; /* the io worker sets its own bits first */
 	int64_t ts_ms;  /* effective time, UTC */
 	uint8_t channel[READING_CHANNELS]; /* channel ids, in the profile's order */

@@ -172,3 +172,92 @@ enum decimal_result decimal_scale(const struct decimal *d, int32_t scale_pow10, 
 	*value = (int64_t)(d->negative ? 0 - magnitude : magnitude);
 	return result;
 }
+
+/* mantissa * 10^e / divisor, in 128 bits. */
+static enum decimal_result scale_divided(const struct decimal *d, int64_t e, uint8_t divisor,
+                                         uint64_t *out)
+{
+	unsigned __int128 top = d->mantissa, whole = divisor;
+
+	*out = 0;
+	if (d->mantissa == 0)
+		return DECIMAL_EXACT;
+	if (e > MANTISSA_DIGITS) /* 10^20 joules and more: no meter's */
+		return DECIMAL_OVERFLOW;
+	if (e < -MANTISSA_DIGITS)
+		return DECIMAL_ROUNDED;
+	if (e >= 0)
+		top *= decimal_pow10[e];
+	else
+		whole *= decimal_pow10[-e];
+	unsigned __int128 quotient = top / whole, rest = top % whole, other = whole - rest;
+	if (quotient > UINT64_MAX - 1)
+		return DECIMAL_OVERFLOW;
+	*out = (uint64_t)quotient;
+	if (rest == 0)
+		return DECIMAL_EXACT;
+	*out = round_half_even(*out, rest > other ? 1 : rest == other ? 0 : -1);
+	return DECIMAL_ROUNDED;
+}
+
+enum decimal_result decimal_scale_by(const struct decimal *d, int32_t scale_pow10, uint8_t divisor,
+                                     int64_t *value)
+{
+	uint64_t magnitude;
+
+	if (divisor <= 1)
+		return decimal_scale(d, scale_pow10, value);
+	if (d->digits > MANTISSA_DIGITS)
+		return DECIMAL_OVERFLOW;
+	enum decimal_result result =
+	    scale_divided(d, d->exponent + scale_pow10, divisor, &magnitude);
+	if (result == DECIMAL_OVERFLOW || magnitude > (uint64_t)INT64_MAX + d->negative)
+		return DECIMAL_OVERFLOW;
+	*value = (int64_t)(d->negative ? 0 - magnitude : magnitude);
+	return result;
+}
+
+struct decimal decimal_of(bool negative, uint64_t mantissa, int64_t exponent)
+{
+	return (struct decimal){
+	    .digits = 1, /* that the mantissa holds them all is what counts */
+	    .mantissa = mantissa,
+	    .exponent = exponent,
+	    .negative = negative && mantissa != 0,
+	};
+}
+
+/* The mantissa at a smaller exponent; false: more than 19 digits. */
+static bool lower_exponent(const struct decimal *d, int64_t exponent, __int128 *out)
+{
+	int64_t by = d->exponent - exponent;
+	uint64_t mantissa = 0;
+
+	if (d->digits > MANTISSA_DIGITS || (d->mantissa != 0 && by > MANTISSA_DIGITS))
+		return false;
+	if (d->mantissa != 0 && __builtin_mul_overflow(d->mantissa, decimal_pow10[by], &mantissa))
+		return false;
+	*out = d->negative ? -(__int128)mantissa : mantissa;
+	return true;
+}
+
+bool decimal_add(const struct decimal *a, const struct decimal *b, struct decimal *sum)
+{
+	int64_t exponent = a->exponent < b->exponent ? a->exponent : b->exponent;
+	__int128 left, right;
+
+	if (a->digits <= MANTISSA_DIGITS && a->mantissa == 0)
+		exponent = b->exponent;
+	else if (b->digits <= MANTISSA_DIGITS && b->mantissa == 0)
+		exponent = a->exponent;
+	if (!lower_exponent(a, exponent, &left) || !lower_exponent(b, exponent, &right))
+		return false;
+	left += right;
+	bool negative = left < 0;
+	if (negative)
+		left = -left;
+	if (left > UINT64_MAX)
+		return false;
+	*sum = decimal_of(negative, (uint64_t)left, exponent);
+	return true;
+}

@@ -31,6 +31,16 @@ const uint8_t *decimal_scan(const uint8_t *p, const uint8_t *end, struct decimal
 /* *value = number * 10^scale_pow10. */
 enum decimal_result decimal_scale(const struct decimal *d, int32_t scale_pow10, int64_t *value);
 
+/* *value = number * 10^scale_pow10 / divisor; 0 and 1 divide by nothing. */
+enum decimal_result decimal_scale_by(const struct decimal *d, int32_t scale_pow10, uint8_t divisor,
+                                     int64_t *value);
+
+/* A number of up to 19 digits that is no text: (-1)^negative * mantissa * 10^exponent. */
+struct decimal decimal_of(bool negative, uint64_t mantissa, int64_t exponent);
+
+/* *sum = a + b, exactly; false: it would take more than 19 digits. */
+bool decimal_add(const struct decimal *a, const struct decimal *b, struct decimal *sum);
+
 /* 10^0 .. 10^19. */
 extern const uint64_t decimal_pow10[20];
 

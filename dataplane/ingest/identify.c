@@ -37,9 +37,9 @@ static void judge(const struct device_entry *entry, struct reading *r, uint64_t 
 }
 
 /* Hash all ids first and touch their pages, so that the cache misses overlap. */
-static void identify_chunk(const struct registry_view *view, const uint8_t *payload,
-                           struct reading *readings, uint32_t count, uint64_t sender_hash,
-                           bool strict)
+static void identify_chunk(const struct registry_view *view, const struct decoder *decoder,
+                           const uint8_t *payload, struct reading *readings, uint32_t count,
+                           uint64_t sender_hash, bool strict)
 {
 	uint64_t hash[CHUNK];
 
@@ -47,7 +47,7 @@ static void identify_chunk(const struct registry_view *view, const uint8_t *payl
 		const struct reading *r = &readings[i];
 		if (r->fate != FATE_PENDING)
 			continue;
-		hash[i] = siphash13(view->key, payload + r->raw_offset + r->id_offset, r->id_bytes);
+		hash[i] = siphash13(view->key, decode_id(decoder, payload, r), r->id_bytes);
 		__builtin_prefetch(view->pages[hash[i] >> 1 >> (view->shift - 1)]);
 	}
 	for (uint32_t i = 0; i < count; i++)
@@ -55,11 +55,12 @@ static void identify_chunk(const struct registry_view *view, const uint8_t *payl
 			judge(registry_view_find(view, hash[i]), &readings[i], sender_hash, strict);
 }
 
-void identify_run(const struct registry_view *view, const uint8_t *payload,
-                  struct reading *readings, uint32_t count, uint64_t sender_hash, bool strict)
+void identify_run(const struct registry_view *view, const struct decoder *decoder,
+                  const uint8_t *payload, struct reading *readings, uint32_t count,
+                  uint64_t sender_hash, bool strict)
 {
 	for (uint32_t at = 0; at < count; at += CHUNK) {
 		uint32_t n = count - at < CHUNK ? count - at : CHUNK;
-		identify_chunk(view, payload, readings + at, n, sender_hash, strict);
+		identify_chunk(view, decoder, payload, readings + at, n, sender_hash, strict);
 	}
 }

@@ -8,15 +8,17 @@
 
 #include "contract/reading.h"
 #include "contract/registry_view.h"
+#include "ingest/decode.h"
 
 /*
- * For every reading without a rejection: look its device id up (raw bytes relative to `payload`),
+ * For every reading without a rejection: look its device id up (as decode_id finds it),
  * set device, capacity_w and dials, or give it FATE_REJECT_UNKNOWN, _INACTIVE or _UNAUTHORISED.
  * `sender_hash` is siphash13 of the session's identity under view->key (0: no identity).
  * With `strict`, a sender must be the device itself or its gateway; otherwise only a device that
  * has a gateway is bound to it when the sender has an identity that is neither.
  */
-void identify_run(const struct registry_view *view, const uint8_t *payload,
-                  struct reading *readings, uint32_t count, uint64_t sender_hash, bool strict);
+void identify_run(const struct registry_view *view, const struct decoder *decoder,
+                  const uint8_t *payload, struct reading *readings, uint32_t count,
+                  uint64_t sender_hash, bool strict);
 
 #endif

@@ -58,6 +58,21 @@ static const uint8_t *utf8_character(const uint8_t *p, const uint8_t *end)
 	return p + more + 1;
 }
 
+bool json_is_utf8(const uint8_t *p, uint32_t bytes)
+{
+	const uint8_t *end = p + bytes;
+
+	while (p < end) {
+		if (end - p >= 8 && !(get_le64(p) & EACH_BYTE(0x80)))
+			p += 8;
+		else if (*p < 0x80)
+			p++;
+		else if (!(p = utf8_character(p, end)))
+			return false;
+	}
+	return true;
+}
+
 static int32_t hex_digit(uint8_t c)
 {
 	if (c >= '0' && c <= '9')

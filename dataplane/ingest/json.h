@@ -34,6 +34,9 @@ static inline const uint8_t *json_space(const uint8_t *p, const uint8_t *end)
 /* A string (RFC 8259 §7); `p` is at its opening quote. UTF-8 must be well-formed (§8.1). */
 const uint8_t *json_string(const uint8_t *p, const uint8_t *end, struct json_text *text);
 
+/* Is it well-formed UTF-8 (Unicode 15, table 3-7)? */
+bool json_is_utf8(const uint8_t *p, uint32_t bytes);
+
 /* true, false or null: `word` with its length. */
 const uint8_t *json_word(const uint8_t *p, const uint8_t *end, const char *word, uint32_t bytes);
 

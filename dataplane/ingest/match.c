@@ -35,6 +35,7 @@ struct matcher {
 	hs_database_t *uris;
 	hs_database_t *signatures;
 	uint64_t unsigned_profiles; /* those that take any payload */
+	uint64_t formats[FORMAT_COUNT]; /* profiles by payload format */
 };
 
 struct match_scratch {
@@ -217,9 +218,11 @@ enum result matcher_new(const struct profile_set *profiles, struct matcher **out
 	if (!m)
 		return fail(RESULT_RESOURCE, err, "no memory for the matcher");
 	m->profiles = profiles;
-	for (uint32_t i = 0; i < profiles->count; i++)
+	for (uint32_t i = 0; i < profiles->count; i++) {
 		if (profiles->profiles[i].signature[0] == '\0')
 			m->unsigned_profiles |= 1ull << i;
+		m->formats[profiles->profiles[i].format] |= 1ull << i;
+	}
 	result = build(TOPICS, profiles, &m->topics, err);
 	if (result == RESULT_OK)
 		result = build(URIS, profiles, &m->uris, err);
@@ -304,6 +307,16 @@ uint64_t match_uri(const struct matcher *m, struct match_scratch *s, const char 
                    uint32_t bytes)
 {
 	return bytes == 0 ? 0 : scan(m->uris, s, path, bytes);
+}
+
+uint64_t match_formats(const struct matcher *m, uint8_t formats)
+{
+	uint64_t found = 0;
+
+	for (uint32_t f = 0; f < FORMAT_COUNT; f++)
+		if (formats & 1u << f)
+			found |= m->formats[f];
+	return found;
 }
 
 const struct profile *match_payload(const struct matcher *m, struct match_scratch *s,

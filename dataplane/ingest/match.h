@@ -32,6 +32,8 @@ uint64_t match_topic(const struct matcher *m, struct match_scratch *s, const cha
 /* Profiles with a URI pattern ('+' and '#' as in topic filters, leading '/') that matches. */
 uint64_t match_uri(const struct matcher *m, struct match_scratch *s, const char *path,
                    uint32_t bytes);
+/* Profiles in one of the payload formats (a set of content.h). */
+uint64_t match_formats(const struct matcher *m, uint8_t formats);
 /* The first candidate whose signature is in the payload (or that has none); NULL: none. */
 const struct profile *match_payload(const struct matcher *m, struct match_scratch *s,
                                     uint64_t candidates, const uint8_t *payload, uint32_t bytes);

@@ -38,7 +38,7 @@ static uint16_t add_name(struct decode_plan *plan, uint16_t at, const char *text
 	struct plan_name *name = &plan->names[index];
 	uint16_t *bucket = &node->bucket[plan_bucket(text, bytes)];
 
-	name->field = name->node = PLAN_NONE;
+	name->field = name->node = name->sum = PLAN_NONE;
 	name->bytes = (uint8_t)bytes;
 	name->plain = is_plain(text, bytes);
 	memcpy(name->text, text, bytes);
@@ -55,6 +55,19 @@ static uint16_t add_name(struct decode_plan *plan, uint16_t at, const char *text
 	name->next = node->first;
 	node->last = index;
 	return index;
+}
+
+/* The whole path is one name. */
+static void add_flat(struct decode_plan *plan, uint16_t field, const char *path)
+{
+	uint32_t bytes = (uint32_t)strlen(path);
+	uint16_t name = plan_find(plan, 0, path, bytes);
+	if (name == PLAN_NONE)
+		name = add_name(plan, 0, path, bytes);
+	struct plan_name *entry = &plan->names[name];
+	uint16_t *place = plan->profile->fields[field].sum ? &entry->sum : &entry->field;
+	if (*place == PLAN_NONE)
+		*place = field;
 }
 
 /* Hang a field's path into the tree. When two fields have the same path, the first counts. */
@@ -101,7 +114,10 @@ static void add_field(struct decode_plan *plan, uint16_t i)
 	/* without an identity, there is no reading */
 	if (field->required || field->role == FIELD_DEVICE || field->role == FIELD_TIMESTAMP)
 		plan->required |= 1u << i;
-	add_path(plan, i, field->path);
+	if (plan->profile->format == FORMAT_JSON)
+		add_path(plan, i, field->path);
+	else
+		add_flat(plan, i, field->path);
 }
 
 struct decode_plan *decode_plan_new(const struct profile *profile)
@@ -119,6 +135,8 @@ struct decode_plan *decode_plan_new(const struct profile *profile)
 		return NULL;
 	}
 	add_node(plan);
+	plan->needs_id = profile->format != FORMAT_JSON ||
+	                 profile->device_source != DEVICE_FROM_PAYLOAD;
 	for (uint32_t i = 0; i < profile->field_count; i++)
 		add_field(plan, (uint16_t)i);
 	plan->seen_words = (plan->name_count + 63) / 64;

@@ -27,6 +27,7 @@
 struct plan_name {
 	uint16_t field;   /* index into the profile's fields; PLAN_NONE: only a way to others */
 	uint16_t node;    /* of the members inside; PLAN_NONE: none of interest */
+	uint16_t sum;     /* SenML: the field that takes the record's sum; PLAN_NONE: none */
 	uint16_t next;    /* expected after this one, in the same node */
 	uint16_t chained; /* same bucket, same node */
 	uint8_t bytes;
@@ -45,6 +46,7 @@ struct plan_node {
 struct decode_plan {
 	const struct profile *profile;
 	uint32_t required;   /* bit i: fields[i] must be there */
+	bool needs_id;       /* the device is no field: its id must be there all the same */
 	uint32_t name_count; /* of names */
 	uint32_t seen_words; /* of 64 names each */
 	uint32_t node_count;

@@ -157,7 +157,13 @@ static void move_to_detour(const struct batch *b, const struct reading *r, struc
 	CHECK_OP(detour->count, <, BATCH_READINGS);
 	CHECK_OP((uint32_t)r->raw_offset + r->raw_bytes, <=, b->arena_bytes);
 	CHECK_OP(r->origin_offset + origin_bytes, <=, b->arena_bytes);
-	memcpy(detour->arena + r->raw_offset, b->arena + r->raw_offset, r->raw_bytes);
+	CHECK_OP((uint32_t)r->raw_offset + r->id_offset + r->id_bytes, <=, b->arena_bytes);
+	const struct reading *last = detour->count ? &detour->readings[detour->count - 1] : NULL;
+	if (!last || last->raw_offset != r->raw_offset || last->raw_bytes != r->raw_bytes)
+		memcpy(detour->arena + r->raw_offset, b->arena + r->raw_offset, r->raw_bytes);
+	if (r->id_offset >= r->raw_bytes)
+		memcpy(detour->arena + r->raw_offset + r->id_offset,
+		       b->arena + r->raw_offset + r->id_offset, r->id_bytes);
 	memcpy(detour->arena + r->origin_offset, o, origin_bytes);
 	detour->arena_bytes = b->arena_bytes;
 	detour->readings[detour->count++] = *r;

@@ -175,6 +175,10 @@ enum result io_new(const struct io_setup *setup, struct io **out, struct error *
 	enum result r = new_pools(io, err);
 	if (r == RESULT_OK)
 		r = match_scratch_new(io->matcher, &io->scratch, err);
+	io->decoder = decoder_new(&io->config->decoder, io->counters);
+	if (r == RESULT_OK && !io->decoder)
+		r = fail(RESULT_RESOURCE, err, "io%u: no memory for %u Sparkplug nodes", io->index,
+		         io->config->decoder.nodes);
 	if (r == RESULT_OK)
 		r = net_stack_new(io->port, setup->port_worker, &handlers, io, io->counters,
 		                  &io->net, err);
@@ -199,6 +203,7 @@ void io_free(struct io *io)
 	free(io->conns);
 	tickets_fini(&io->tickets);
 	free(io->batches);
+	decoder_free(io->decoder);
 	if (io->scratch)
 		match_scratch_free(io->scratch);
 	free(io->counters);

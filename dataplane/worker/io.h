@@ -97,6 +97,7 @@ struct io {
 	const struct matcher *matcher;
 	struct match_scratch *scratch;
 	struct decode_plan **plans; /* by profile id */
+	struct decoder *decoder;
 	struct uri_slot uri_cache[URI_CACHE_SLOTS];
 
 	struct batch *batches; /* all of them, one block */
@@ -113,7 +114,7 @@ struct io {
 
 /* A telemetry message on its way into batches. */
 struct message {
-	uint64_t candidates; /* profiles by topic or URI */
+	uint64_t candidates; /* profiles by topic or URI, and content format */
 	uint64_t sender_hash;
 	uint32_t ticket; /* TICKET_NONE: nobody waits */
 	const uint8_t *payload;

@@ -7,11 +7,9 @@
 #include <stdio.h>
 
 #include "base/hash.h"
+#include "ingest/content.h"
 #include "net/address.h"
 #include "worker/io.h"
-
-#define CONTENT_TEXT 0  /* RFC 7252 12.3 */
-#define CONTENT_JSON 50 /* RFC 7252 12.3 */
 
 static uint64_t uri_candidates(struct io *io, const struct coap_request *r)
 {
@@ -46,8 +44,9 @@ static enum coap_take take_readings(struct io *io, coap_handle exchange,
 {
 	if (condition_fails(r))
 		return COAP_BAD_CONDITION;
-	if (r->content_format != COAP_FORMAT_NONE && r->content_format != CONTENT_JSON &&
-	    r->content_format != CONTENT_TEXT)
+	if (r->content_format != COAP_FORMAT_NONE)
+		candidates &= match_formats(io->matcher, content_of_coap(r->content_format));
+	if (!candidates)
 		return COAP_BAD_FORMAT;
 	if (!is_running(io))
 		return COAP_OVERLOADED;

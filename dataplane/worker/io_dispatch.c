@@ -98,8 +98,11 @@ static uint32_t whole_message(const struct message *m, enum fate fate, int64_t n
 	return 1;
 }
 
-static uint32_t decode(struct io *io, const struct message *m)
+/* Decodes; *plan is that of the message's profile, NULL: none was asked. */
+static uint32_t decode(struct io *io, const struct message *m, const struct decode_source *in,
+                       const struct decode_plan **plan)
 {
+	*plan = NULL;
 	if (m->payload_bytes > PAYLOAD_BYTES_MAX)
 		return whole_message(m, FATE_REJECT_OVERSIZE, io->now_ms, io->decoded);
 	if (m->payload_bytes == 0)
@@ -108,36 +111,54 @@ static uint32_t decode(struct io *io, const struct message *m)
 	    match_payload(io->matcher, io->scratch, m->candidates, m->payload, m->payload_bytes);
 	if (!profile)
 		return whole_message(m, FATE_REJECT_PROFILE, io->now_ms, io->decoded);
-	return decode_json(io->plans[profile->id], m->payload, m->payload_bytes, io->now_ms,
-	                   io->decoded, READINGS_PER_MESSAGE);
+	*plan = io->plans[profile->id];
+	return decode_run(io->decoder, *plan, in, io->decoded, READINGS_PER_MESSAGE);
 }
 
 /*
  * Batches that `count` readings may newly need at the most: each stage's open batch may be
- * useless, each further one is given up with 64 readings or when the arena is full; a payload
- * and its origins fill an arena at most twice.
+ * useless, each further one is given up with 64 readings or when the arena is full; a payload,
+ * its origins and the ids that it doesn't hold (64 bytes each) fill an arena at most four times.
  */
 static uint32_t batches_needed(const struct io *io, uint32_t count)
 {
-	return count == 1 ? 1 : 2 * io->links.stage_count + count / BATCH_READINGS + 2;
+	return count == 1 ? 1 : 2 * io->links.stage_count + count / BATCH_READINGS + 4;
 }
 
-/* Where a message's origin lies in the open batch of a stage. */
+/* Where a message's origin, and the raw bytes put last, lie in the open batch of a stage. */
 struct origin_place {
 	const struct batch *batch; /* NULL: not put there yet */
 	uint16_t offset;
+	uint16_t from, bytes, raw; /* the payload's bytes at `from` are the arena's at `raw` */
 };
+
+/* The raw bytes; readings of one message may share theirs. */
+static uint16_t put_raw(struct batch *b, const struct message *m, const struct reading *r,
+                        struct origin_place *place)
+{
+	if (place->bytes == 0 || place->from != r->raw_offset || place->bytes != r->raw_bytes) {
+		place->from = r->raw_offset;
+		place->bytes = r->raw_bytes;
+		place->raw = batch_put(b, m->payload + r->raw_offset, r->raw_bytes);
+	}
+	return place->raw;
+}
 
 static void put_reading(struct io *io, const struct message *m, struct reading *r,
                         struct origin_place places[])
 {
 	uint32_t stage = stage_of(io, r->device);
-	struct batch *b = open_batch(io, stage, r->raw_bytes + origin_bytes(m));
+	bool id_inside = !r->id_apart && (uint32_t)r->id_offset + r->id_bytes <= r->raw_bytes;
+	const uint8_t *id = decode_id(io->decoder, m->payload, r);
+	struct batch *b = open_batch(io, stage, r->raw_bytes + r->id_bytes + origin_bytes(m));
 	struct origin_place *place = &places[stage];
 	if (place->batch != b)
-		*place = (struct origin_place){b, put_origin(b, m)};
-	const uint8_t *raw = m->payload + r->raw_offset;
-	r->raw_offset = batch_put(b, raw, r->raw_bytes);
+		*place = (struct origin_place){.batch = b, .offset = put_origin(b, m)};
+	r->raw_offset = put_raw(b, m, r, place);
+	if (!id_inside) {
+		r->id_offset = (uint16_t)(batch_put(b, id, r->id_bytes) - r->raw_offset);
+		r->id_apart = 0;
+	}
 	r->origin_offset = place->offset;
 	r->ticket = m->ticket;
 	r->flags |= (uint16_t)(m->protocol << READING_PROTOCOL_SHIFT);
@@ -152,13 +173,18 @@ bool io_dispatch(struct io *io, const struct message *m)
 		return false;
 
 	uint64_t started = clock_cycles();
-	uint32_t count = decode(io, m);
+	struct decode_source in = {m->payload, m->payload_bytes, m->topic, m->topic_bytes,
+	                           io->now_ms};
+	const struct decode_plan *plan;
+	uint32_t count = decode(io, m, &in, &plan);
 	if (batches_needed(io, count) > free_batches)
 		return false;
 	decode_count(io->counters, io->decoded, count);
 	for (uint32_t i = 0; i < count; i++)
 		io->decoded[i].device = DEVICE_NONE;
-	identify_run(io->view, m->payload, io->decoded, count, m->sender_hash,
+	if (plan)
+		decode_commit(io->decoder, plan, &in);
+	identify_run(io->view, io->decoder, m->payload, io->decoded, count, m->sender_hash,
 	             io->config->strict_authorisation);
 
 	struct origin_place places[MAX_STAGE_WORKERS];

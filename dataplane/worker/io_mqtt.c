@@ -315,8 +315,11 @@ static bool on_publish(void *app, struct mqtt_session *s, const struct mqtt_publ
 		block(io, c);
 		return false;
 	}
-	if (ticket != TICKET_NONE)
+	if (ticket != TICKET_NONE) {
 		queue_ticket(io, c, ticket);
+		if (io->tickets.all[ticket].pending == 0) /* it had no reading to wait for */
+			io_mqtt_done(io, ticket);
+	}
 	return true;
 }
 

@@ -20,6 +20,7 @@
 #include "contract/limits.h"
 #include "contract/profile.h"
 #include "contract/registry_view.h"
+#include "ingest/decode.h"
 #include "ingest/resolver.h"
 #include "ingest/stage.h"
 #include "mqtt/mqtt.h"
@@ -59,6 +60,7 @@ struct pipeline_config {
 	/* per io worker */
 	uint32_t connections, batches, messages;
 	uint64_t rx_memory_bytes, tx_memory_bytes;
+	struct decoder_config decoder;
 	/* per stage worker */
 	uint32_t detours;
 

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "ingest/decode.h"
 #include "ingest/json.h"
+#include "tests/support/decode.h"
 #include "tests/support/profiles.h"
 
 #define RECEIVED_MS (TEST_FLAT_MS + 5000)
@@ -81,7 +82,7 @@ static void check_alone(const struct decode_plan *plan, const uint8_t *payload,
 
 	CHECK(exact != NULL);
 	memcpy(exact, payload + r->raw_offset, r->raw_bytes);
-	CHECK_OP(decode_json(plan, exact, r->raw_bytes, RECEIVED_MS, alone, 2), ==, 1u);
+	CHECK_OP(test_decode(plan, exact, r->raw_bytes, RECEIVED_MS, alone, 2), ==, 1u);
 	free(exact);
 	alone[0].raw_offset = r->raw_offset;
 	CHECK(memcmp(&alone[0], r, sizeof *r) == 0);
@@ -97,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	uint32_t room = (data[0] >> 4) % 8 ? READINGS_PER_MESSAGE : 2;
 	const uint8_t *payload = ++data;
 	uint32_t count = (uint32_t)--bytes;
-	uint32_t n = decode_json(plan, payload, count, RECEIVED_MS, out, room);
+	uint32_t n = test_decode(plan, payload, count, RECEIVED_MS, out, room);
 
 	CHECK_OP(n, >=, 1u);
 	CHECK_OP(n, <=, room);

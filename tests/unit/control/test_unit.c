@@ -20,10 +20,39 @@ static void units_of_one_quantity_convert_by_powers_of_ten(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		int pow10 = 99;
-		assert_true(unit_convert(cases[i].from, cases[i].to, &pow10));
+		int pow10 = 99, divisor = 99;
+		assert_true(unit_convert(cases[i].from, cases[i].to, &pow10, &divisor));
 		assert_int_equal(pow10, cases[i].pow10);
+		assert_int_equal(divisor, 1);
 	}
+}
+
+static void joules_are_watt_hours_by_36(void **state)
+{
+	static const struct {
+		const char *from, *to;
+		int pow10;
+	} cases[] = {{"J", "Wh", -2}, {"Ws", "kWh", -5}, {"MJ", "kWh", 1}, {"vars", "kvarh", -5},
+	             {"kVAs", "VAh", 1}};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		int pow10 = 99, divisor = 99;
+		assert_true(unit_convert(cases[i].from, cases[i].to, &pow10, &divisor));
+		assert_int_equal(pow10, cases[i].pow10);
+		assert_int_equal(divisor, 36);
+	}
+}
+
+static void units_of_senml_have_their_own_names(void **state)
+{
+	int pow10, divisor;
+	(void)state;
+	assert_true(unit_convert("Cel", "°C", &pow10, &divisor));
+	assert_int_equal(pow10, 0);
+	assert_true(unit_convert("/", "1", &pow10, &divisor));
+	assert_int_equal(pow10, 0);
+	assert_true(unit_convert("%EL", "%", &pow10, &divisor));
+	assert_int_equal(pow10, 0);
 }
 
 static void different_quantities_do_not_convert(void **state)
@@ -33,8 +62,8 @@ static void different_quantities_do_not_convert(void **state)
 	                                       {"var", "varh"},  {"kwh", "Wh"}};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		int pow10;
-		assert_false(unit_convert(cases[i][0], cases[i][1], &pow10));
+		int pow10, divisor;
+		assert_false(unit_convert(cases[i][0], cases[i][1], &pow10, &divisor));
 	}
 }
 
@@ -42,6 +71,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(units_of_one_quantity_convert_by_powers_of_ten),
+	    cmocka_unit_test(joules_are_watt_hours_by_36),
+	    cmocka_unit_test(units_of_senml_have_their_own_names),
 	    cmocka_unit_test(different_quantities_do_not_convert),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

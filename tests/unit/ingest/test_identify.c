@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ingest/identify.h"
+#include "tests/support/decode.h"
 
 #define DEVICES 100
 #define PAGES   16
@@ -90,7 +91,8 @@ static enum fate identify(const char *id, const char *sender, bool strict)
 {
 	payload_bytes = 7;
 	struct reading r = reading_of(id);
-	identify_run(view, (const uint8_t *)payload, &r, 1, sender ? hash_of(sender) : 0, strict);
+	identify_run(view, test_decoder(), (const uint8_t *)payload, &r, 1,
+	             sender ? hash_of(sender) : 0, strict);
 	return r.fate;
 }
 
@@ -105,7 +107,7 @@ static void known_devices_get_number_capacity_and_dials(void **state)
 		r[i] = reading_of(id);
 	}
 	r[40].fate = FATE_REJECT_FIELD;
-	identify_run(view, (const uint8_t *)payload, r, DEVICES, 0, false);
+	identify_run(view, test_decoder(), (const uint8_t *)payload, r, DEVICES, 0, false);
 	for (uint32_t i = 0; i < DEVICES; i++) {
 		if (i == 40) {
 			assert_int_equal(r[i].fate, FATE_REJECT_FIELD);

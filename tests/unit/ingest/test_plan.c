@@ -12,6 +12,7 @@
 
 #include "ingest/decode.h"
 #include "ingest/plan.h"
+#include "tests/support/decode.h"
 
 static struct profile profile;
 
@@ -132,7 +133,7 @@ static void expected_name_is_compared_to_its_last_byte(void **state)
 			uint8_t *exact = malloc((size_t)bytes);
 			assert_non_null(exact);
 			memcpy(exact, text, (size_t)bytes);
-			assert_int_equal(decode_json(plan, exact, (uint32_t)bytes, 0, &r, 1), 1);
+			assert_int_equal(test_decode(plan, exact, (uint32_t)bytes, 0, &r, 1), 1);
 			free(exact);
 			/* nothing is required here but a channel */
 			assert_int_equal(r.fate,
@@ -150,9 +151,9 @@ static void name_that_json_would_escape_is_found(void **state)
 	(void)state;
 	add_path("a\"b");
 	struct decode_plan *plan = decode_plan_new(&profile);
-	assert_int_equal(decode_json(plan, (const uint8_t *)text, sizeof text - 1, 0, &r, 1), 1);
+	assert_int_equal(test_decode(plan, (const uint8_t *)text, sizeof text - 1, 0, &r, 1), 1);
 	assert_int_equal(r.fate, FATE_PENDING);
-	assert_int_equal(decode_json(plan, (const uint8_t *)raw, sizeof raw - 1, 0, &r, 1), 1);
+	assert_int_equal(test_decode(plan, (const uint8_t *)raw, sizeof raw - 1, 0, &r, 1), 1);
 	assert_int_equal(r.fate, FATE_REJECT_PAYLOAD);
 	decode_plan_free(plan);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "ingest/decode.h"
+#include "tests/support/decode.h"
 #include "tests/support/profiles.h"
 
 #define RECEIVED_MS (TEST_FLAT_MS + 1000)
@@ -44,7 +45,7 @@ static uint32_t decode_bytes(const struct decode_plan *plan, const char *text, s
 	assert_non_null(exact);
 	memcpy(exact, text, bytes);
 	memset(out, 0x5a, sizeof out);
-	uint32_t n = decode_json(plan, exact, (uint32_t)bytes, RECEIVED_MS, out, max);
+	uint32_t n = test_decode(plan, exact, (uint32_t)bytes, RECEIVED_MS, out, max);
 	free(exact);
 	return n;
 }

@@ -6,29 +6,9 @@
  * Thread: the io worker. Memory: the caller's and the stack (json.h bounds the recursion).
  * Never looks behind the payload, never logs, never reads a clock.
  */
-#include "ingest/decode.h"
-
 #include "base/bytes.h"
-#include "base/check.h"
-#include "ingest/decimal.h"
+#include "ingest/build.h"
 #include "ingest/json.h"
-#include "ingest/plan.h"
-
-/* 0000-01-01T00:00:00Z and 9999-12-31T23:59:59.999Z: what RFC 3339 can say, and so anybody. */
-#define TIME_MIN_MS (-62167219200000)
-#define TIME_MAX_MS 253402300799999
-/* A gateway can't have collected later than now; its clock may be this much ahead of ours. */
-#define COLLECTED_AHEAD_MS 60000
-
-struct message {
-	const struct decode_plan *plan;
-	const uint8_t *payload;
-	const uint8_t *end;
-	int64_t received_ms;
-	struct reading *out;
-	uint32_t count, max;
-	bool overflow; /* there was no room for another reading */
-};
 
 /* One element on its way. */
 struct element {
@@ -37,21 +17,13 @@ struct element {
 	const uint8_t *raw;
 	struct reading *reading;
 	uint32_t present; /* bit i: the profile's fields[i] has a value */
-	uint32_t slots;   /* bit i: value[i] is set */
-	int64_t value[READING_CHANNELS];
 	uint64_t seen[PLAN_SEEN_WORDS]; /* bit i: the plan's names[i] was there */
 };
-
-static void refuse(struct element *e, enum fate fate)
-{
-	if (e->reading->fate == FATE_PENDING)
-		e->reading->fate = (uint8_t)fate;
-}
 
 /* A value of the wrong type is passed over, so that the rest can be judged. */
 static const uint8_t *wrong_type(struct element *e, const uint8_t *p, uint32_t levels)
 {
-	refuse(e, FATE_REJECT_FIELD);
+	refuse(e->reading, FATE_REJECT_FIELD);
 	return json_skip(p, e->end, levels);
 }
 
@@ -63,11 +35,12 @@ static const uint8_t *take_device(struct element *e, const uint8_t *p)
 	if (!p)
 		return NULL;
 	if (id.escaped || id.bytes == 0 || id.bytes > DEVICE_ID_BYTES) {
-		refuse(e, FATE_REJECT_FIELD);
+		refuse(e->reading, FATE_REJECT_FIELD);
 		return p;
 	}
 	e->reading->id_offset = (uint16_t)(id.data - e->raw);
 	e->reading->id_bytes = (uint8_t)id.bytes;
+	e->reading->id_apart = false;
 	return p;
 }
 
@@ -101,27 +74,6 @@ static const uint8_t *take_tamper(struct element *e, const uint8_t *p, uint32_t 
 	return *p == 'f' ? json_word(p, e->end, "false", 5) : wrong_type(e, p, levels);
 }
 
-static void set_time(struct element *e, enum field_role role, int64_t ms)
-{
-	struct reading *r = e->reading;
-
-	if (ms < TIME_MIN_MS || ms > TIME_MAX_MS) {
-		refuse(e, FATE_REJECT_FIELD);
-		return;
-	}
-	if (role == FIELD_TIMESTAMP) {
-		r->meter_ts_ms = ms;
-		return;
-	}
-	int64_t delta = ms - r->received_ms;
-	if (delta > COLLECTED_AHEAD_MS) {
-		refuse(e, FATE_REJECT_FIELD);
-		return;
-	}
-	r->collected_delta_ms = delta < INT32_MIN ? INT32_MIN : (int32_t)delta;
-	r->flags |= READING_F_COLLECTED;
-}
-
 static const uint8_t *take_time(struct element *e, const struct profile_field *field,
                                 const uint8_t *p, uint32_t levels)
 {
@@ -147,9 +99,9 @@ static const uint8_t *take_time(struct element *e, const struct profile_field *f
 		good = decimal_scale(&number, scale, &ms) != DECIMAL_OVERFLOW;
 	}
 	if (good)
-		set_time(e, field->role, ms);
+		build_time(e->reading, field->role, ms);
 	else
-		refuse(e, FATE_REJECT_FIELD);
+		refuse(e->reading, FATE_REJECT_FIELD);
 	return p;
 }
 
@@ -163,17 +115,9 @@ static const uint8_t *take_channel(struct element *e, const struct profile_field
 	p = decimal_scan(p, e->end, &number);
 	if (!p)
 		return NULL;
-	switch (decimal_scale(&number, field->scale_pow10, &e->value[field->slot])) {
-	case DECIMAL_ROUNDED:
-		e->reading->flags |= READING_F_ROUNDED;
-		break;
-	case DECIMAL_OVERFLOW:
-		refuse(e, FATE_REJECT_FIELD);
-		break;
-	case DECIMAL_EXACT:
-		break;
-	}
-	e->slots |= 1u << field->slot;
+	int64_t *value = &e->reading->value[field->slot];
+	build_channel(e->reading, field,
+	              decimal_scale_by(&number, field->scale_pow10, field->divisor, value));
 	return p;
 }
 
@@ -316,171 +260,139 @@ static const uint8_t *take_object(struct element *e, uint16_t node, const uint8_
 	}
 }
 
-/* NULL: no room. */
-static struct reading *begin_reading(struct message *m, const uint8_t *raw)
-{
-	if (m->count == m->max) {
-		m->overflow = true;
-		return NULL;
-	}
-	struct reading *r = &m->out[m->count++];
-	memset(r, 0, sizeof *r);
-	r->received_ms = m->received_ms;
-	r->device = DEVICE_NONE;
-	r->ticket = TICKET_NONE;
-	r->profile = m->plan->profile->id;
-	r->raw_offset = (uint16_t)(raw - m->payload);
-	return r;
-}
-
-static void end_reading(struct message *m, struct reading *r, const uint8_t *after)
-{
-	r->raw_bytes = (uint16_t)(after - m->payload - r->raw_offset);
-}
-
-/* All from `p` to the payload's end is one reading that can't be parsed. */
-static void reject_rest(struct message *m, const uint8_t *p)
-{
-	struct reading *r = begin_reading(m, p);
-	if (!r)
-		return;
-	r->fate = FATE_REJECT_PAYLOAD;
-	end_reading(m, r, m->end);
-}
-
-/* The channels that have a value, in the profile's order. */
-static void gather_channels(struct element *e)
-{
-	struct reading *r = e->reading;
-	const struct profile *profile = e->plan->profile;
-
-	for (uint32_t slots = e->slots; slots; slots &= slots - 1) {
-		uint32_t slot = (uint32_t)__builtin_ctz(slots);
-		r->channel[r->channel_count] = profile->channels[slot].channel;
-		r->value[r->channel_count++] = e->value[slot];
-	}
-}
-
-static void judge_element(struct element *e)
-{
-	if ((e->present & e->plan->required) != e->plan->required || e->slots == 0)
-		refuse(e, FATE_REJECT_MISSING);
-	if (e->reading->fate == FATE_PENDING)
-		gather_channels(e);
-}
-
 /* The array's next element, or the only one. NULL: nothing can be parsed after it, or no room. */
 static const uint8_t *take_element(struct message *m, const uint8_t *p, uint32_t levels)
 {
 	struct element e;
 
-	e.reading = begin_reading(m, p);
+	e.reading = build_reading(m, p);
 	if (!e.reading)
 		return NULL;
 	e.plan = m->plan;
 	e.end = m->end;
 	e.raw = p;
-	e.present = e.slots = 0;
+	e.present = 0;
 	for (uint32_t i = 0; i < e.plan->seen_words; i++)
 		e.seen[i] = 0;
-	if (p < m->end && *p != '{') {
+	if (p < m->end && *p != '{')
 		p = wrong_type(&e, p, levels);
-	} else if (p < m->end) {
+	else if (p < m->end)
 		p = take_object(&e, 0, p, levels);
-		if (p)
-			judge_element(&e);
-	} else {
+	else
 		p = NULL;
-	}
+	*build_present(m, e.reading) = e.present;
 	if (!p)
 		e.reading->fate = FATE_REJECT_PAYLOAD;
-	end_reading(m, e.reading, p ? p : m->end);
+	build_end(m, e.reading);
+	build_span(m, e.reading, p ? p : m->end);
 	return p;
 }
 
 /* `p` is at the '['. As take_element. */
-static const uint8_t *take_array(struct message *m, const uint8_t *p)
+static const uint8_t *take_array(struct message *m, const uint8_t *p, uint32_t levels)
 {
 	const uint8_t *open = p;
 
 	p = json_space(p + 1, m->end);
 	if (p < m->end && *p == ']') {
-		struct reading *r = begin_reading(m, open);
+		struct reading *r = build_reading(m, open);
 		if (!r)
 			return NULL;
 		r->fate = FATE_REJECT_EMPTY;
-		end_reading(m, r, p + 1);
+		build_span(m, r, p + 1);
 		return p + 1;
 	}
 	for (;;) {
-		p = take_element(m, p, JSON_DEPTH_MAX - 1);
+		p = take_element(m, p, levels - 1);
 		if (!p)
 			return NULL;
 		p = json_space(p, m->end);
 		if (p < m->end && *p == ']')
 			return p + 1;
 		if (p == m->end || *p != ',') {
-			reject_rest(m, p);
+			build_reject_rest(m, p);
 			return NULL;
 		}
 		p = json_space(p + 1, m->end);
 	}
 }
 
-static uint32_t reject_all(struct message *m, enum fate fate)
+/* The key before a device's readings: all of them get its id. */
+static const uint8_t *take_key(struct message *m, const uint8_t *p)
 {
-	m->count = 0;
-	struct reading *r = begin_reading(m, m->payload);
-	r->fate = (uint8_t)fate;
-	end_reading(m, r, m->end);
-	return 1;
+	struct json_text text;
+	char plain[DEVICE_ID_BYTES];
+
+	p = json_string(p, m->end, &text);
+	if (!p)
+		return NULL;
+	m->id = (struct id_place){0};
+	if (text.escaped) {
+		int32_t bytes = json_unescape(&text, plain, sizeof plain);
+		if (bytes > 0)
+			m->id = build_id_apart(m->decoder, plain, (uint32_t)bytes, NULL, 0);
+	} else if (text.bytes <= DEVICE_ID_BYTES) {
+		m->id.offset = (uint16_t)(text.data - m->payload);
+		m->id.bytes = (uint8_t)text.bytes;
+	}
+	p = json_space(p, m->end);
+	return p < m->end && *p == ':' ? json_space(p + 1, m->end) : NULL;
 }
 
-uint32_t decode_json(const struct decode_plan *plan, const uint8_t *payload, uint32_t bytes,
-                     int64_t received_ms, struct reading *out, uint32_t out_max)
+/* {"<device>": reading or [readings], ...}: `p` is at the '{'. As take_element. */
+static const uint8_t *take_keyed(struct message *m, const uint8_t *p)
 {
-	uint32_t kept = bytes < PAYLOAD_BYTES_MAX ? bytes : PAYLOAD_BYTES_MAX;
-	struct message m = {
-	    .plan = plan,
-	    .payload = payload,
-	    .end = payload + kept,
-	    .received_ms = received_ms,
-	    .out = out,
-	    .max = out_max,
-	};
+	const uint8_t *open = p;
 
-	CHECK_OP(out_max, >, 0u);
-	if (bytes > PAYLOAD_BYTES_MAX)
-		return reject_all(&m, FATE_REJECT_OVERSIZE);
-	const uint8_t *p = json_space(payload, m.end);
-	if (p == m.end)
-		return reject_all(&m, FATE_REJECT_EMPTY);
-	if (*p == '[') {
-		p = take_array(&m, p);
+	p = json_space(p + 1, m->end);
+	if (p < m->end && *p == '}') {
+		struct reading *r = build_reading(m, open);
+		r->fate = FATE_REJECT_EMPTY;
+		build_span(m, r, p + 1);
+		return p + 1;
+	}
+	for (;;) {
+		const uint8_t *key = p;
+		p = take_key(m, p);
+		if (!p) {
+			build_reject_rest(m, key);
+			return NULL;
+		}
+		p = p < m->end && *p == '[' ? take_array(m, p, JSON_DEPTH_MAX - 1)
+		                            : take_element(m, p, JSON_DEPTH_MAX - 1);
+		if (!p)
+			return NULL;
+		p = json_space(p, m->end);
+		if (p < m->end && *p == '}')
+			return p + 1;
+		if (p == m->end || *p != ',') {
+			m->id.bytes = 0;
+			build_reject_rest(m, p);
+			return NULL;
+		}
+		p = json_space(p + 1, m->end);
+	}
+}
+
+uint32_t decode_json(struct message *m)
+{
+	bool keyed = m->plan->profile->device_source == DEVICE_FROM_KEY;
+	const uint8_t *p = json_space(m->payload, m->end);
+
+	if (p == m->end)
+		return build_reject_all(m, FATE_REJECT_EMPTY);
+	if (*p == '[' && !keyed) {
+		p = take_array(m, p, JSON_DEPTH_MAX);
 	} else if (*p == '{') {
-		p = take_element(&m, p, JSON_DEPTH_MAX);
+		p = keyed ? take_keyed(m, p) : take_element(m, p, JSON_DEPTH_MAX);
 	} else {
-		reject_rest(&m, p);
+		build_reject_rest(m, p);
 		p = NULL;
 	}
 	if (p) {
-		p = json_space(p, m.end);
-		if (p < m.end)
-			reject_rest(&m, p);
+		p = json_space(p, m->end);
+		if (p < m->end)
+			build_reject_rest(m, p);
 	}
-	return m.overflow ? reject_all(&m, FATE_REJECT_OVERSIZE) : m.count;
-}
-
-void decode_count(struct counters *counters, const struct reading *readings, uint32_t count)
-{
-	uint64_t decoded = 0, rounded = 0;
-
-	for (uint32_t i = 0; i < count; i++) {
-		decoded += readings[i].fate == FATE_PENDING;
-		rounded += (readings[i].flags & READING_F_ROUNDED) != 0;
-	}
-	counter_add(counters, COUNTER_INGEST_MESSAGES, 1);
-	counter_add(counters, COUNTER_INGEST_DECODED, decoded);
-	counter_add(counters, COUNTER_INGEST_UNDECODED, count - decoded);
-	counter_add(counters, COUNTER_INGEST_ROUNDED, rounded);
+	return m->overflow ? build_reject_all(m, FATE_REJECT_OVERSIZE) : m->count;
 }
