@@ -65,7 +65,18 @@ static void shipped_profiles_take_both_shapes(void **state)
 	assert_int_equal(channels.by_id[1].kind, CHANNEL_REGISTER);
 	assert_string_equal(channels.by_id[1].unit, "kWh");
 	assert_int_equal(channels.by_id[0].id, 0);
-	assert_int_equal(set.count, 2);
+	assert_int_equal(set.count, 7);
+	assert_int_equal(set.by_id[3]->device_source, DEVICE_FROM_TOPIC);
+	assert_int_equal(set.by_id[3]->topic_level, 2);
+	assert_int_equal(set.by_id[4]->device_source, DEVICE_FROM_KEY);
+	assert_int_equal(set.by_id[5]->format, FORMAT_SENML);
+	assert_string_equal(set.by_id[5]->name_prefix, "urn:dev:");
+	assert_int_equal(set.by_id[5]->fields[2].divisor, 36);
+	assert_int_equal(set.by_id[5]->fields[2].scale_pow10, 1);
+	assert_true(set.by_id[5]->fields[2].sum);
+	assert_string_equal(set.by_id[5]->fields[3].unit, "/");
+	assert_int_equal(set.by_id[6]->format, FORMAT_CBOR);
+	assert_int_equal(set.by_id[7]->format, FORMAT_SPARKPLUG);
 	const struct profile *flat = set.by_id[1], *nested = set.by_id[2];
 	assert_string_equal(flat->name, "sm-flat");
 	assert_int_equal(flat->topic_count, 3);
@@ -222,6 +233,34 @@ static const struct {
     {BODY "  - {path: e, role: channel, channel: energy}\nvalidation:\n"
           "  drift_flag_s: 10\n",
      "10: validation.drift_flag_s is 10; expected at least drift_accept_s, 60"},
+    /* formats */
+    {HEAD "format: xml\nfields:\n" KEYS,
+     "5: format is 'xml'; expected one of json, senml, cbor, sparkplug"},
+    {HEAD "format: senml\nfields:\n" KEYS "  - {path: e, role: channel, channel: energy}\n",
+     "6: fields has 1 with role device; expected 0 to 0"},
+    {HEAD "device: {from: topic}\nfields:\n" KEYS,
+     "5: device has no key 'level'; expected which level of the topic is the device, from 1"},
+    {HEAD "device: {from: topic, level: 0}\nfields:\n" KEYS,
+     "5: device.level is 0; expected a number from 1 to 32"},
+    {HEAD "device: {from: name}\nfields:\n" KEYS,
+     "5: device.from is 'name'; with format json expected 'payload', 'topic' or 'key'"},
+    {HEAD "format: cbor\ndevice: {from: key}\nfields:\n" KEYS,
+     "6: device.from is 'key'; with format cbor expected 'payload' or 'topic'"},
+    {HEAD "device: {from: key, prefix: x}\nfields:\n" KEYS,
+     "5: device.prefix means nothing here; expected it with format senml only"},
+    {HEAD "format: senml\ndevice: {from: name, separator: '::'}\nfields:\n" KEYS,
+     "6: device.separator is '::'; expected one character"},
+    {"id: 1\nversion: 1\nname: p\nuris: [/x]\nformat: sparkplug\nfields:\n" KEYS,
+     "4: uris means nothing with format sparkplug, which is MQTT's; expected topics only"},
+    {HEAD "format: senml\nfields:\n  - {path: e, role: channel, channel: energy, unit: J, "
+          "max: \"1\"}\n",
+     "7: fields[0].max can't be in J; expected limits only in a power of ten of kWh"},
+    {HEAD "format: senml\nfields:\n  - {path: c, role: collected, format: iso8601}\n",
+     "7: fields[0].format is 'iso8601', which only JSON has; expected 'epoch_s' or "
+     "'epoch_ms'"},
+    {BODY "  - {path: e, role: channel, channel: energy, sum: yes}\n",
+     "8: fields[2].sum means nothing here; expected it with role channel (format senml) "
+     "only"},
     {BODY "  - {path: e, role: channel, channel: energy}\nvalidation:\n  dials: 13\n",
      "10: validation.dials is 13; expected a number from 0 to 12"},
 };

@@ -12,6 +12,7 @@
 
 #include "ingest/decode.h"
 #include "tests/support/decode.h"
+#include "tests/support/formats.h"
 #include "tests/support/profiles.h"
 
 #define RECEIVED_MS (TEST_FLAT_MS + 1000)
@@ -422,6 +423,71 @@ static void results_are_counted(void **state)
 	assert_int_equal(counter_get(&counters, COUNTER_INGEST_ROUNDED), 1);
 }
 
+static void assert_id(const struct reading *r, const char *payload, const char *id)
+{
+	assert_int_equal(r->id_bytes, strlen(id));
+	assert_memory_equal(decode_id(test_decoder(), (const uint8_t *)payload, r), id, strlen(id));
+}
+
+static void key_is_the_device_of_its_readings(void **state)
+{
+	static const char text[] =
+	    "{\"A 1\":[{\"ts\":1749996900000,\"energy\":1.5},{\"ts\":1749996900001,"
+	    "\"energy\":2}], \"B\\u0031\" : {\"ts\":1749996900000,\"energy\":3},"
+	    "\"C\":[{\"ts\":1749996900000}],\"D\":[],\"E\":7,\"\":[{\"ts\":1,\"energy\":1}]}";
+	struct profile p;
+
+	(void)state;
+	formats_init(&p, 4, FORMAT_JSON, DEVICE_FROM_KEY);
+	p.fields[0].time_format = TIME_EPOCH_MS;
+	struct decode_plan *plan = decode_plan_new(&p);
+	assert_int_equal(decode(plan, text), 7);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(out[i].fate, FATE_PENDING);
+	assert_id(&out[0], text, "A 1");
+	assert_true(out[0].value[0] == 1500000);
+	assert_memory_equal(text + out[0].raw_offset, "{\"ts\":1749996900000,\"energy\":1.5}",
+	                    out[0].raw_bytes);
+	assert_id(&out[1], text, "A 1");
+	assert_id(&out[2], text, "B1");
+	assert_true(out[2].value[0] == 3000000);
+	assert_int_equal(out[3].fate, FATE_REJECT_MISSING);
+	assert_id(&out[3], text, "C");
+	assert_int_equal(out[4].fate, FATE_REJECT_EMPTY);
+	assert_id(&out[4], text, "D");
+	assert_int_equal(out[5].fate, FATE_REJECT_FIELD);
+	assert_int_equal(out[5].raw_bytes, 1);
+	assert_int_equal(out[6].fate, FATE_REJECT_MISSING); /* nobody's */
+	assert_int_equal(decode(plan, "{}"), 1);
+	assert_int_equal(out[0].fate, FATE_REJECT_EMPTY);
+	assert_int_equal(decode(plan, "[]"), 1);
+	assert_int_equal(out[0].fate, FATE_REJECT_PAYLOAD);
+	assert_int_equal(decode(plan, "{\"A\":[{\"ts\":1,\"energy\":1}],7}"), 2);
+	assert_int_equal(out[0].fate, FATE_PENDING);
+	assert_int_equal(out[1].fate, FATE_REJECT_PAYLOAD);
+	assert_int_equal(out[1].raw_bytes, 2);
+	decode_plan_free(plan);
+}
+
+static void topic_level_is_the_device(void **state)
+{
+	static const char text[] = "[{\"ts\":1749996900000,\"energy\":1},{\"ts\":2}]";
+	struct profile p;
+
+	(void)state;
+	formats_init(&p, 3, FORMAT_JSON, DEVICE_FROM_TOPIC);
+	struct decode_plan *plan = decode_plan_new(&p); /* of "meters/M-1/telemetry" */
+	assert_int_equal(decode(plan, text), 2);
+	assert_int_equal(out[0].fate, FATE_PENDING);
+	assert_id(&out[0], text, "M-1");
+	assert_int_equal(out[1].fate, FATE_REJECT_MISSING);
+	assert_id(&out[1], text, "M-1");
+	p.topic_level = 4;
+	assert_int_equal(decode(plan, text), 2);
+	assert_int_equal(out[0].fate, FATE_REJECT_MISSING);
+	decode_plan_free(plan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +513,8 @@ int main(void)
 	    cmocka_unit_test(nesting_beyond_the_limit_is_a_bad_payload),
 	    cmocka_unit_test(every_cut_of_a_message_is_a_bad_payload),
 	    cmocka_unit_test(results_are_counted),
+	    cmocka_unit_test(key_is_the_device_of_its_readings),
+	    cmocka_unit_test(topic_level_is_the_device),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
