@@ -21,7 +21,7 @@ static void command_shows_what_the_api_says(void **state)
 {
 	(void)state;
 	assert_int_equal(headrace("status"), 0);
-	assert_has("headraced 0.1.0, up 1 h 2 min 3 s, 3 devices, 2 profiles");
+	assert_has("headraced 0.1.0, up 1 h 2 min 3 s, 3 devices, 7 profiles");
 	assert_has("duplicate        2");
 	assert_has("MEMORY OF CONNECTIONS  BYTES EACH  USED   OF  IN USE  PER CONNECTION");
 	assert_has("send chunks                   128     2   50   256 B            64.0");
