@@ -22,6 +22,8 @@
 #define COLUMNS_MAX    PROFILE_FIELDS_MAX
 #define TICK_MAX_MS    86400000
 #define SCALE_MAX      18 /* 10^18 < 2^63 */
+/* What may be opened inside a row: batch, rows and the row are open already. */
+#define ITEM_LEVELS (CBOR_DEPTH_MAX - 3)
 
 struct column {
 	const struct profile_field *field; /* NULL: of no interest */
@@ -136,7 +138,7 @@ static void set_channel(const struct column *c, struct reading *r, int64_t value
 static const uint8_t *wrong_type(struct message *m, struct reading *r, const uint8_t *p)
 {
 	refuse(r, FATE_REJECT_FIELD);
-	return cbor_skip(p, m->end, CBOR_DEPTH_MAX);
+	return cbor_skip(p, m->end, ITEM_LEVELS);
 }
 
 static const uint8_t *take_status(struct message *m, const struct column *c, struct reading *r,
@@ -165,7 +167,7 @@ static const uint8_t *take_other(const struct rows *rows, const struct column *c
 	if (*p == CBOR_NULL)
 		return p + 1;
 	if (!c->field)
-		return cbor_skip(p, m->end, CBOR_DEPTH_MAX);
+		return cbor_skip(p, m->end, ITEM_LEVELS);
 	*present |= c->bit;
 	switch (c->field->role) {
 	case FIELD_STATUS:
@@ -182,7 +184,7 @@ static const uint8_t *take_other(const struct rows *rows, const struct column *c
 		set_time(rows, r, FIELD_COLLECTED, ticks);
 		return p;
 	case FIELD_IGNORED:
-		return cbor_skip(p, m->end, CBOR_DEPTH_MAX);
+		return cbor_skip(p, m->end, ITEM_LEVELS);
 	default:
 		return wrong_type(m, r, p);
 	}
@@ -270,10 +272,12 @@ static const uint8_t *take_row(const struct rows *rows, const uint8_t *p)
 	if (!r)
 		return NULL;
 	const uint8_t *inside = take_array_head(p, m->end, &items);
-	if (inside && items == rows->column_count + 2u)
+	if (inside && items == rows->column_count + 2u) {
 		p = take_items(rows, r, inside);
-	else
-		p = wrong_type(m, r, p);
+	} else {
+		refuse(r, FATE_REJECT_FIELD);
+		p = cbor_skip(p, m->end, ITEM_LEVELS + 1);
+	}
 	if (rows->twice)
 		refuse(r, FATE_REJECT_FIELD);
 	if (!p)

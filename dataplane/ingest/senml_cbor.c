@@ -16,7 +16,7 @@ static const uint8_t *wrong(struct senml_record *r, enum senml_label label, cons
                             const uint8_t *end)
 {
 	r->bad |= SENML_BIT(label);
-	return cbor_skip(p, end, CBOR_DEPTH_MAX);
+	return cbor_skip(p, end, CBOR_DEPTH_MAX - 2);
 }
 
 static const uint8_t *take_label(const uint8_t *p, const uint8_t *end, enum senml_label *label)
@@ -35,11 +35,11 @@ static const uint8_t *take_label(const uint8_t *p, const uint8_t *end, enum senm
 		return p;
 	case 0:
 		if (*p >> 5 != CBOR_TEXT)
-			return cbor_skip(p, end, CBOR_DEPTH_MAX);
+			return cbor_skip(p, end, CBOR_DEPTH_MAX - 2);
 		const uint8_t *after = cbor_text(p, end, &text);
 		if (after)
 			*label = senml_label(text.data, text.count);
-		return after ? after : cbor_skip(p, end, CBOR_DEPTH_MAX);
+		return after ? after : cbor_skip(p, end, CBOR_DEPTH_MAX - 2);
 	default:
 		return NULL;
 	}
@@ -84,7 +84,7 @@ static const uint8_t *take_value(struct senml_record *r, enum senml_label label,
 	case SENML_ANY:
 		break;
 	}
-	return cbor_skip(p, end, CBOR_DEPTH_MAX);
+	return cbor_skip(p, end, CBOR_DEPTH_MAX - 2);
 }
 
 /* A map; NULL: malformed, or none. */
