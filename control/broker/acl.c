@@ -85,7 +85,9 @@ static enum result take_topic(struct reader *r, enum scope scope, char *rest)
 			rest += strspn(rest, " \t");
 			break;
 		}
-	if (!is_filter(rest))
+	bool only_access = strcmp(rest, "read") == 0 || strcmp(rest, "write") == 0 ||
+	                   strcmp(rest, "readwrite") == 0;
+	if (only_access || !is_filter(rest))
 		return fail(RESULT_INPUT, r->err,
 		            "%s:%u: '%.80s' is no topic filter; expected [read|write|readwrite] "
 		            "FILTER", r->path, r->line, rest);

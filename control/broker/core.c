@@ -34,6 +34,9 @@ void core_free(struct core *c)
 			c->loading.messages[i]->stored = 0;
 			message_put(&c->pool, c->loading.messages[i]);
 		}
+	for (uint64_t i = 0; i < c->loading.will_count; i++)
+		will_free(c, c->loading.wills[i]);
+	free(c->loading.wills);
 	free(c->loading.messages);
 	free(c->loading.states);
 	free(c->route.targets);

@@ -142,12 +142,12 @@ static uint8_t reason_of(enum registration_outcome outcome)
 static char *answer_text(const struct registering *g, const struct waiting *w,
                          const struct registration_answer *a)
 {
-	json_t *json = json_pack("{s:o,s:s,s:o}", "deviceId",
-	                         json_stringn((const char *)g->text.data + w->id_at, w->id_bytes),
+	const char *state =
+	    registration_accepted(a->outcome) ? device_state_name(a->state) : NULL;
+	json_t *json = json_pack("{s:s%,s:s,s:s,s:s*}", "deviceId",
+	                         (const char *)g->text.data + w->id_at, (size_t)w->id_bytes,
 	                         "result", registration_outcome_name[a->outcome], "detail",
-	                         json_string(a->detail));
-	if (json && registration_accepted(a->outcome))
-		json_object_set_new(json, "state", json_string(device_state_name(a->state)));
+	                         a->detail, "state", state);
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	json_decref(json);
 	return text;
