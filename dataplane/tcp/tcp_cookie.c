@@ -74,13 +74,16 @@ static bool cookie_check(const struct tcp_engine *e, const struct key *key, uint
 	return false;
 }
 
-/* A cookie opens one connection: a copy of its ACK that comes after the end finds it here. */
+/* A cookie opens one connection: a copy of its ACK that comes after the end finds it here. The
+ * last COOKIE_WAYS of each set are remembered, most recent first. */
 static bool is_replay(struct tcp_engine *e, uint32_t iss)
 {
-	uint32_t *slot = &e->cookies_used[iss % COOKIES_USED];
-	if (*slot == iss)
-		return true;
-	*slot = iss;
+	uint32_t *set = e->cookies_used[iss % COOKIE_SETS];
+	for (uint32_t i = 0; i < COOKIE_WAYS; i++)
+		if (set[i] == iss)
+			return true;
+	memmove(set + 1, set, (COOKIE_WAYS - 1) * sizeof set[0]);
+	set[0] = iss;
 	return false;
 }
 

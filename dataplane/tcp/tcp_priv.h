@@ -64,7 +64,8 @@
 #define SCORE_SEGS      68               /* segments in flight */
 #define SCORE_SPARE     4                /* of them, kept free for splits */
 #define LOCALS_MAX      64
-#define COOKIES_USED    1024             /* cookies remembered against replay */
+#define COOKIE_SETS     512              /* of cookies remembered against replay, */
+#define COOKIE_WAYS     4                /* so many in each */
 #define HOLE_WAIT_MAX_S 600              /* RFC 8899 5.1.1: until a larger size is tried again */
 #define OOO_STALE_MS    30000            /* evictable when memory is short */
 #define EVICT_LOOKS     16               /* extension blocks looked at each time */
@@ -363,7 +364,7 @@ struct tcp_engine {
 	uint32_t rst_tokens, rst_tick;
 	bool cookies_out;         /* one was sent in cookie_period */
 	uint32_t cookie_period;
-	uint32_t cookies_used[COOKIES_USED];
+	uint32_t cookies_used[COOKIE_SETS][COOKIE_WAYS];
 	uint32_t *prefix_counts;  /* NULL: no cap */
 	uint32_t prefix_mask;
 };

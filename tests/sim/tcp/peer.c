@@ -286,12 +286,18 @@ static const uint8_t *option(const uint8_t *s, uint8_t kind)
 
 static void syn_sent_input(struct peer *p, const uint8_t *s)
 {
-	/* RFC 9293 3.10.7.3, first: an ACK of something else, from a connection that was before */
-	if (s[13] & F_ACK && get_be32(s + 8) != p->config.iss + 1) {
-		emit(p, get_be32(s + 8), F_RST, 0, 0);
+	bool acks_syn = s[13] & F_ACK && get_be32(s + 8) == p->config.iss + 1;
+	/* RFC 9293 3.10.7.3, first and second */
+	if (s[13] & F_RST) {
+		if (acks_syn)
+			p->state = PEER_RESET;
 		return;
 	}
-	if (!(s[13] & F_SYN) || !(s[13] & F_ACK) || get_be32(s + 8) != p->config.iss + 1)
+	if (s[13] & F_ACK && !acks_syn) {
+		emit(p, get_be32(s + 8), F_RST, 0, 0); /* of a connection that was before */
+		return;
+	}
+	if (!(s[13] & F_SYN) || !acks_syn)
 		return;
 	p->irs = get_be32(s + 4);
 	p->window = get_be16(s + 14);
@@ -351,10 +357,7 @@ void peer_input(struct peer *p, uint64_t now_us, const uint8_t *s, uint32_t byte
 {
 	p->now_us = p->heard_us = now_us;
 	if (p->state == PEER_SYN_SENT) {
-		if (s[13] & F_RST)
-			p->state = PEER_RESET;
-		else
-			syn_sent_input(p, s);
+		syn_sent_input(p, s);
 		if (p->state == PEER_OPEN)
 			send_more(p);
 	} else if (p->state == PEER_OPEN) {
