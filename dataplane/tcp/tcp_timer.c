@@ -142,7 +142,8 @@ static void suspect_black_hole(struct tcp_engine *e, struct conn *c)
 		return;
 	uint32_t n;
 	const struct sent *s = score_segments(e, c, &n);
-	if (n == 0 || s[0].end - c->snd_una <= least)
+	uint32_t options = c->flags & C_TS ? 12 : 0;
+	if (n == 0 || s[0].end - c->snd_una + options <= least)
 		return;
 	c->flags = (c->flags | C_SMALL_MSS) & ~(uint32_t)C_FULL_SEEN;
 	c->full_mss = c->mss & 0x3fff;

@@ -156,7 +156,8 @@ static void syn(struct input *in)
 	x.wscale = (uint8_t)(take(in, 1) % 15);
 	x.peer_ts = take(in, 4);
 	x.flags = (bits & 1 ? C_TS : 0) | (bits & 2 ? C_SACK : 0) | (bits & 4 ? C_WSCALE : 0);
-	uint32_t n = options_put_syn(options, x.mss, bits & 4 ? &x.wscale : NULL, bits & 2, bits & 1,
+	const uint8_t *wscale = bits & 4 ? &x.wscale : NULL;
+	uint32_t n = options_put_syn(options, x.mss, wscale, bits & 2, bits & 1,
 	                             x.peer_ts, 0);
 	send_segment(x.peer, SYN, x.irs, 0, options, n);
 	CHECK(w.replied && w.reply.flags == (SYN | ACK) && w.reply.ack == x.irs + 1);

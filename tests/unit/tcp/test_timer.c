@@ -167,6 +167,26 @@ static void timer_black_hole_fallback_is_tried_again(void **state)
 	assert_true(c->flags & C_FULL_SEEN);
 }
 
+/* The options count: 530 bytes and timestamps are more than fits any path. */
+static void timer_black_hole_counts_the_options(void **state)
+{
+	(void)state;
+	static const uint8_t syn[] = {2, 4, 0x03, 0xe8, 1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0};
+	static const uint8_t ts[] = {1, 1, 8, 10, 0, 0, 0, 2, 0, 0, 0, 0};
+	h_init();
+	h_start();
+	h_in(SYN, 0, 0, 0, syn, sizeof syn);
+	h.now_us += 100000;
+	h_in(ACK, 1, 1, 0, ts, sizeof ts);
+	assert_true(tcp_send(h.e, h.conn, many, MSS_DEFAULT_V4 - 6));
+	h_poll();
+	assert_int_equal(h.out[0].bytes, MSS_DEFAULT_V4 - 6);
+	h_pass(1500000);
+	h_pass(3000000);
+	assert_int_equal(h_counter(COUNTER_TCP_BLACK_HOLE), 1);
+	assert_int_equal(h.out[0].bytes, MSS_DEFAULT_V4 - 12);
+}
+
 /* A window of two segments never reaches eight: it is time that brings the full size back. */
 static void timer_black_hole_fallback_ends_with_a_small_window(void **state)
 {
@@ -272,6 +292,7 @@ int main(void)
 	    cmocka_unit_test_teardown(timer_first_data_ends_the_deadline, h_stop),
 	    cmocka_unit_test_teardown(timer_orphan_without_progress_is_reset, h_stop),
 	    cmocka_unit_test_teardown(timer_black_hole_fallback_is_tried_again, h_stop),
+	    cmocka_unit_test_teardown(timer_black_hole_counts_the_options, h_stop),
 	    cmocka_unit_test_teardown(timer_black_hole_fallback_ends_with_a_small_window, h_stop),
 	    cmocka_unit_test_teardown(
 	        timer_black_hole_again_is_found_by_one_timeout_and_waits_longer, h_stop),
