@@ -412,38 +412,43 @@ bool tcp_peer_of(const struct tcp_engine *e, tcp_handle conn, struct tcp_peer *p
 	return true;
 }
 
-/* One connection's turn. False: the link has no buffer; it stays in the list. */
+/* One connection's turn. False: it is gone, or has nothing more to send. */
 static bool flush_one(struct tcp_engine *e, struct conn *c)
 {
 	if (c->flags & C_EVICT) {
 		conn_abort(e, c, TCP_CLOSED_ABORTED);
-		return true;
+		return false;
 	}
 	if (c->flags & C_RESUME) {
 		c->flags &= ~(uint32_t)C_RESUME;
 		if (!rx_offer(e, c))
-			return true;
+			return false;
 	}
 	conn_output(e, c);
 	timer_update(e, c);
-	return !e->link_full;
+	if (c->flags & (C_RESUME | C_ACK_NOW))
+		return true;
+	return e->link_full && (has_unsent(c) || c->flags & C_FORCE ||
+	                        score_first_lost(e, c) != NONE);
 }
 
+/* Who has something left takes the next turn behind the others. Without buffers for data the ACKs
+ * of some more connections are sent, and at the next flush those of others. */
 void tcp_flush(struct tcp_engine *e)
 {
-	uint32_t last = e->flush_tail;
-	e->link_full = false;
-	while (e->flush_head != NONE) {
+	uint32_t last = e->flush_tail, starved = 0;
+	e->link_full = e->link_shut = false;
+	while (e->flush_head != NONE && !e->link_shut && starved < FLUSH_STARVED) {
 		uint32_t index = e->flush_head;
 		struct conn *c = &e->conns[index];
-		if (c->state != STATE_FREE && !flush_one(e, c))
-			return; /* no buffers: go on from here at the next flush */
+		bool more = c->state != STATE_FREE && flush_one(e, c);
 		e->flush_head = c->flush_next;
 		if (e->flush_head == NONE)
 			e->flush_tail = NONE;
 		c->flags &= ~(uint32_t)C_IN_FLUSH;
-		if (c->state != STATE_FREE && c->flags & C_RESUME)
+		if (more)
 			conn_touch(e, c);
+		starved += e->link_full;
 		if (index == last)
 			break;
 	}

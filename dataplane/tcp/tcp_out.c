@@ -69,6 +69,7 @@ static uint8_t *buffer_get(struct tcp_engine *e, uint32_t bytes, bool control)
 	if (!buffer) {
 		count(e, control ? COUNTER_TCP_NO_CONTROL_BUFFER : COUNTER_TCP_NO_DATA_BUFFER);
 		e->link_full = true;
+		e->link_shut = e->link_shut || control;
 	}
 	return buffer;
 }
@@ -322,6 +323,7 @@ void conn_output(struct tcp_engine *e, struct conn *c)
 	bool in_flight = c->snd_nxt != c->snd_una;
 	if ((was_idle && in_flight) || (c->rtx_at == 0 && (in_flight || has_unsent(c))))
 		rtx_arm(e, c);
-	if (c->flags & C_ACK_NOW && !e->link_full)
+	/* also when there are no buffers for data: a reserve is kept for this */
+	if (c->flags & C_ACK_NOW && !e->link_shut)
 		send_ack(e, c, NULL);
 }

@@ -68,6 +68,7 @@
 #define COOKIE_WAYS     4                /* so many in each */
 #define HOLE_WAIT_MAX_S 600              /* RFC 8899 5.1.1: until a larger size is tried again */
 #define OOO_STALE_MS    30000            /* evictable when memory is short */
+#define FLUSH_STARVED   256              /* connections looked at for ACKs without data buffers */
 #define EVICT_LOOKS     16               /* extension blocks looked at each time */
 #define KEPT_SHIFT      22               /* 4.2 s: the unit of kept_at, which wraps after 18 min */
 #define KEPT_STALE      3                /* such units */
@@ -356,7 +357,8 @@ struct tcp_engine {
 
 	struct wheel wheel, syn_wheel;
 	uint32_t flush_head, flush_tail;
-	bool link_full;           /* alloc failed in this flush */
+	bool link_full;           /* no buffer for data in this flush */
+	bool link_shut;           /* not even for a segment without data */
 	uint8_t rcv_wscale;
 
 	struct hash_key isn_key, ts_key, cookie_key;

@@ -16,8 +16,9 @@
  *     >> FLAGS [FIELD]...     the same, but the poll goes on
  *         FLAGS: letters of S A F R P U, or - for none
  *         FIELD: seq=N ack=N win=N data=N len=N (N bytes of the stream) mss=N ws=N sackok
- *                ts=VAL/ECR sack=A-B,... opt=HEX (raw option bytes, as they are) off=N (data
- *                offset in words) abs_seq=N abs_ack=N urg=N cut=N (drop the last N bytes)
+ *                ts=VAL/ECR (a number, or `echo` of the engine's last) sack=A-B,... opt=HEX (raw
+ *                option bytes, as they are) off=N (data offset in words) abs_seq=N abs_ack=N
+ *                urg=N cut=N (drop the last N bytes)
  *     < FLAGS [FIELD]...      the engine must have sent this; fields not named are not compared;
  *                             nosack, nots: the option must be absent
  *     < none                  nothing (more) was sent
@@ -133,6 +134,15 @@ static uint8_t *link_alloc(void *link, uint32_t bytes, bool control)
 	return r->buffer;
 }
 
+/* The engine's options are well formed. */
+static void note_timestamp(struct script_peer *p, const uint8_t *segment)
+{
+	uint32_t end = (uint32_t)(segment[12] >> 4) * 4;
+	for (uint32_t at = 20; at < end; at += segment[at] <= 1 ? 1 : segment[at + 1])
+		if (segment[at] == 8)
+			p->engine_ts = get_be32(segment + at + 2);
+}
+
 static void link_send(void *link, const struct tcp_address *local, const struct tcp_address *peer,
                       uint8_t *segment, uint32_t bytes)
 {
@@ -152,6 +162,7 @@ static void link_send(void *link, const struct tcp_address *local, const struct 
 		memcpy(o->segment, segment, bytes);
 		if (segment[13] & 2)
 			p->engine_iss = get_be32(segment + 4);
+		note_timestamp(p, segment);
 		return;
 	}
 	script_fail(r, "sent to nobody");

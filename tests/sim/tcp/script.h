@@ -18,6 +18,7 @@ struct script_peer {
 	struct tcp_address address;
 	uint16_t port, local_port;
 	uint32_t iss, engine_iss;
+	uint32_t engine_ts; /* the engine's last timestamp */
 	tcp_handle handle;
 };
 

@@ -100,7 +100,9 @@ static void add_field(struct runner *r, struct built *b, const char *f)
 	} else if ((v = value_of(f, "ts"))) {
 		memcpy(o, (uint8_t[]){1, 1, 8, 10}, 4);
 		put_be32(o + 4, number(v));
-		put_be32(o + 8, number(strchr(v, '/') + 1));
+		const char *echo = strchr(v, '/') + 1;
+		bool last = strcmp(echo, "echo") == 0;
+		put_be32(o + 8, last ? r->peers[r->peer].engine_ts : number(echo));
 		add_option(b, o, 12);
 	} else if ((v = value_of(f, "sack"))) {
 		add_sack(r, b, v);
