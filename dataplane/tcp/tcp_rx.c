@@ -398,6 +398,17 @@ static bool reserve_for_gap(struct tcp_engine *e, struct conn *c, uint32_t bytes
 	return e->rx.used <= e->rx.size / 4 * 3 && reserve(e, c, bytes);
 }
 
+/*
+ * How much a connection may hold out of order: 16 KB, but while no more than half of the pool is in
+ * use a whole window, for a sender on a long, lossy path has that much in flight behind a gap, and
+ * what is refused is sent twice. Above that mark those who hold more keep it, and evict_stale and
+ * evict_oldest find them.
+ */
+static uint32_t ooo_most(const struct tcp_engine *e)
+{
+	return e->rx.used > e->rx.size / 2 ? OOO_BYTES : e->config.rx_buffer_bytes;
+}
+
 /* False: not stored; it will come again. */
 static bool store(struct tcp_engine *e, struct conn *c, const struct segment *s, bool *duplicate)
 {
@@ -406,7 +417,7 @@ static bool store(struct tcp_engine *e, struct conn *c, const struct segment *s,
 	struct ext *x = ext_need(e, c);
 	if (!x)
 		return false;
-	if (stored_bytes(x) + missing_bytes(c, x, &r) > OOO_BYTES ||
+	if (stored_bytes(x) + missing_bytes(c, x, &r) > ooo_most(e) ||
 	    (x->ooo_count == OOO_RANGES && !touches_any(x, &r))) {
 		count(e, COUNTER_TCP_OOO_LIMIT);
 		return false;

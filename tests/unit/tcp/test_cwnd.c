@@ -267,6 +267,7 @@ static void cwnd_dsack_undoes_the_recovery(void **state)
 	h_in_sack(4001, 1, 1001);
 	assert_int_equal(h_counter(COUNTER_TCP_SPURIOUS_RECOVERIES), 1);
 	assert_true(c->cwnd >= cwnd);
+	assert_int_equal(h_counter(COUNTER_TCP_DSACK_SEEN), 1);
 	h_in_sack(4001, 1, 1001); /* once only */
 	assert_int_equal(h_counter(COUNTER_TCP_SPURIOUS_RECOVERIES), 1);
 }

@@ -52,6 +52,7 @@ static void engine_writable_follows_a_refused_send(void **state)
 	h_open(false);
 	assert_true(tcp_send(h.e, h.conn, data, 4000));
 	assert_false(tcp_send(h.e, h.conn, data, 1));
+	assert_int_equal(h_counter(COUNTER_TCP_SEND_BUFFER_FULL), 1);
 	h_poll();
 	h_in(ACK, 1, 1001, 0, NULL, 0);
 	assert_int_equal(h.writable, 0);
@@ -140,6 +141,54 @@ static void engine_shared_nothing_engines_differ_in_nothing_but_keys(void **stat
 	assert_int_not_equal(again, first);
 }
 
+static void engine_send_larger_than_its_queue_is_counted(void **state)
+{
+	(void)state;
+	h_init();
+	h.config.tx_buffer_bytes = 4000;
+	h_start();
+	h_open(false);
+	assert_false(tcp_send(h.e, h.conn, data, 4001));
+	assert_int_equal(h_counter(COUNTER_TCP_SEND_TOO_LARGE), 1);
+}
+
+/* The numbers that stand for our addresses are few; one more than that is refused and counted. */
+static void engine_knows_so_many_local_addresses(void **state)
+{
+	(void)state;
+	h_init();
+	h_start();
+	for (uint32_t i = 0; i <= LOCALS_MAX; i++) {
+		assert_int_equal(h_counter(COUNTER_TCP_DROP_LOCAL_ADDRESSES), 0);
+		h.local.ip[14] = (uint8_t)i;
+		h_in(SYN, 0, 0, 0, NULL, 0);
+	}
+	assert_int_equal(h.out_count, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_DROP_LOCAL_ADDRESSES), 1);
+}
+
+/* One segment in flight at a time, and nothing is reassembled: slow, but alive. */
+static void engine_without_extension_blocks_goes_on(void **state)
+{
+	(void)state;
+	h_init();
+	h_start();
+	h_open(true);
+	h.e->ext_free = NONE;
+	assert_true(tcp_send(h.e, h.conn, data, 2500));
+	h_poll();
+	assert_int_equal(h.out_count, 1);
+	assert_true(h_counter(COUNTER_TCP_EXT_EMPTY) > 0);
+	h_in(ACK, 1, 1001, 0, NULL, 0);
+	assert_int_equal(h.out_count, 1);
+	h_in(ACK, 1, 2001, 0, NULL, 0);
+	assert_int_equal(h.out_count, 1);
+	h_in(ACK, 101, 2501, 100, NULL, 0);
+	assert_int_equal(h.out[0].ack, 1);
+	h_in(ACK, 1, 2501, 100, NULL, 0);
+	assert_int_equal(h.data_bytes, 100);
+}
+
 static void engine_without_buffers_recovers(void **state)
 {
 	(void)state;
@@ -170,6 +219,9 @@ int main(void)
 	    cmocka_unit_test_teardown(engine_wide_receive_buffer_is_scaled, h_stop),
 	    cmocka_unit_test_teardown(engine_shared_nothing_engines_differ_in_nothing_but_keys,
 	                              h_stop),
+	    cmocka_unit_test_teardown(engine_send_larger_than_its_queue_is_counted, h_stop),
+	    cmocka_unit_test_teardown(engine_knows_so_many_local_addresses, h_stop),
+	    cmocka_unit_test_teardown(engine_without_extension_blocks_goes_on, h_stop),
 	    cmocka_unit_test_teardown(engine_without_buffers_recovers, h_stop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,21 +119,37 @@ static void rx_far_segment_in_the_window_is_reassembled(void **state)
 	assert_int_equal(h_conn()->ext != NONE, 1);
 }
 
-static void rx_more_than_16_kb_is_not_reassembled(void **state)
+static void rx_more_than_16_kb_waits_while_the_pool_is_half_used(void **state)
 {
 	(void)state;
 	open_with_buffer(65535);
-	for (uint32_t i = 0; i < 16; i++)
+	h_in(ACK, 36001, 1, 1000, NULL, 0); /* the buffer is large enough from now on */
+	while (h.e->rx.used <= h.e->rx.size / 2)
+		rxpool_get(&h.e->rx, 6);
+	for (uint32_t i = 0; i < 15; i++)
 		h_in(ACK, 20001 + 1000 * i, 1, 1000, NULL, 0);
 	assert_int_equal(h_counter(COUNTER_TCP_OOO_LIMIT), 0);
-	h_in(ACK, 36001, 1, OOO_BYTES - 16000 + 1, NULL, 0);
+	h_in(ACK, 35001, 1, OOO_BYTES - 16000 + 1, NULL, 0);
 	assert_int_equal(h_counter(COUNTER_TCP_OOO_LIMIT), 1);
 	/* what overlaps is counted once */
-	h_in(ACK, 35001, 1, 1000 + OOO_BYTES - 16000, NULL, 0);
+	h_in(ACK, 34001, 1, 1000 + OOO_BYTES - 16000, NULL, 0);
 	assert_int_equal(h_counter(COUNTER_TCP_OOO_LIMIT), 1);
 	h_in(ACK, 30001, 1, 1000, NULL, 0);
 	assert_int_equal(h_counter(COUNTER_TCP_OOO_LIMIT), 1);
 	assert_int_equal(h_counter(COUNTER_TCP_DSACK_SENT), 1);
+}
+
+static void rx_whole_window_is_reassembled_while_there_is_room(void **state)
+{
+	(void)state;
+	open_with_buffer(65535);
+	for (uint32_t i = 1; i < 60; i++)
+		h_in(ACK, 1 + 1000 * i, 1, 1000, NULL, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_OOO_LIMIT), 0);
+	assert_int_equal(ext_of(h.e, h_conn())->ooo_count, 1);
+	h_in(ACK, 1, 1, 1000, NULL, 0);
+	assert_int_equal(h.data_bytes, 60000);
+	assert_int_equal(h.e->rx.used, 0);
 }
 
 static void rx_far_segment_waits_while_the_pool_is_half_used(void **state)
@@ -357,7 +373,9 @@ int main(void)
 	    cmocka_unit_test_teardown(rx_large_buffer_shrinks_with_its_content, h_stop),
 	    cmocka_unit_test_teardown(rx_ranges_merge_and_are_delivered_together, h_stop),
 	    cmocka_unit_test_teardown(rx_far_segment_in_the_window_is_reassembled, h_stop),
-	    cmocka_unit_test_teardown(rx_more_than_16_kb_is_not_reassembled, h_stop),
+	    cmocka_unit_test_teardown(rx_more_than_16_kb_waits_while_the_pool_is_half_used,
+	                              h_stop),
+	    cmocka_unit_test_teardown(rx_whole_window_is_reassembled_while_there_is_room, h_stop),
 	    cmocka_unit_test_teardown(rx_far_segment_waits_while_the_pool_is_half_used, h_stop),
 	    cmocka_unit_test_teardown(rx_ranges_move_whole_when_the_front_is_consumed, h_stop),
 	    cmocka_unit_test_teardown(rx_flight_of_one_poll_is_acked_every_second_full_segment,

@@ -77,6 +77,36 @@ static void table_overfull_refuses_and_stays_whole(void **state)
 	teardown();
 }
 
+/* Addresses chosen to collide need the key: those of one bucket under one key are strewn over the
+ * whole table under another. */
+static void table_collisions_under_one_key_are_none_under_another(void **state)
+{
+	(void)state;
+	uint32_t chosen[200], count_ = 0;
+	setup_many(MANY);
+	for (uint32_t i = 0; i < MANY && count_ < 200; i++) {
+		/* where does it fall in an empty table? */
+		assert_true(table_add(&engine, &engine.conns[i].key, i));
+		const struct bucket *at = engine.table.buckets;
+		while (at->count == 0)
+			at++;
+		/* the table has 4,096 buckets: its first 64 as one target */
+		if (at - engine.table.buckets < 64)
+			chosen[count_++] = i;
+		table_remove(&engine, &engine.conns[i].key, i);
+	}
+	assert_true(count_ >= 100);
+	table_fini(&engine.table);
+	assert_true(table_init(&engine.table, MANY, (struct hash_key){3, 4}));
+	uint32_t in_target = 0;
+	for (uint32_t i = 0; i < count_; i++)
+		assert_true(table_add(&engine, &engine.conns[chosen[i]].key, chosen[i]));
+	for (uint32_t b = 0; b < 64; b++)
+		in_target += engine.table.buckets[b].count;
+	assert_true(in_target < count_ / 8);
+	teardown();
+}
+
 static void table_removal_leaves_no_trace(void **state)
 {
 	(void)state;
@@ -128,6 +158,7 @@ int main(void)
 	    cmocka_unit_test(table_full_to_its_size_finds_everything),
 	    cmocka_unit_test(table_at_its_highest_load_takes_every_entry),
 	    cmocka_unit_test(table_overfull_refuses_and_stays_whole),
+	    cmocka_unit_test(table_collisions_under_one_key_are_none_under_another),
 	    cmocka_unit_test(table_removal_leaves_no_trace),
 	    cmocka_unit_test(table_replace_changes_the_record_only),
 	    cmocka_unit_test(table_sequential_keys_spread_evenly),

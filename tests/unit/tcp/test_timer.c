@@ -112,6 +112,25 @@ static void timer_orphan_without_progress_is_reset(void **state)
 	}
 	assert_int_equal(h.closed, 1);
 	assert_int_equal(h.reason, TCP_CLOSED_TIMEOUT);
+	assert_int_equal(h_counter(COUNTER_TCP_GIVEN_UP), 1);
+}
+
+/* Its window is shut, and it answers each probe: alive, but the application has gone. */
+static void timer_orphan_with_a_shut_window_is_reset(void **state)
+{
+	(void)state;
+	open_conn(false);
+	assert_true(tcp_send(h.e, h.conn, data, 10));
+	tcp_close(h.e, h.conn);
+	h_conn()->snd_wnd = 0;
+	h_poll();
+	for (uint32_t i = 0; i < 400 && h.closed == 0; i++) {
+		h_pass(1000000);
+		if (h.closed == 0)
+			h_conn()->rtx_since = 0; /* as an answer with a window of 0 does */
+	}
+	assert_int_equal(h_counter(COUNTER_TCP_ORPHAN_TIMEOUT), 1);
+	assert_int_equal(h.reason, TCP_CLOSED_TIMEOUT);
 }
 
 static const uint8_t many[30000];
@@ -291,6 +310,7 @@ int main(void)
 	    cmocka_unit_test_teardown(timer_thousands_due_at_once_are_spread_over_polls, h_stop),
 	    cmocka_unit_test_teardown(timer_first_data_ends_the_deadline, h_stop),
 	    cmocka_unit_test_teardown(timer_orphan_without_progress_is_reset, h_stop),
+	    cmocka_unit_test_teardown(timer_orphan_with_a_shut_window_is_reset, h_stop),
 	    cmocka_unit_test_teardown(timer_black_hole_fallback_is_tried_again, h_stop),
 	    cmocka_unit_test_teardown(timer_black_hole_counts_the_options, h_stop),
 	    cmocka_unit_test_teardown(timer_black_hole_fallback_ends_with_a_small_window, h_stop),

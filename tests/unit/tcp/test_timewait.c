@@ -93,6 +93,7 @@ static void timewait_pure_ack_is_not_answered(void **state)
 	through(5000);
 	h_in(ACK, 2, 2, 0, NULL, 0);
 	assert_int_equal(h.out_count, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_TIME_WAIT_ACK_IGNORED), 1);
 	h_in(ACK, 2, 2, 10, NULL, 0);
 	assert_int_equal(h.out_count, 1);
 }
