@@ -66,6 +66,13 @@ static void take_out(struct wheel *w, uint32_t index)
 	w->armed--;
 }
 
+/* The node that heads a slot, for the next turn. */
+static void fetch_head(const struct wheel *w, uint32_t slot)
+{
+	if (w->head[slot] != WHEEL_NONE)
+		__builtin_prefetch(node_at(w, w->head[slot]), 1);
+}
+
 void wheel_arm(struct wheel *w, uint32_t index, uint64_t deadline_us)
 {
 	wheel_cancel(w, index);
@@ -154,6 +161,7 @@ uint32_t wheel_expire(struct wheel *w, uint64_t now_us, uint32_t budget, wheel_c
 		if (slot != WHEEL_NONE) {
 			uint32_t index = w->head[slot];
 			take_out(w, index);
+			fetch_head(w, slot);
 			insert(w, index, deadline_of(w, node_at(w, index)));
 			touched++;
 			continue;
@@ -162,6 +170,7 @@ uint32_t wheel_expire(struct wheel *w, uint64_t now_us, uint32_t budget, wheel_c
 		if (index == WHEEL_NONE)
 			continue;
 		take_out(w, index);
+		fetch_head(w, w->tick & SLOT_MASK);
 		touched++;
 		expired(context, index);
 	}

@@ -51,12 +51,18 @@ struct registry_view {
 	struct registry_page *pages[]; /* NULL: empty */
 };
 
+/* NULL: empty. One page when shift is 64: two shifts, since a shift by 64 is undefined. */
+static inline const struct registry_page *registry_view_page(const struct registry_view *view,
+                                                             uint64_t id_hash)
+{
+	return view->pages[id_hash >> 1 >> (view->shift - 1)];
+}
+
 /* NULL: no such device. */
 static inline const struct device_entry *registry_view_find(const struct registry_view *view,
                                                             uint64_t id_hash)
 {
-	/* one page when shift is 64: two shifts, since a shift by 64 is undefined */
-	const struct registry_page *page = view->pages[id_hash >> 1 >> (view->shift - 1)];
+	const struct registry_page *page = registry_view_page(view, id_hash);
 	if (!page)
 		return NULL;
 	for (uint32_t i = 0; i < page->count; i++)

@@ -48,7 +48,7 @@ static void identify_chunk(const struct registry_view *view, const struct decode
 		if (r->fate != FATE_PENDING)
 			continue;
 		hash[i] = siphash13(view->key, decode_id(decoder, payload, r), r->id_bytes);
-		__builtin_prefetch(view->pages[hash[i] >> 1 >> (view->shift - 1)]);
+		__builtin_prefetch(registry_view_page(view, hash[i]));
 	}
 	for (uint32_t i = 0; i < count; i++)
 		if (readings[i].fate == FATE_PENDING)

@@ -52,6 +52,8 @@
 #include "ingest/dedup.h"
 #include "ingest/validate.h"
 
+#define AHEAD 12 /* states on their way into the cache: about as many as a core can wait for */
+
 struct stage {
 	struct stage_config config;
 	struct hash_key key;  /* of value hashes */
@@ -82,12 +84,17 @@ void stage_free(struct stage *s)
 	free(s);
 }
 
+static void fetch_state(const struct stage *s, const struct reading *r)
+{
+	if (r->device < s->config.states_count)
+		__builtin_prefetch(&s->config.states[r->device], 1);
+}
+
 void stage_prefetch(const struct stage *s, const struct batch *b)
 {
 	for (uint32_t i = 0; i < b->count; i++) {
 		__builtin_prefetch(&b->readings[i].value);
-		if (b->readings[i].device < s->config.states_count)
-			__builtin_prefetch(&s->config.states[b->readings[i].device], 1);
+		fetch_state(s, &b->readings[i]);
 	}
 }
 
@@ -206,8 +213,12 @@ bool stage_run(struct stage *s, struct batch *b, struct batch *detour)
 	uint32_t judged = 0;
 
 	CHECK_OP(detour->count, ==, 0);
+	for (uint32_t i = 0; i < b->count && i < AHEAD; i++)
+		fetch_state(s, &b->readings[i]);
 	for (uint32_t i = 0; i < b->count; i++) {
 		struct reading *r = &b->readings[i];
+		if (i + AHEAD < b->count)
+			fetch_state(s, r + AHEAD);
 		if (r->fate != FATE_PENDING)
 			continue;
 		if (judge(s, b, r))

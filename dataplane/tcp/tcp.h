@@ -172,6 +172,18 @@ struct tcp_levels {
 };
 void tcp_levels_get(const struct tcp_engine *e, struct tcp_levels *levels);
 
+/* For a burst of segments, before tcp_input is called for each of them: tcp_fetch for all, then
+ * tcp_fetch_conn for all with what it returned (0: nothing). The latter fetches the connection and
+ * returns its tcp_index, or UINT32_MAX; it may be the wrong one, which costs time and nothing
+ * else. */
+uint64_t tcp_fetch(struct tcp_engine *e, const struct tcp_address *local,
+                   const struct tcp_address *peer, const uint8_t *segment, uint32_t bytes);
+uint32_t tcp_fetch_conn(const struct tcp_engine *e, uint64_t fetched);
+/* Fetch a connection that is about to be sent on. */
+void tcp_fetch_index(const struct tcp_engine *e, uint32_t index);
+/* And, when that is there, what hangs on it. */
+void tcp_fetch_more(const struct tcp_engine *e, uint32_t index);
+
 /* A pool, by number; false: no such. Any thread. */
 struct tcp_pool {
 	const char *name;

@@ -5,7 +5,6 @@
 #include "tcp/tcp_priv.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 static uint32_t ext_count(const struct tcp_config *config)
 {
@@ -36,34 +35,17 @@ uint64_t tcp_engine_memory(const struct tcp_config *config)
 	       rxpool_bytes(config->rx_memory_bytes, config->rx_buffer_bytes);
 }
 
-#define HUGE_PAGE_BYTES (2u << 20)
-
-void *records(uint64_t count_, size_t bytes)
-{
-	size_t all = (size_t)count_ * bytes;
-	size_t align = all >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : 64;
-	void *p;
-	if (posix_memalign(&p, align, all ? all : align) != 0)
-		return NULL;
-	/* a random walk over a million connections is mostly TLB misses on small pages; advice
-	 * only, nothing depends on it */
-	if (align == HUGE_PAGE_BYTES)
-		(void)madvise(p, all, MADV_HUGEPAGE);
-	memset(p, 0, all);
-	return p;
-}
-
 static bool take_memory(struct tcp_engine *e)
 {
 	const struct tcp_config *g = &e->config;
 	struct hash_key table_key = {get_le64(g->secret), get_le64(g->secret + 8)};
 	e->ext_max = ext_count(g);
 	e->chunk_max = chunk_count(g);
-	e->conns = records(g->conns_max, sizeof *e->conns);
-	e->exts = records(e->ext_max, sizeof *e->exts);
-	e->chunks = records(e->chunk_max, sizeof *e->chunks);
-	e->syns = records(g->syn_cache_max, sizeof *e->syns);
-	e->time_waits = records(g->time_wait_max, sizeof *e->time_waits);
+	e->conns = pages_new(g->conns_max, sizeof *e->conns);
+	e->exts = pages_new(e->ext_max, sizeof *e->exts);
+	e->chunks = pages_new(e->chunk_max, sizeof *e->chunks);
+	e->syns = pages_new(g->syn_cache_max, sizeof *e->syns);
+	e->time_waits = pages_new(g->time_wait_max, sizeof *e->time_waits);
 	return e->conns && e->exts && e->chunks && e->syns && e->time_waits &&
 	       table_init(&e->table, table_entries(g), table_key) &&
 	       rxpool_init(&e->rx, g->rx_memory_bytes, g->rx_buffer_bytes) && prefix_init(e);
@@ -120,7 +102,7 @@ struct tcp_engine *tcp_engine_new(const struct tcp_config *config, const struct 
                                   struct counters *counters, uint64_t now_us)
 {
 	check_config(config);
-	struct tcp_engine *e = records(1, sizeof *e);
+	struct tcp_engine *e = pages_new(1, sizeof *e);
 	if (!e)
 		return NULL;
 	e->now_us = now_us;

@@ -30,7 +30,7 @@ bool prefix_init(struct tcp_engine *e)
 		return true;
 	uint32_t n = slots_for(&e->config);
 	e->prefix_mask = n - 1;
-	e->prefix_counts = records(2ull * n, sizeof *e->prefix_counts);
+	e->prefix_counts = pages_new(2ull * n, sizeof *e->prefix_counts);
 	return e->prefix_counts != NULL;
 }
 

@@ -17,6 +17,7 @@
  * tcp_out.c       building and sending segments
  * tcp_timer.c     deadlines of connections
  * tcp_timewait.c  TIME-WAIT records
+ * tcp_fetch.c     a burst's connections into the cache
  * tcp_icmp.c      ICMP errors
  * tcp_prefix.c    connections per prefix
  * tcp_pools.c     what the pools hold
@@ -27,6 +28,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/pages.h"
 #include "base/wheel.h"
 #include "tcp/tcp.h"
 
@@ -423,8 +425,6 @@ static inline struct ext *ext_of(const struct tcp_engine *e, const struct conn *
 struct conn *conn_get(const struct tcp_engine *e, tcp_handle handle);
 
 /* tcp_engine.c */
-/* `count` records of zeroes on cache lines, touched now so that no page fault comes later. */
-void *records(uint64_t count, size_t bytes);
 struct conn *conn_new(struct tcp_engine *e, const struct key *key);
 /* Gives all memory back and makes the handle stale; no event. */
 void conn_free(struct tcp_engine *e, struct conn *c);
@@ -453,6 +453,10 @@ uint64_t table_bytes(uint32_t entries);
 bool table_init(struct table *t, uint32_t entries, struct hash_key hash_key);
 void table_fini(struct table *t);
 /* NONE: absent. */
+/* A look-up in two steps, for many at once: fetch the bucket; then the likely entry, NONE if there
+ * is none in its first bucket. */
+uint64_t table_fetch(const struct table *t, const struct key *key);
+uint32_t table_peek(const struct table *t, uint64_t fetched);
 uint32_t table_find(const struct tcp_engine *e, const struct key *key);
 /* False: the probe sequence is full. The key must be absent. */
 bool table_add(struct tcp_engine *e, const struct key *key, uint32_t entry);

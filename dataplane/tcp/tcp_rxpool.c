@@ -61,8 +61,8 @@ bool rxpool_init(struct rxpool *p, uint64_t memory, uint32_t largest)
 	p->max_order = rxpool_order(largest);
 	CHECK_OP(p->max_order, <, (uint32_t)RX_ORDERS);
 	p->size = (uint64_t)p->blocks << RX_BLOCK_SHIFT;
-	p->base = records(p->size, 1);
-	p->order_of = records(p->blocks, 1);
+	p->base = pages_new(p->size, 1);
+	p->order_of = pages_new(p->blocks, 1);
 	if (!p->base || !p->order_of)
 		return false;
 	for (uint32_t b = p->blocks; b > 0; b -= 1u << p->max_order)

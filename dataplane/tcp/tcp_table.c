@@ -34,7 +34,7 @@ bool table_init(struct table *t, uint32_t entries, struct hash_key hash_key)
 	uint32_t n = bucket_count(entries);
 	t->mask = n - 1;
 	t->hash_key = hash_key;
-	t->buckets = records(n, sizeof *t->buckets);
+	t->buckets = pages_new(n, sizeof *t->buckets);
 	return t->buckets != NULL;
 }
 
@@ -49,11 +49,15 @@ struct place {
 	uint16_t tag;
 };
 
+static struct place place_from(const struct table *t, uint64_t hash)
+{
+	uint16_t tag = (uint16_t)(hash >> 48);
+	return (struct place){(uint32_t)hash & t->mask, tag ? tag : 1};
+}
+
 static struct place place_of(const struct table *t, const struct key *key)
 {
-	uint64_t h = siphash13(t->hash_key, key, sizeof *key);
-	uint16_t tag = (uint16_t)(h >> 48);
-	return (struct place){(uint32_t)h & t->mask, tag ? tag : 1};
+	return place_from(t, siphash13(t->hash_key, key, sizeof *key));
 }
 
 const struct key *entry_key(const struct tcp_engine *e, uint32_t entry)
@@ -88,6 +92,23 @@ uint32_t table_find(const struct tcp_engine *e, const struct key *key)
 		if (b->passed == 0)
 			break;
 	}
+	return NONE;
+}
+
+uint64_t table_fetch(const struct table *t, const struct key *key)
+{
+	uint64_t hash = siphash13(t->hash_key, key, sizeof *key);
+	__builtin_prefetch(&t->buckets[place_from(t, hash).home]);
+	return hash;
+}
+
+uint32_t table_peek(const struct table *t, uint64_t fetched)
+{
+	struct place at = place_from(t, fetched);
+	const struct bucket *b = &t->buckets[at.home];
+	for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
+		if (b->tag[i] == at.tag)
+			return b->entry[i];
 	return NONE;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/pages.h"
 
 bool clients_init(struct clients *c, uint32_t connections)
 {
@@ -11,7 +12,7 @@ bool clients_init(struct clients *c, uint32_t connections)
 	while (slots < connections * 2)
 		slots *= 2;
 	*c = (struct clients){.mask = slots - 1};
-	c->slots = calloc(slots, sizeof c->slots[0]);
+	c->slots = pages_new(slots, sizeof c->slots[0]);
 	return c->slots != NULL;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/pages.h"
 
 #define TCP_TIMER_BUDGET  256 /* expiries in one poll */
 #define COAP_TIMER_BUDGET 64
@@ -43,7 +44,7 @@ static bool on_udp(void *context, const struct packet *p)
 }
 
 static const struct net_handlers handlers = {
-    .tcp = on_tcp, .icmp_error = on_icmp_error, .udp = on_udp};
+    .announce = io_announce, .tcp = on_tcp, .icmp_error = on_icmp_error, .udp = on_udp};
 
 static uint8_t *link_alloc(void *link, uint32_t bytes, bool control)
 {
@@ -99,8 +100,8 @@ static enum result new_tcp(struct io *io, struct error *err)
 static enum result new_mqtt(struct io *io, struct error *err)
 {
 	const struct pipeline_config *c = io->config;
-	io->sessions = calloc(c->connections, sizeof io->sessions[0]);
-	io->conns = calloc(c->connections, sizeof io->conns[0]);
+	io->sessions = pages_new(c->connections, sizeof io->sessions[0]);
+	io->conns = pages_new(c->connections, sizeof io->conns[0]);
 	if (!io->sessions || !io->conns || !clients_init(&io->clients, c->connections))
 		return fail(RESULT_RESOURCE, err, "io%u: no memory for %u MQTT sessions",
 		            io->index, c->connections);

@@ -148,6 +148,12 @@ uint32_t io_poll(struct io *io);
 /* Nothing of this io worker is under way. Any thread. */
 bool io_is_idle(const struct io *io);
 
+/* --- io_fetch.c --- */
+/* Fetch what a burst of packets will need: connections, sessions, devices. */
+void io_announce(void *io, const struct packet *packets, uint32_t count);
+/* The same for the tickets of a batch that has come home. */
+void io_fetch_home(const struct io *io, const struct batch *b);
+
 /* --- io_dispatch.c --- */
 /* Decode, identify and put into the open batches. False: no room, nothing was taken. On success
  * the ticket counts the readings. */

@@ -222,6 +222,7 @@ uint32_t io_take_home(struct io *io)
 	uint32_t count = 0;
 	struct batch *b;
 	while ((b = ring_pop(io->links.home)) != NULL) {
+		io_fetch_home(io, b);
 		for (uint32_t i = 0; i < b->count; i++)
 			settle(io, &b->readings[i]);
 		if (b->detour) {

@@ -5,12 +5,13 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/pages.h"
 #include "base/tally.h"
 
 bool tickets_init(struct tickets *t, uint32_t count)
 {
 	memset(t, 0, sizeof *t);
-	t->all = calloc(count, sizeof t->all[0]);
+	t->all = pages_new(count, sizeof t->all[0]);
 	if (!t->all)
 		return false;
 	t->count = count;
@@ -32,6 +33,8 @@ uint32_t ticket_get(struct tickets *t)
 		return TICKET_NONE;
 	struct ticket *ticket = &t->all[index];
 	t->free = ticket->next;
+	if (t->free != TICKET_NONE)
+		__builtin_prefetch(&t->all[t->free], 1); /* for the next one */
 	*ticket = (struct ticket){.next = TICKET_NONE};
 	level_add(&t->used, 1);
 	return index;
