@@ -65,7 +65,8 @@ static struct slice slice_of(const struct coap_server *c, const struct coap_enve
 	s.block2.present = asked || left > bytes;
 	s.block2.number = (uint32_t)(offset / bytes);
 	s.block2.more = left > bytes;
-	s.payload = (struct bytes){r->payload.data + offset, left < bytes ? left : bytes};
+	if (left > 0)
+		s.payload = (struct bytes){r->payload.data + offset, left < bytes ? left : bytes};
 	return s;
 }
 

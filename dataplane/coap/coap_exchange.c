@@ -199,6 +199,7 @@ void coap_exchange_acked(struct coap_server *c, struct coap_exchange *e)
 void coap_exchange_release(struct coap_server *c, struct coap_exchange *e)
 {
 	CHECK_OP(e->state, !=, COAP_X_FREE);
+	coap_observer_settle(c, e, false, 0); /* nobody answered the registration */
 	table_remove(c, e);
 	if (e->slot != COAP_NIL)
 		c->slots[e->slot].exchange = COAP_NIL;

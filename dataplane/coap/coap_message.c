@@ -148,13 +148,14 @@ void coap_build_block(struct coap_builder *b, uint16_t number, const struct coap
 
 void coap_build_parts(struct coap_builder *b, uint16_t number, struct bytes joined, char separator)
 {
-	const uint8_t *at = joined.data, *end = joined.data + joined.count;
-	while (joined.count > 0 && at <= end) {
-		const uint8_t *stop = memchr(at, separator, (size_t)(end - at));
-		if (!stop)
-			stop = end;
-		coap_build_option(b, number, at, (uint32_t)(stop - at));
-		at = stop + 1;
+	if (joined.count == 0)
+		return;
+	for (uint32_t at = 0; at <= joined.count;) {
+		const uint8_t *part = joined.data + at;
+		const uint8_t *stop = memchr(part, separator, joined.count - at);
+		uint32_t bytes = stop ? (uint32_t)(stop - part) : joined.count - at;
+		coap_build_option(b, number, part, bytes);
+		at += bytes + 1;
 	}
 }
 

@@ -95,7 +95,8 @@ static void unlink_observer(struct coap_server *c, struct coap_observer *o)
 	*link = o->hash_next;
 }
 
-void coap_observer_end(struct coap_server *c, uint32_t index)
+/* The application hears of it if it had accepted it. */
+static void end(struct coap_server *c, uint32_t index)
 {
 	struct coap_observer *o = &c->observers[index];
 	CHECK_OP(o->state, !=, COAP_O_FREE);
@@ -121,15 +122,14 @@ static uint32_t next_sequence(uint32_t last, uint64_t now_us)
 	return rises ? next : (last + 1) & SEQUENCE_MASK;
 }
 
-uint32_t coap_observer_ask(struct coap_server *c, const struct coap_peer *peer, uint64_t peer_hash,
-                           const struct coap_message *msg, uint64_t key, uint8_t szx,
-                           uint64_t now_us)
+uint32_t coap_observer_ask(struct coap_server *c, const struct coap_exchange *e, uint64_t peer_hash,
+                           const struct coap_message *msg, uint8_t szx, uint64_t now_us)
 {
 	uint32_t sequence = (uint32_t)(now_us >> SEQUENCE_SHIFT) & SEQUENCE_MASK;
-	struct coap_observer *old = find(c, peer, peer_hash, msg);
+	struct coap_observer *old = find(c, &e->peer, peer_hash, msg);
 	if (old) { /* 4.1: takes the place of the one before */
 		sequence = old->sequence;
-		coap_observer_end(c, index_of(c, old));
+		end(c, index_of(c, old));
 	}
 	uint32_t index = c->observer_free;
 	if (index == COAP_NIL) {
@@ -146,8 +146,9 @@ uint32_t coap_observer_ask(struct coap_server *c, const struct coap_peer *peer, 
 	uint32_t generation = o->generation;
 	memset(o, 0, offsetof(struct coap_observer, message));
 	wheel_node_init(&o->timer);
-	o->peer = *peer;
-	o->key = key;
+	o->peer = e->peer;
+	o->asked_by = coap_exchange_handle(c, e);
+	o->key = e->key;
 	o->generation = generation;
 	o->sequence = sequence;
 	o->state = COAP_O_ASKED;
@@ -163,10 +164,20 @@ uint32_t coap_observer_ask(struct coap_server *c, const struct coap_peer *peer, 
 	return index;
 }
 
-uint32_t coap_observer_accept(struct coap_server *c, uint32_t index, uint64_t now_us)
+uint32_t coap_observer_settle(struct coap_server *c, struct coap_exchange *e, bool accepted,
+                              uint64_t now_us)
 {
+	uint32_t index = e->observer;
+	e->observer = COAP_NIL;
+	if (index == COAP_NIL)
+		return COAP_NIL;
 	struct coap_observer *o = &c->observers[index];
-	CHECK_OP(o->state, ==, COAP_O_ASKED);
+	if (o->state != COAP_O_ASKED || o->asked_by != coap_exchange_handle(c, e))
+		return COAP_NIL; /* deregistered or replaced meanwhile */
+	if (!accepted) {
+		end(c, index);
+		return COAP_NIL;
+	}
 	o->state = COAP_O_ACTIVE;
 	o->sequence = next_sequence(o->sequence, now_us);
 	counter_add(c->counters, COUNTER_COAP_OBSERVE_BEGUN, 1);
@@ -178,7 +189,7 @@ void coap_observer_cancel(struct coap_server *c, const struct coap_peer *peer, u
 {
 	struct coap_observer *o = find(c, peer, peer_hash, msg);
 	if (o)
-		coap_observer_end(c, index_of(c, o));
+		end(c, index_of(c, o));
 }
 
 /* ---- notifications ---- */
@@ -282,7 +293,7 @@ static void acknowledged(struct coap_server *c, struct coap_observer *o, uint64_
 	if (o->unsent) {
 		begin_newest(c, o, now_us);
 	} else if (o->ending) {
-		coap_observer_end(c, index);
+		end(c, index);
 	} else if (o->in_order) {
 		o->in_order = false;
 		c->ops->on_delivered(c->app, coap_observer_handle(c, index));
@@ -307,7 +318,7 @@ bool coap_observer_reply(struct coap_server *c, const struct coap_peer *peer, ui
 			continue;
 		if (msg->type == COAP_RST) { /* 3.6: not interested any more */
 			counter_add(c->counters, COUNTER_COAP_NOTIFY_RESET, 1);
-			coap_observer_end(c, index_of(c, o));
+			end(c, index_of(c, o));
 		} else if (o->in_flight && o->ids[0] == msg->id) {
 			acknowledged(c, o, now_us);
 		} else {
@@ -326,7 +337,7 @@ static void expired(void *context, uint32_t index)
 	uint64_t now_us = c->timer_now_us;
 	if (o->attempts == COAP_MAX_RETRANSMIT) {
 		counter_add(c->counters, COUNTER_COAP_NOTIFY_GIVEN_UP, 1);
-		coap_observer_end(c, index);
+		end(c, index);
 		return;
 	}
 	o->attempts++;

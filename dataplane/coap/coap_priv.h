@@ -105,6 +105,7 @@ enum coap_observer_state { COAP_O_FREE, COAP_O_ASKED, COAP_O_ACTIVE };
 struct coap_observer {
 	struct wheel_node timer; /* of the CON notification under way */
 	struct coap_peer peer;
+	coap_handle asked_by; /* ASKED: the exchange that registers it */
 	uint64_t key;
 	uint64_t last_con_us;
 	uint64_t budget_us; /* when the NON notifications of the past have been paid for */
@@ -231,6 +232,12 @@ static inline uint32_t coap_exchange_index(const struct coap_server *c,
 	return (uint32_t)(e - c->exchanges);
 }
 
+static inline coap_handle coap_exchange_handle(const struct coap_server *c,
+                                               const struct coap_exchange *e)
+{
+	return (coap_handle)e->generation << 32 | coap_exchange_index(c, e);
+}
+
 /* ---- coap_timer.c ---- */
 
 void coap_wheel_init(struct coap_wheel *w);
@@ -315,16 +322,15 @@ bool coap_body_kept(struct coap_server *c, const struct coap_peer *peer, uint64_
 
 bool coap_observers_init(struct coap_server *c);
 
-/* The request registers: an observer that waits for the application's consent; COAP_NIL: there is
- * no room. An older one of the same peer and token ends. */
-uint32_t coap_observer_ask(struct coap_server *c, const struct coap_peer *peer, uint64_t peer_hash,
-                           const struct coap_message *msg, uint64_t key, uint8_t szx,
-                           uint64_t now_us);
+/* The request `e` registers: an observer that waits for the application's consent; COAP_NIL: there
+ * is no room. An older one of the same peer and token ends. */
+uint32_t coap_observer_ask(struct coap_server *c, const struct coap_exchange *e, uint64_t peer_hash,
+                           const struct coap_message *msg, uint8_t szx, uint64_t now_us);
 coap_handle coap_observer_handle(const struct coap_server *c, uint32_t index);
-/* The application's answer: yes, with the sequence number of the first state; or no. */
-uint32_t coap_observer_accept(struct coap_server *c, uint32_t index, uint64_t now_us);
-/* The application hears of it if it had said yes. */
-void coap_observer_end(struct coap_server *c, uint32_t index);
+/* The application's word on the observer that `e` asked for, if that still waits: the sequence
+ * number of the first state; or COAP_NIL, it is no more. */
+uint32_t coap_observer_settle(struct coap_server *c, struct coap_exchange *e, bool accepted,
+                              uint64_t now_us);
 /* The client deregisters. */
 void coap_observer_cancel(struct coap_server *c, const struct coap_peer *peer, uint64_t peer_hash,
                           const struct coap_message *msg);

@@ -229,11 +229,6 @@ static struct coap_exchange *begin(struct coap_server *c, const struct incoming 
 	return e;
 }
 
-static coap_handle handle_of(const struct coap_server *c, const struct coap_exchange *e)
-{
-	return (coap_handle)e->generation << 32 | coap_exchange_index(c, e);
-}
-
 /* RFC 7641 4.1; not with a later block (RFC 7959 2.6), and never for a group. */
 static void take_observe(struct coap_server *c, struct incoming *in, struct coap_exchange *e)
 {
@@ -244,8 +239,7 @@ static void take_observe(struct coap_server *c, struct incoming *in, struct coap
 	    (block2->present && block2->number > 0))
 		return;
 	uint8_t szx = block2->present ? block2->szx : COAP_SZX_MAX;
-	e->observer =
-	    coap_observer_ask(c, in->peer, in->peer_hash, in->msg, in->key, szx, in->now_us);
+	e->observer = coap_observer_ask(c, e, in->peer_hash, in->msg, szx, in->now_us);
 	if (e->observer == COAP_NIL)
 		return; /* 4.1: answered like any GET */
 	in->request.observe = true;
@@ -259,14 +253,11 @@ static enum counter offer(struct coap_server *c, struct incoming *in)
 	struct coap_exchange *e = begin(c, in);
 	take_observe(c, in, e);
 	enum counter fate =
-	    taken_counter(c->ops->on_request(c->app, handle_of(c, e), &in->request));
-	if (fate == COUNTER_COAP_TAKEN) {
+	    taken_counter(c->ops->on_request(c->app, coap_exchange_handle(c, e), &in->request));
+	if (fate == COUNTER_COAP_TAKEN)
 		coap_exchange_keep_spare(c, e);
-	} else {
-		if (e->observer != COAP_NIL)
-			coap_observer_end(c, e->observer);
+	else
 		coap_exchange_release(c, e);
-	}
 	return fate;
 }
 
@@ -275,7 +266,7 @@ static void answer_here(struct coap_server *c, const struct incoming *in,
                         const struct coap_response *r)
 {
 	struct coap_exchange *e = begin(c, in);
-	coap_answer(c, handle_of(c, e), r, in->now_us);
+	coap_answer(c, coap_exchange_handle(c, e), r, in->now_us);
 	coap_exchange_keep_spare(c, e);
 }
 
@@ -426,20 +417,6 @@ static void suppress(struct coap_server *c, struct coap_exchange *e)
 		coap_send_empty(c, &e->peer, COAP_ACK, e->id, COUNTER_COAP_OUT_ACK);
 }
 
-/* The application's word on a registration; the sequence number of the answer. */
-static uint32_t settle_observer(struct coap_server *c, struct coap_exchange *e,
-                                const struct coap_response *r, uint64_t now_us)
-{
-	uint32_t index = e->observer;
-	e->observer = COAP_NIL;
-	if (index == COAP_NIL || c->observers[index].state != COAP_O_ASKED)
-		return COAP_NIL;
-	if (r->observed && COAP_CLASS(r->code) == 2)
-		return coap_observer_accept(c, index, now_us);
-	coap_observer_end(c, index);
-	return COAP_NIL;
-}
-
 /* The group would get many of these: only what is of use is answered (8.2), and not at once. */
 static bool is_unwanted_by_group(const struct coap_exchange *e, const struct coap_response *r)
 {
@@ -471,7 +448,8 @@ void coap_answer(struct coap_server *c, coap_handle exchange, const struct coap_
 		counter_add(c->counters, COUNTER_COAP_STALE_ANSWER, 1);
 		return;
 	}
-	uint32_t sequence = settle_observer(c, e, response, now_us);
+	bool observed = response->observed && COAP_CLASS(response->code) == 2;
+	uint32_t sequence = coap_observer_settle(c, e, observed, now_us);
 	if (is_unwanted(e->no_response, response->code) || is_unwanted_by_group(e, response)) {
 		suppress(c, e);
 		return;

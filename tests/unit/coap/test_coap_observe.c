@@ -138,6 +138,41 @@ static void registration_again_takes_the_place_of_the_first(void **state)
 	rig_fini(&rig);
 }
 
+static void registration_replaced_before_its_answer_is_settled_once(void **state)
+{
+	(void)state;
+	static struct rig rig;
+	rig_init(&rig, 20);
+	for (uint16_t id = 1; id <= 2; id++)
+		RIG_FRAME(&rig, 0, .type = COAP_CON, .code = COAP_GET, .id = id, .token = 0x51,
+		          .has_observe = true, .path = "state");
+	assert_int_equal(observers(&rig), 1);
+	coap_answer(rig.c, rig.handle[0], &first_state, rig.now); /* the first: too late */
+	struct coap_message msg = last(&rig);
+	assert_int_equal(frame_uint(&msg, COAP_OBSERVE), UINT32_MAX);
+	coap_answer(rig.c, rig.handle[1], &first_state, rig.now);
+	msg = last(&rig);
+	assert_int_not_equal(frame_uint(&msg, COAP_OBSERVE), UINT32_MAX);
+	assert_int_equal(observers(&rig), 1);
+	rig_fini(&rig);
+}
+
+static void registration_that_is_never_answered_ends_with_its_exchange(void **state)
+{
+	(void)state;
+	static struct rig rig;
+	rig_init(&rig, 20);
+	RIG_FRAME(&rig, 0, .type = COAP_CON, .code = COAP_GET, .id = 1, .token = 0x51,
+	          .has_observe = true, .path = "state");
+	rig_run(&rig, rig.now + 300 * RIG_SECOND);
+	rig_post(&rig, 0, COAP_CON, 1); /* the id is free again */
+	assert_int_equal(observers(&rig), 0);
+	assert_int_equal(rig.gone, 0);
+	coap_answer(rig.c, rig.handle[0], &first_state, rig.now);
+	assert_int_equal(rig_count(&rig, COUNTER_COAP_STALE_ANSWER), 1);
+	rig_fini(&rig);
+}
+
 static void rst_ends_it(void **state)
 {
 	(void)state;
@@ -381,6 +416,8 @@ int main(void)
 	    cmocka_unit_test(registration_that_the_application_does_not_accept_is_a_get),
 	    cmocka_unit_test(deregistration_ends_it),
 	    cmocka_unit_test(registration_again_takes_the_place_of_the_first),
+	    cmocka_unit_test(registration_replaced_before_its_answer_is_settled_once),
+	    cmocka_unit_test(registration_that_is_never_answered_ends_with_its_exchange),
 	    cmocka_unit_test(rst_ends_it),
 	    cmocka_unit_test(silence_ends_it),
 	    cmocka_unit_test(newest_state_waits_for_the_one_under_way),
