@@ -171,6 +171,15 @@ bool stack_resolve(struct net_stack *n, const uint8_t peer[16], uint8_t mac[6])
 	return state != NEIGHBOUR_UNKNOWN;
 }
 
+void stack_hint(struct net_stack *n, const struct packet *p)
+{
+	uint8_t hop[16], known[6];
+	next_hop(n->port, p->source, hop);
+	if (memcmp(hop, p->source, 16) == 0 &&
+	    neighbours_find(n->port->neighbours, hop, n->now_us, known) == NEIGHBOUR_UNKNOWN)
+		neighbours_hint(n->port->neighbours, hop, p->source_mac, n->now_us);
+}
+
 /* --- segments and datagrams --- */
 
 /* Where the L4 checksum field lies. */

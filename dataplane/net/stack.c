@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "net/address.h"
 #include "net/stack_priv.h"
 
 #include <rte_ethdev.h>
@@ -67,6 +68,8 @@ void net_stack_free(struct net_stack *n)
 
 static enum counter serve_udp(struct net_stack *n, const struct packet *p)
 {
+	if (address_is_group(p->destination))
+		stack_hint(n, p);
 	return n->handlers->udp(n->context, p) ? COUNTER_NET_RX_UDP : COUNTER_NET_RX_DROP_UDP_PORT;
 }
 

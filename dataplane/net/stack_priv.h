@@ -68,6 +68,9 @@ struct rte_mbuf *stack_buffer(struct net_stack *n, uint32_t frame_bytes, bool co
 void stack_transmit(struct net_stack *n, struct rte_mbuf *m);
 /* The MAC address of the next hop towards `peer`; false: not known (yet). */
 bool stack_resolve(struct net_stack *n, const uint8_t peer[16], uint8_t mac[6]);
+/* A datagram to a group: unlike one to us alone, it comes without its sender having asked for our
+ * MAC address. Its own is good enough for the answer, until it is confirmed. */
+void stack_hint(struct net_stack *n, const struct packet *p);
 
 /* --- answer.c --- */
 void stack_answer_arp(struct net_stack *n, const struct packet *p);
