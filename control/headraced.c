@@ -18,6 +18,7 @@
 #include "control/api/api.h"
 #include "control/broker/broker.h"
 #include "control/calendar/calendar.h"
+#include "control/coap/service.h"
 #include "control/config/config.h"
 #include "control/config/tariffs.h"
 #include "control/config/vee_file.h"
@@ -55,6 +56,7 @@ struct daemon {
 	struct device_track *tracks;
 	struct port *ports;
 	uint32_t ports_open;
+	struct coap_service *coap;
 	struct pipeline *pipeline;
 	struct api *api;
 	bool dpdk_running, pipeline_running, unanswered, unflushed;
@@ -266,6 +268,8 @@ static enum result start_broker(struct daemon *d, struct error *err)
 	    .registration = d->registration,
 	    .link = d->broker_link,
 	};
+	if (d->coap)
+		c.tap = (struct broker_tap){"cmd/", coap_service_command, d->coap};
 	return broker_start(&c, &d->broker, err);
 }
 
@@ -421,6 +425,7 @@ static void fill_pipeline_config(struct daemon *d, struct pipeline_config *c)
 	             .observers_max = k->coap.observers_max,
 	             .notify_con_every = k->coap.notify_con_every,
 	             .leisure_ms = k->coap.leisure_ms},
+	    .coap_service = d->coap ? coap_service_link(d->coap) : NULL,
 	    .strict_authorisation = k->registry.authorisation == AUTHORISATION_STRICT,
 	    .connections = k->limits.connections,
 	    .batches = k->limits.batches,
@@ -443,6 +448,30 @@ static void fill_pipeline_config(struct daemon *d, struct pipeline_config *c)
 		    .stage_mask = k->workers[i].stage_mask,
 		    .store = k->workers[i].store,
 		};
+}
+
+static enum result start_coap(struct daemon *d, struct error *err)
+{
+	if (d->config->coap.port == 0)
+		return RESULT_OK;
+	struct coap_service_config c = {
+	    .channels = &d->channels,
+	    .profiles = &d->profiles,
+	    .store = d->store,
+	    .registry = d->registry,
+	    .registration = d->registration,
+	    .observers_max = d->config->coap.observers_max,
+	    .registrations_max = d->config->coap.registrations_max,
+	    .interop = d->config->coap.interop,
+	};
+	c.io_count = io_stages(d->config);
+	return coap_service_start(&c, &d->coap, err);
+}
+
+static void stop_coap(struct daemon *d)
+{
+	coap_service_stop(d->coap);
+	d->coap = NULL;
 }
 
 static enum result start_pipeline(struct daemon *d, struct error *err)
@@ -489,6 +518,9 @@ static enum result start_api(struct daemon *d, struct error *err)
 	                {broker_counter_info, broker_counters(d->broker),
 	                 BROKER_COUNTER_COUNT}},
 	};
+	if (d->coap)
+		c.tallies[2] = (struct api_tallies){
+		    coap_service_info, coap_service_counts(d->coap), COAP_SERVICE_COUNT_COUNT};
 	return api_start(&c, &d->api, err);
 }
 
@@ -529,6 +561,7 @@ static const struct step steps[] = {
     {"ports", start_ports, stop_ports},
     {"registry", start_registry, stop_registry},
     {"store writer", start_writer, stop_writer},
+    {"CoAP service", start_coap, stop_coap},
     {"broker", start_broker, stop_broker},
     {"pipeline", start_pipeline, stop_pipeline},
     {"API", start_api, stop_api},

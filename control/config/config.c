@@ -51,6 +51,7 @@ static enum result take_numbers(struct yaml_file *file, const struct raw_config 
 	STORE_NUMBERS(TAKE_NUMBER)
 	VALIDATION_NUMBERS(TAKE_NUMBER)
 	REGISTRY_NUMBERS(TAKE_NUMBER)
+	c->coap.interop = raw->coap.interop ? *raw->coap.interop : false;
 	c->coap.multicast = raw->coap.multicast ? *raw->coap.multicast : true;
 	c->registry.registration =
 	    raw->registry.registration ? (enum config_registration)*raw->registry.registration

@@ -100,6 +100,8 @@ struct config {
 		uint32_t observers_max; /* per io worker; default 1,024 */
 		uint32_t notify_con_every; /* default 8 */
 		uint32_t leisure_ms; /* default 5,000 */
+		uint32_t registrations_max; /* in the resource directory; default 10,000 */
+		bool interop;   /* the resources of interoperability tests; default false */
 		bool multicast; /* listen to the all-CoAP-nodes groups; default true */
 	} coap;
 	struct {

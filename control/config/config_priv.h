@@ -41,7 +41,8 @@
 	S(coap, body_idle_s,            30,     1,      247) \
 	S(coap, observers_max,        1024,     1,    65536) \
 	S(coap, notify_con_every,        8,     1,      255) \
-	S(coap, leisure_ms,           5000,     0,    60000)
+	S(coap, leisure_ms,           5000,     0,    60000) \
+	S(coap, registrations_max,   10000,     1,  1000000)
 #define LIMITS_NUMBERS(S) \
 	S(limits, connections,       16384,     1,  4194304) \
 	S(limits, devices,          100000,     1, 100000000) \
@@ -102,7 +103,7 @@ struct raw_broker {
 };
 struct raw_coap {
 	COAP_NUMBERS(RAW_NUMBER)
-	bool *multicast;
+	bool *multicast, *interop;
 };
 struct raw_limits {
 	LIMITS_NUMBERS(RAW_NUMBER)

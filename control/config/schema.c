@@ -73,6 +73,7 @@ static const cyaml_schema_field_t broker_fields[] = {
 static const cyaml_schema_field_t coap_fields[] = {
     COAP_NUMBERS(FIELD_NUMBER)
     CYAML_FIELD_BOOL_PTR("multicast", OPTIONAL, struct raw_coap, multicast),
+    CYAML_FIELD_BOOL_PTR("interop", OPTIONAL, struct raw_coap, interop),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t limits_fields[] = {LIMITS_NUMBERS(FIELD_NUMBER) CYAML_FIELD_END};

@@ -70,6 +70,7 @@ struct coap_response {
 	uint8_t code;
 	bool observed;           /* to a request that wants to observe: it may */
 	bool in_order;           /* of a notification: say when it was acknowledged */
+	bool non;                /* of a notification: NON also to who registered by CON */
 	bool has_max_age;
 	uint16_t content_format; /* COAP_FORMAT_NONE: not said */
 	uint32_t max_age_s;

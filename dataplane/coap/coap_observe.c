@@ -209,7 +209,7 @@ static uint16_t take_id(struct coap_server *c, const struct coap_observer *o, ui
 static bool wants_con(const struct coap_server *c, const struct coap_observer *o, uint64_t now_us)
 {
 	bool over_budget = o->budget_us > now_us + (NON_BURST - 1) * NON_COST_US;
-	return o->confirmable || o->in_order || o->ending || over_budget ||
+	return (o->confirmable && !o->non) || o->in_order || o->ending || over_budget ||
 	       o->non_count + 1u >= c->config.notify_con_every ||
 	       now_us - o->last_con_us >= CON_AT_LEAST_US;
 }
@@ -280,6 +280,7 @@ void coap_notify(struct coap_server *c, coap_handle observer, const struct coap_
 	o->unsent = true;
 	o->ending = !success;
 	o->in_order = response->in_order;
+	o->non = response->non;
 	if (!o->in_flight)
 		begin_newest(c, o, now_us);
 }

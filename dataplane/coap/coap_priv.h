@@ -127,6 +127,7 @@ struct coap_observer {
 	bool unsent;       /* `message` is newer than what was sent */
 	bool ending;       /* the newest one is the last */
 	bool in_order;     /* say when it arrived */
+	bool non;          /* whatever the registration was */
 	uint8_t message[COAP_DATAGRAM_BYTES]; /* the newest notification; type and id when sent */
 };
 

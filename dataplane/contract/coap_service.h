@@ -71,6 +71,7 @@ enum {
 	COAP_TELL_OBSERVED = 1 << 0,
 	COAP_TELL_IN_ORDER = 1 << 1,
 	COAP_TELL_MAX_AGE = 1 << 2,
+	COAP_TELL_NON = 1 << 3,
 };
 
 struct coap_tell {

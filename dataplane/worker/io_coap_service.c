@@ -74,6 +74,7 @@ static void take_tell(struct io *io, const struct coap_tell *tell)
 	    .code = tell->code,
 	    .observed = tell->flags & COAP_TELL_OBSERVED,
 	    .in_order = tell->flags & COAP_TELL_IN_ORDER,
+	    .non = tell->flags & COAP_TELL_NON,
 	    .has_max_age = tell->flags & COAP_TELL_MAX_AGE,
 	    .content_format = tell->content_format,
 	    .max_age_s = tell->max_age_s,
