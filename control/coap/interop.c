@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The resources that CoAP interoperability tests ask for (those of the ETSI CoAP plugtests), so
- * that other implementations' checkers can be pointed at this server. Off unless configured: whoever
- * reaches the port may change them. They share nothing with readings or devices.
+ * that other implementations' checkers can be pointed at this server. Off unless configured:
+ * whoever reaches the port may change them. They share nothing with readings or devices.
  */
 #include <ctype.h>
 #include <stdio.h>
