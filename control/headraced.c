@@ -7,7 +7,6 @@
  * Exit codes: 0 ended in order, 1 a step failed, something was left unanswered or the store's last
  * flush failed, 2 the configuration or the command line is wrong (nothing was started).
  */
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "control/broker/broker.h"
 #include "control/calendar/calendar.h"
 #include "control/coap/service.h"
+#include "control/command_line.h"
 #include "control/config/config.h"
 #include "control/config/tariffs.h"
 #include "control/config/vee_file.h"
@@ -34,9 +34,6 @@
 #define VERSION       HEADRACE_VERSION
 #define DRAIN_MS      10000
 #define COAP_PAYLOAD  PAYLOAD_BYTES_MAX
-#define DEFAULT_PATH  "/etc/headrace/headrace.yaml"
-
-enum { EXIT_FAILED = 1, EXIT_CONFIG = 2 };
 
 struct daemon {
 	struct config *config;
@@ -596,24 +593,6 @@ static int run(struct daemon *d, const sigset_t *signals)
 	return d->unanswered || d->unflushed ? EXIT_FAILED : code;
 }
 
-/* --- the command line --- */
-
-static const char usage[] =
-    "usage: headraced [--config FILE]\n"
-    "       headraced --check FILE\n"
-    "\n"
-    "Takes meters' readings by MQTT and CoAP from DPDK ports, durably.\n"
-    "\n"
-    "  -c, --config FILE  configuration (default " DEFAULT_PATH ")\n"
-    "      --check FILE   check a configuration with all files that it names, start nothing\n"
-    "      --verbose      log more\n"
-    "  -h, --help         this text\n"
-    "  -V, --version      print the version\n"
-    "\n"
-    "SIGTERM or SIGINT: answer what was taken, make it durable, end.\n"
-    "Exit status: 0 in order, 1 failed, 2 wrong configuration or command line.\n"
-    "See headraced(8), headrace.yaml(5), headrace(1).\n";
-
 static enum result load(struct daemon *d, const char *path, struct error *err)
 {
 	enum result r = config_load(path, &d->config, err);
@@ -632,53 +611,10 @@ static enum result load(struct daemon *d, const char *path, struct error *err)
 	return r;
 }
 
-struct options {
-	const char *path;
-	bool check;
-};
-
-/* -1: go on; else the exit code. */
-static int parse_options(int argc, char **argv, struct options *o)
-{
-	static const struct option longs[] = {
-	    {"config", required_argument, NULL, 'c'}, {"check", required_argument, NULL, 'k'},
-	    {"verbose", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
-	    {"version", no_argument, NULL, 'V'},      {0},
-	};
-	int option;
-	while ((option = getopt_long(argc, argv, "c:hV", longs, NULL)) != -1) {
-		switch (option) {
-		case 'k':
-			o->check = true;
-			/* fall through */
-		case 'c':
-			o->path = optarg;
-			break;
-		case 'v':
-			log_set_level(LOG_LEVEL_DEBUG);
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return EXIT_SUCCESS;
-		case 'V':
-			puts("headraced " VERSION);
-			return EXIT_SUCCESS;
-		default:
-			fputs(usage, stderr);
-			return EXIT_CONFIG;
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "headraced: %s: not an option\n%s", argv[optind], usage);
-		return EXIT_CONFIG;
-	}
-	return -1;
-}
-
 int main(int argc, char **argv)
 {
-	struct options o = {.path = DEFAULT_PATH};
-	int code = parse_options(argc, argv, &o);
+	struct command_line o;
+	int code = command_line_read(argc, argv, &o);
 	if (code >= 0)
 		return code;
 
