@@ -144,11 +144,11 @@ static void represent(const struct command *c, bool exact, struct coap_reply *re
 	reply->has_max_age = true;
 	reply->max_age_s = 0; /* what was commanded once is no state to be relied on later */
 	if (exact) {
-		reply->format = text ? FORMAT_TEXT : FORMAT_BYTES;
+		reply->format = text ? CONTENT_TEXT : CONTENT_BYTES;
 		text_put(t, payload_of(c), c->payload_bytes);
 		return;
 	}
-	reply->format = FORMAT_JSON;
+	reply->format = CONTENT_JSON;
 	text_add(t, "{\"topic\":");
 	text_json(t, c->text, c->topic_bytes);
 	text_add(t, text ? ",\"payload\":" : ",\"payload_base64\":\"");

@@ -51,7 +51,7 @@ static void put_profiles(struct coap_call *call)
 
 void core_serve(struct coap_call *call)
 {
-	static const uint16_t formats[] = {FORMAT_LINKS};
+	static const uint16_t formats[] = {CONTENT_LINKS};
 	struct coap_service *s = call->service;
 	char attributes[256];
 	if (!call_method(call, ALLOW_GET) || !call_format(call, formats, 1, &call->reply.format))

@@ -73,7 +73,7 @@ static bool item_set(struct item *item, const void *data, uint32_t bytes, uint16
 
 static bool item_set_text(struct item *item, const char *text)
 {
-	return item_set(item, text, (uint32_t)strlen(text), FORMAT_TEXT);
+	return item_set(item, text, (uint32_t)strlen(text), CONTENT_TEXT);
 }
 
 static void item_remove(struct item *item)
@@ -269,7 +269,7 @@ static void obs_pumping_non_serve(struct coap_call *call)
 
 static void reply_text(struct coap_call *call, const char *text)
 {
-	static const uint16_t formats[] = {FORMAT_TEXT};
+	static const uint16_t formats[] = {CONTENT_TEXT};
 	if (!call_method(call, ALLOW_GET) || !call_format(call, formats, 1, &call->reply.format))
 		return;
 	call->reply.code = CODE_CONTENT;
@@ -309,11 +309,11 @@ static void separate_serve(struct coap_call *call)
 
 static void multi_format_serve(struct coap_call *call)
 {
-	static const uint16_t formats[] = {FORMAT_TEXT, FORMAT_XML};
+	static const uint16_t formats[] = {CONTENT_TEXT, CONTENT_XML};
 	if (!call_method(call, ALLOW_GET) || !call_format(call, formats, 2, &call->reply.format))
 		return;
 	call->reply.code = CODE_CONTENT;
-	text_add(&call->reply.body, call->reply.format == FORMAT_XML ? "<ok>multi-format</ok>"
+	text_add(&call->reply.body, call->reply.format == CONTENT_XML ? "<ok>multi-format</ok>"
 	                                                             : "multi-format");
 }
 
@@ -376,7 +376,7 @@ static void large_create_serve(struct coap_call *call)
 static void path_serve(struct coap_call *call)
 {
 	static const char links[] = "</path/sub1>,</path/sub2>,</path/sub3>";
-	static const uint16_t formats[] = {FORMAT_LINKS};
+	static const uint16_t formats[] = {CONTENT_LINKS};
 	bool known = strncmp(call->rest, "sub", 3) == 0 && call->rest[3] >= '1' &&
 	             call->rest[3] <= '3' && call->rest[4] == '\0';
 	if (known) {
@@ -433,7 +433,7 @@ static bool change_observed(struct interop *in)
 	for (int i = FIRST_OBSERVABLE; i < ITEM_COUNT; i++) {
 		if (in->round > 1 && !in->items[i].exists)
 			continue; /* deleted by somebody */
-		if (in->round > 1 && in->items[i].format != FORMAT_TEXT)
+		if (in->round > 1 && in->items[i].format != CONTENT_TEXT)
 			continue; /* somebody put something else */
 		if (i == ITEM_OBS_LARGE)
 			large_text(text, in->round);
@@ -465,7 +465,7 @@ static void answer_later(struct coap_service *s)
 		struct later *l = &in->later[i];
 		if (s->now_ms < l->due_ms)
 			continue;
-		struct coap_reply reply = {.code = CODE_CONTENT, .format = FORMAT_TEXT};
+		struct coap_reply reply = {.code = CODE_CONTENT, .format = CONTENT_TEXT};
 		text_add(&reply.body, "separate");
 		service_answer(s, l->io, l->exchange, false, &reply);
 		*l = in->later[--in->later_count];

@@ -169,7 +169,7 @@ static bool take_links(struct coap_call *call, struct registration_entry *e)
 	struct bytes left = call->payload;
 	struct link link;
 	enum link_step step;
-	if (call->ask->content_format == FORMAT_JSON)
+	if (call->ask->content_format == CONTENT_JSON)
 		left.count = 0;
 	while ((step = link_next(&left, &link)) == LINK_NEXT) {
 		bool absolute = link.href.count > 0 && link.href.data[0] == '/';
@@ -183,7 +183,7 @@ static bool take_links(struct coap_call *call, struct registration_entry *e)
 		call_problem(call, CODE_BAD_REQUEST, "the links are not in link format");
 		return false;
 	}
-	e->links_bytes = call->ask->content_format == FORMAT_JSON ? 0 : call->payload.count;
+	e->links_bytes = call->ask->content_format == CONTENT_JSON ? 0 : call->payload.count;
 	e->links = malloc(e->links_bytes + 1);
 	if (!e->links) {
 		call_problem(call, CODE_UNAVAILABLE, "no memory");
@@ -242,7 +242,7 @@ static bool enter_registry(struct coap_call *call, const struct registration_ent
 	struct text json = {0};
 	struct registration_answer answer;
 	struct error err;
-	if (call->ask->content_format == FORMAT_JSON)
+	if (call->ask->content_format == CONTENT_JSON)
 		text_put(&json, call->payload.data, call->payload.count);
 	else
 		put_device_json(call, e, &json);
@@ -267,7 +267,7 @@ static bool enter_registry(struct coap_call *call, const struct registration_ent
 static bool is_format_known(const struct coap_call *call)
 {
 	uint16_t format = call->ask->content_format;
-	return format == FORMAT_LINKS || format == FORMAT_JSON ||
+	return format == CONTENT_LINKS || format == CONTENT_JSON ||
 	       (format == COAP_FORMAT_NONE && call->payload.count == 0);
 }
 
@@ -485,7 +485,7 @@ static void look_up_resources(struct coap_call *call, const struct registration_
 
 static void look_up(struct coap_call *call, bool resources)
 {
-	static const uint16_t formats[] = {FORMAT_LINKS};
+	static const uint16_t formats[] = {CONTENT_LINKS};
 	const struct directory *d = call->service->directory;
 	struct text *t = &call->reply.body;
 	uint32_t page = 0, count = UINT32_MAX;

@@ -13,7 +13,7 @@
 
 #define MAX_AGE_DEFAULT_S 60
 
-static const uint16_t formats[] = {FORMAT_JSON, FORMAT_SENML};
+static const uint16_t formats[] = {CONTENT_JSON, CONTENT_SENML};
 
 static void put_json(const struct coap_service *s, const char *id, const struct stored_reading *r,
                      struct text *t)
@@ -79,7 +79,7 @@ static enum result represent(struct coap_service *s, uint32_t device, const char
 	reply->has_max_age = true;
 	reply->max_age_s = MAX_AGE_DEFAULT_S;
 	if (r == RESULT_ABSENT) {
-		if (format == FORMAT_SENML)
+		if (format == CONTENT_SENML)
 			text_add(&reply->body, "[]");
 		else
 			text_add(&reply->body, "{\"device\":\"%s\"}", id);
@@ -88,7 +88,7 @@ static enum result represent(struct coap_service *s, uint32_t device, const char
 	const struct profile *p = s->config.profiles->by_id[reading.profile];
 	if (p && p->interval_ms >= 1000)
 		reply->max_age_s = p->interval_ms / 1000;
-	if (format == FORMAT_SENML)
+	if (format == CONTENT_SENML)
 		put_senml(s, id, &reading, &reply->body);
 	else
 		put_json(s, id, &reading, &reply->body);
@@ -123,7 +123,7 @@ static void look_again(struct coap_service *s, struct watch *w)
 {
 	struct coap_reply reply = {.body.bytes_max = COAP_TELL_BYTES_MAX};
 	char id[DEVICE_ID_BYTES + 1];
-	uint16_t format = w->accept == FORMAT_SENML ? FORMAT_SENML : FORMAT_JSON;
+	uint16_t format = w->accept == CONTENT_SENML ? CONTENT_SENML : CONTENT_JSON;
 	uint64_t version;
 	if (!registry_id_of(s->config.registry, w->subject, id) ||
 	    represent(s, w->subject, id, format, &reply, &version) != RESULT_OK ||
