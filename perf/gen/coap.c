@@ -4,6 +4,7 @@
  *
  *	0                4       6
  *	| ver t tkl|code| id | id again (token) | b8 "readings" | 11 32 (JSON) | ff | payload
+ *	                                          b4 "cbor"       11 3c (CBOR)
  *
  * An item's `seq` is the time (ms) of its last transmission, or with ITEM_WAITS the time when it
  * may be sent again.
@@ -17,6 +18,7 @@
 #define TOKEN_BYTES    2
 #define OPTIONS        "\xb8readings\x11\x32\xff"
 #define OPTIONS_BYTES  (sizeof OPTIONS - 1)
+#define OPTIONS_CBOR   "\xb4" "cbor\x11\x3c\xff"
 #define UDP_HEADER     8
 #define CHECKSUM_AT    6
 #define TYPE_CON       0
@@ -32,9 +34,15 @@
 #define SEPARATE_MS    60000 /* for a response after an empty ACK */
 #define MAX_AGE_S      60
 
+static uint32_t options_bytes(const struct gen *g)
+{
+	return g->options.shape == SHAPE_CBOR ? (uint32_t)sizeof OPTIONS_CBOR - 1
+	                                      : (uint32_t)OPTIONS_BYTES;
+}
+
 uint32_t coap_item_bytes(const struct gen *g, uint32_t client, const struct item *item)
 {
-	return HEADER_BYTES + TOKEN_BYTES + (uint32_t)OPTIONS_BYTES +
+	return HEADER_BYTES + TOKEN_BYTES + options_bytes(g) +
 	       payload_bytes(&g->options, client, item);
 }
 
@@ -60,8 +68,9 @@ static bool send_item(struct gen *g, uint32_t client, struct item *i)
 	coap[1] = CODE_POST;
 	put_be16(coap + 2, i->id);
 	put_be16(coap + 4, i->id);
-	memcpy(coap + HEADER_BYTES + TOKEN_BYTES, OPTIONS, OPTIONS_BYTES);
-	uint32_t at = HEADER_BYTES + TOKEN_BYTES + (uint32_t)OPTIONS_BYTES;
+	memcpy(coap + HEADER_BYTES + TOKEN_BYTES,
+	       g->options.shape == SHAPE_CBOR ? OPTIONS_CBOR : OPTIONS, options_bytes(g));
+	uint32_t at = HEADER_BYTES + TOKEN_BYTES + options_bytes(g);
 	at += payload_render(&g->options, client, i, coap + at);
 	udp_send(g, client, udp, at);
 	i->seq = gen_now_ms(g);

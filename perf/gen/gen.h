@@ -44,7 +44,7 @@
 
 enum protocol { PROTOCOL_MQTT, PROTOCOL_COAP };
 enum profile { PROFILE_STEADY, PROFILE_HERD, PROFILE_BACKLOG, PROFILE_HOLD, PROFILE_STORM };
-enum shape { SHAPE_FLAT, SHAPE_NESTED, SHAPE_BOTH };
+enum shape { SHAPE_FLAT, SHAPE_NESTED, SHAPE_BOTH, SHAPE_CBOR };
 
 struct options {
 	const char *device, *file_prefix, *hugepages;

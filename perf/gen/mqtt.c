@@ -52,10 +52,16 @@ static uint32_t client_id_bytes(const struct options *o, uint32_t client)
 						      : sizeof "METER-00000000" - 1;
 }
 
+static const char *topic_head(const struct options *o)
+{
+	if (o->shape == SHAPE_CBOR)
+		return "cbor/";
+	return is_gateway(o) ? "gateways/" : "meters/";
+}
+
 static uint32_t topic_bytes(const struct options *o, uint32_t client)
 {
-	uint32_t around =
-	    is_gateway(o) ? sizeof "gateways//readings" - 1 : sizeof "meters//readings" - 1;
+	uint32_t around = (uint32_t)(strlen(topic_head(o)) + sizeof "/readings" - 1);
 	return around + client_id_bytes(o, client);
 }
 
@@ -78,7 +84,7 @@ uint32_t mqtt_item_bytes(const struct gen *g, uint32_t client, const struct item
 static uint8_t *put_topic(const struct options *o, uint32_t client, uint8_t *at)
 {
 	uint32_t bytes = topic_bytes(o, client);
-	const char *head = is_gateway(o) ? "gateways/" : "meters/";
+	const char *head = topic_head(o);
 	char id[32];
 	uint32_t id_bytes = put_client_id(o, client, id);
 	put_be16(at, (uint16_t)bytes);

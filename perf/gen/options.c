@@ -31,7 +31,8 @@ static const char usage[] =
     "  --meters N           (10000)\n"
     "  --batch N            readings in a message, 1 to 100: a gateway with N meters sends one of\n"
     "                       each; with --profile backlog, N of a meter's past intervals (1)\n"
-    "  --shape S            JSON: flat, nested or both (flat)\n"
+    "  --shape S            JSON: flat, nested or both; cbor: the flat one's values as a compact\n"
+    "                       batch (flat)\n"
     "  --keep-alive S       MQTT (60)\n"
     "Profile\n"
     "  --profile P          steady: messages at --rate for --seconds\n"
@@ -263,7 +264,7 @@ static bool take_words(struct options *o, int option)
 {
 	static const char *const protocols[] = {"mqtt", "coap", NULL};
 	static const char *const profiles[] = {"steady", "herd", "backlog", "hold", "storm", NULL};
-	static const char *const shapes[] = {"flat", "nested", "both", NULL};
+	static const char *const shapes[] = {"flat", "nested", "both", "cbor", NULL};
 	static const char *const arrivals[] = {"even", "poisson", NULL};
 	static const char *const pages[] = {"auto", "yes", "no", NULL};
 	static const char *const qualities[] = {"0", "1", NULL};

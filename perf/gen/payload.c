@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a meter reports, as a pure function of the meter's number and the time: the two JSON shapes
- * of the field, every number with a fixed count of digits, so that a message's length is known
- * before it is rendered. Rendering copies a template and fills in the digits.
+ * of the field and the compact batch (docs/PAYLOADS.md), every number with a fixed count of digits
+ * or bytes, so that a message's length is known before it is rendered. Rendering copies a template
+ * and fills in the digits.
  *
  * The register rises by 1 Wh each 7.2 s (500 W), counted from the epoch, on top of a start of the
  * meter's own: it never falls, whatever is sent again, late or in another run. Its six digits of
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "gen.h"
 
@@ -163,6 +165,8 @@ static void put_values(uint8_t *at, enum shape shape, const struct values *v)
 
 enum shape payload_shape(const struct options *o, uint32_t meter)
 {
+	if (o->shape == SHAPE_CBOR)
+		return SHAPE_FLAT; /* the same meters and values */
 	return o->shape == SHAPE_BOTH ? (enum shape)(meter & 1) : o->shape;
 }
 
@@ -180,8 +184,81 @@ void payload_reading(const struct options *o, uint32_t client, const struct item
 	*ts_ms = own_past ? item->ts_ms + (int64_t)index * INTERVAL_MS : item->ts_ms;
 }
 
+/* --- the compact batch: every integer in as many bytes as its largest value needs --- */
+
+#define CBOR_TIME_AT 3
+#define CBOR_HEAD    "\x85\x01\x1b\0\0\0\0\0\0\0\0\x01"
+#define CBOR_COLUMNS "\x88\x63kWh\x22\x62kW\x21\x62pf\x21\x61v\x20"
+#define CBOR_REPLAY  "\x8a\x63kWh\x22\x62kW\x21\x62pf\x21\x61v\x20\x69" "collected\x00"
+#define CBOR_ROW     "\x86\x6bSM-00000000\x1a\0\0\0\0\x1a\0\0\0\0\x19\0\0\x18\0\x19\0\0"
+enum {
+	CBOR_ID = 5,
+	CBOR_TICKS = CBOR_ID + ID_DIGITS + 1,
+	CBOR_KWH = CBOR_TICKS + 5,
+	CBOR_KW = CBOR_KWH + 5,
+	CBOR_PF = CBOR_KW + 3,
+	CBOR_V = CBOR_PF + 2,
+	CBOR_ROW_BYTES = sizeof CBOR_ROW - 1,
+	CBOR_COLLECTED_BYTES = 5,
+	CBOR_ROWS_BYTES = 2, /* the array's head: up to 255 */
+};
+_Static_assert(CBOR_V + 2 == CBOR_ROW_BYTES, "the row's last value is its last bytes");
+
+static bool is_replay(const struct item *item)
+{
+	return item->flags & ITEM_REPLAY;
+}
+
+static uint32_t cbor_bytes(const struct item *item)
+{
+	uint32_t columns = is_replay(item) ? sizeof CBOR_REPLAY - 1 : sizeof CBOR_COLUMNS - 1;
+	uint32_t row = CBOR_ROW_BYTES + (is_replay(item) ? CBOR_COLLECTED_BYTES : 0u);
+	return (uint32_t)sizeof CBOR_HEAD - 1 + columns + CBOR_ROWS_BYTES + item->readings * row;
+}
+
+static uint8_t *put_cbor_row(uint8_t *at, const struct item *item, uint32_t meter, int64_t ts_ms)
+{
+	struct values v = values_of(meter, ts_ms);
+	uint32_t ticks = (uint32_t)(ts_ms - item->ts_ms);
+	memcpy(at, CBOR_ROW, CBOR_ROW_BYTES);
+	put_digits(at + CBOR_ID, ID_DIGITS, meter + 1);
+	put_be32(at + CBOR_TICKS, ticks);
+	put_be32(at + CBOR_KWH, v.register_wh);
+	put_be16(at + CBOR_KW, (uint16_t)v.power_10w);
+	at[CBOR_PF] = (uint8_t)v.factor_percent;
+	put_be16(at + CBOR_V, (uint16_t)v.volts_tenths);
+	if (!is_replay(item))
+		return at + CBOR_ROW_BYTES;
+	*at = 0x87; /* one item more */
+	at[CBOR_ROW_BYTES] = 0x1a;
+	put_be32(at + CBOR_ROW_BYTES + 1, ticks);
+	return at + CBOR_ROW_BYTES + CBOR_COLLECTED_BYTES;
+}
+
+static uint32_t cbor_render(const struct options *o, uint32_t client, const struct item *item,
+			    uint8_t *out)
+{
+	uint8_t *at = out + sizeof CBOR_HEAD - 1;
+	uint32_t columns = is_replay(item) ? sizeof CBOR_REPLAY - 1 : sizeof CBOR_COLUMNS - 1;
+	memcpy(out, CBOR_HEAD, sizeof CBOR_HEAD - 1);
+	put_be64(out + CBOR_TIME_AT, (uint64_t)item->ts_ms);
+	memcpy(at, is_replay(item) ? CBOR_REPLAY : CBOR_COLUMNS, columns);
+	at += columns;
+	*at++ = 0x98;
+	*at++ = item->readings;
+	for (uint32_t i = 0; i < item->readings; i++) {
+		uint32_t meter;
+		int64_t ts;
+		payload_reading(o, client, item, i, &meter, &ts);
+		at = put_cbor_row(at, item, meter, ts);
+	}
+	return (uint32_t)(at - out);
+}
+
 uint32_t payload_bytes(const struct options *o, uint32_t client, const struct item *item)
 {
+	if (o->shape == SHAPE_CBOR)
+		return cbor_bytes(item);
 	uint32_t bytes = item->readings > 1 ? item->readings + 1u : 0; /* brackets and commas */
 	for (uint32_t i = 0; i < item->readings; i++) {
 		uint32_t meter;
@@ -210,6 +287,8 @@ uint32_t payload_render(const struct options *o, uint32_t client, const struct i
 			uint8_t *out)
 {
 	uint8_t *at = out;
+	if (o->shape == SHAPE_CBOR)
+		return cbor_render(o, client, item, out);
 	for (uint32_t i = 0; i < item->readings; i++) {
 		uint32_t meter;
 		int64_t ts;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gen_rig.h"
 
+#include "base/bytes.h"
+
 #include <time.h>
 
 static struct gen g;
@@ -104,6 +106,41 @@ static void backlog_has_past_intervals_of_one_meter(void **state)
 	    strstr(text, ",{\"meterId\":\"SM-00000007\",\"ts\":\"2025-06-15T14:30:00.000Z\""));
 }
 
+/* The compact batch says what the flat JSON of the same meters says. */
+static void compact_batch_has_the_values_of_the_json(void **state)
+{
+	enum { ROW = 31 };
+	static const char head[] = "\x85\x01\x1b\x00\x00\x01\x97\x73\xf1\x90\x1b\x01"
+				   "\x88\x63kWh\x22\x62kW\x21\x62pf\x21\x61v\x20\x98\x03";
+	struct item item = {.ts_ms = 1749996900379, .readings = 3};
+	double kwh[3], kw[3], pf[3], v[3];
+	(void)state;
+	g.options.batch = 3;
+	const char *at = render(2, &item);
+	for (int i = 0; i < 3; i++) {
+		at = strstr(at, "\"kWh\"");
+		assert_non_null(at);
+		assert_int_equal(sscanf(at, "\"kWh\":%lf,\"kW\":%lf,\"pf\":%lf,\"v\":%lf", &kwh[i],
+					&kw[i], &pf[i], &v[i]), 4);
+		at++;
+	}
+	g.options.shape = SHAPE_CBOR;
+	render(2, &item);
+	assert_memory_equal(text, head, sizeof head - 1);
+	for (int i = 0; i < 3; i++) {
+		const uint8_t *row = (const uint8_t *)text + sizeof head - 1 + i * ROW;
+		char id[32];
+		snprintf(id, sizeof id, "\x86\x6bSM-%08d\x1a", 7 + i);
+		assert_memory_equal(row, id, 14);
+		assert_int_equal(get_be32(row + 14), 0);
+		assert_int_equal(get_be32(row + 19), (uint32_t)(kwh[i] * 1000 + 0.5));
+		assert_int_equal(get_be16(row + 24), (uint32_t)(kw[i] * 100 + 0.5));
+		assert_int_equal(row[27], (uint32_t)(pf[i] * 100 + 0.5));
+		assert_int_equal(get_be16(row + 29), (uint32_t)(v[i] * 10 + 0.5));
+	}
+	assert_int_equal(payload_bytes(&g.options, 2, &item), sizeof head - 1 + 3 * ROW);
+}
+
 static void dates_agree_with_the_library(void **state)
 {
 	(void)state;
@@ -161,6 +198,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(replayed_reading_has_its_collection_time, set_up,
 					    tear_down),
 	    cmocka_unit_test_setup_teardown(batch_of_a_gateway_has_one_reading_of_each_meter,
+					    set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(compact_batch_has_the_values_of_the_json,
 					    set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(backlog_has_past_intervals_of_one_meter, set_up,
 					    tear_down),
