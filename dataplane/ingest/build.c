@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "ingest/sparkplug.h"
 
 /* 0000-01-01T00:00:00Z and 9999-12-31T23:59:59.999Z: what RFC 3339 can say, and so anybody. */
@@ -173,14 +174,21 @@ void build_time(struct reading *r, enum field_role role, int64_t ms)
 	r->flags |= READING_F_COLLECTED;
 }
 
-/* The channels that have a value, in the profile's order. */
-static void gather_channels(const struct profile *profile, struct reading *r)
+/* The channels that have a value, in the profile's order. Mostly all from the first on do. */
+static void gather_channels(const struct decode_plan *plan, struct reading *r)
 {
+	uint32_t slots = r->channel_count;
 	uint8_t count = 0;
 
-	for (uint32_t slots = r->channel_count; slots; slots &= slots - 1) {
+	if ((slots & (slots + 1)) == 0) {
+		count = (uint8_t)__builtin_popcount(slots);
+		put_le64(r->channel, plan->channels & (UINT64_MAX >> (64 - 8 * count)));
+		r->channel_count = count;
+		return;
+	}
+	for (; slots; slots &= slots - 1) {
 		uint32_t slot = (uint32_t)__builtin_ctz(slots);
-		r->channel[count] = profile->channels[slot].channel;
+		r->channel[count] = plan->profile->channels[slot].channel;
 		r->value[count++] = r->value[slot];
 	}
 	for (uint32_t i = count; i < READING_CHANNELS; i++)
@@ -202,7 +210,7 @@ void build_end(struct message *m, struct reading *r)
 	    (m->plan->needs_id && r->id_bytes == 0))
 		refuse(r, FATE_REJECT_MISSING);
 	if (r->fate == FATE_PENDING)
-		gather_channels(m->plan->profile, r);
+		gather_channels(m->plan, r);
 	else
 		drop_channels(r);
 	if (r->meter_ts_ms < TIME_MIN_MS || r->meter_ts_ms > TIME_MAX_MS)

@@ -25,6 +25,7 @@ struct decoder {
 	struct counters *counters;
 	struct sparkplug *sparkplug; /* NULL: no nodes */
 	struct hash_key key;
+	struct decode_date date; /* of the last time in text */
 	uint32_t text_bytes;                                /* used of text, by this message */
 	uint8_t text[READINGS_PER_MESSAGE * DEVICE_ID_BYTES]; /* ids that stand nowhere else */
 	uint32_t present[READINGS_PER_MESSAGE];

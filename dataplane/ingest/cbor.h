@@ -67,6 +67,16 @@ static inline int cbor_int(const uint8_t **p, const uint8_t *end, int64_t *value
 {
 	struct cbor_head head;
 
+	if (end - *p >= 9 && **p < CBOR_BYTES << 5 && (**p & 31) < 28) {
+		/* away from the end, one load holds any argument */
+		uint32_t info = **p & 31, bytes = info < 24 ? 0 : 1u << (info - 24);
+		uint64_t argument = info < 24 ? info : get_be64(*p + 1) >> (64 - 8 * bytes);
+		if (argument > INT64_MAX)
+			return 0;
+		*value = (int64_t)(argument ^ (0 - (uint64_t)(**p >> 5)));
+		*p += 1 + bytes;
+		return 1;
+	}
 	if (*p == end)
 		return -1;
 	if (**p >> 5 > CBOR_NINT)

@@ -35,6 +35,10 @@ enum decimal_result decimal_scale(const struct decimal *d, int32_t scale_pow10, 
 enum decimal_result decimal_scale_by(const struct decimal *d, int32_t scale_pow10, uint8_t divisor,
                                      int64_t *value);
 
+/* decimal_scan and decimal_scale_by in one, for the hot path. */
+const uint8_t *decimal_take(const uint8_t *p, const uint8_t *end, int32_t scale_pow10,
+                            uint8_t divisor, int64_t *value, enum decimal_result *result);
+
 /* A number of up to 19 digits that is no text: (-1)^negative * mantissa * 10^exponent. */
 struct decimal decimal_of(bool negative, uint64_t mantissa, int64_t exponent);
 

@@ -135,11 +135,19 @@ struct decode_plan *decode_plan_new(const struct profile *profile)
 		return NULL;
 	}
 	add_node(plan);
+	for (uint32_t i = 0; i < profile->channel_count; i++)
+		plan->channels |= (uint64_t)profile->channels[i].channel << 8 * i;
 	plan->needs_id = profile->format != FORMAT_JSON ||
 	                 profile->device_source != DEVICE_FROM_PAYLOAD;
 	for (uint32_t i = 0; i < profile->field_count; i++)
 		add_field(plan, (uint16_t)i);
 	plan->seen_words = (plan->name_count + 63) / 64;
+	for (uint32_t i = 0; i < plan->name_count; i++) {
+		struct plan_name *n = &plan->names[i];
+		n->quick = n->plain && n->bytes <= 16 && n->node == PLAN_NONE &&
+		           n->field != PLAN_NONE &&
+		           profile->fields[n->field].role == FIELD_CHANNEL;
+	}
 	return plan;
 }
 

@@ -32,6 +32,7 @@ struct plan_name {
 	uint16_t chained; /* same bucket, same node */
 	uint8_t bytes;
 	bool plain;               /* no byte of it is ever escaped */
+	bool quick;               /* a channel's, with nothing inside, of up to 16 plain bytes */
 	uint64_t head, head_mask; /* its first eight bytes as a little-endian word */
 	uint64_t tail;            /* its last eight, when there are more */
 	char text[PROFILE_PATH_BYTES];
@@ -49,6 +50,7 @@ struct decode_plan {
 	bool needs_id;       /* the device is no field: its id must be there all the same */
 	uint32_t name_count; /* of names */
 	uint32_t seen_words; /* of 64 names each */
+	uint64_t channels;   /* the slots' channel ids, the first lowest */
 	uint32_t node_count;
 	struct plan_name *names;
 	struct plan_node *nodes;

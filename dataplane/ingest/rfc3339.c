@@ -9,6 +9,10 @@
  */
 #include "ingest/decode.h"
 
+#include <string.h>
+
+#include "base/bytes.h"
+
 #define FRACTION_DIGITS_MAX 9
 
 struct date_time {
@@ -95,24 +99,70 @@ static bool leap_second_possible(const struct date_time *dt, int64_t next)
 	return next == begin * 86400 || next == follow * 86400;
 }
 
+/* "T14:15:00Z" or with a fraction, `t` behind the date: seconds of the day. False: malformed, or
+ * for the careful way. The eight bytes "14:15:00" are one word, first byte lowest. */
+static bool parse_clock(const char *t, int64_t *seconds)
+{
+	uint64_t w = get_le64(t + 1);
+	/* high halves of the bytes: 3 for a digit, and the colons whole */
+	bool form = (w & 0xf0f0fff0f0fff0f0) == 0x30303a30303a3030;
+	bool nines = ((w + 0x0606000606000606) & 0xf0f000f0f000f0f0) == 0x3030003030003030;
+	uint64_t tens = w & 0x0f0f000f0f000f0f;
+	tens = (tens * 10 + (tens >> 8)) & 0x00ff00ffff0000ff;
+	uint32_t hour = tens & 0xff, minute = tens >> 24 & 0xff, second = tens >> 48 & 0xff;
+
+	*seconds = hour * 3600 + minute * 60 + second;
+	return form && nines && (t[0] | 0x20) == 't' && hour <= 23 && minute <= 59 && second <= 59;
+}
+
+/* ".123" and its like at text[*at], which moves behind it. False: malformed. */
+static bool parse_fraction(const char *text, uint32_t bytes, uint32_t *at, uint32_t *fraction)
+{
+	uint32_t places = 0;
+
+	*fraction = 0;
+	if (text[*at] != '.')
+		return true;
+	for (++*at; *at < bytes && (uint8_t)(text[*at] - '0') <= 9; ++*at, places++)
+		if (places < 3)
+			*fraction = *fraction * 10 + (uint32_t)(text[*at] - '0');
+	if (places == 0 || places > FRACTION_DIGITS_MAX)
+		return false;
+	for (uint32_t i = places; i < 3; i++)
+		*fraction *= 10;
+	return true;
+}
+
+bool decode_rfc3339_after(struct decode_date *date, const char *text, uint32_t bytes, int64_t *ms)
+{
+	uint32_t at = 19, fraction;
+	int64_t seconds, offset;
+
+	if (bytes < 20 || memcmp(text, date->text, sizeof date->text) != 0 ||
+	    !parse_clock(text + 10, &seconds)) {
+		if (!decode_rfc3339(text, bytes, ms))
+			return false;
+		struct date_time dt;
+		parse_fixed(text, &dt);
+		memcpy(date->text, text, sizeof date->text);
+		date->seconds = days_since_1970(dt.year, dt.month, dt.day) * 86400;
+		return true;
+	}
+	if (!parse_fraction(text, bytes, &at, &fraction) ||
+	    !parse_offset(text + at, bytes - at, &offset))
+		return false;
+	*ms = (date->seconds + seconds - offset) * 1000 + fraction;
+	return true;
+}
+
 bool decode_rfc3339(const char *text, uint32_t bytes, int64_t *ms)
 {
 	struct date_time dt;
-	uint32_t at = 19, fraction = 0, places = 0;
+	uint32_t at = 19, fraction;
 	int64_t offset;
 
-	if (bytes < 20 || !parse_fixed(text, &dt))
-		return false;
-	if (text[at] == '.') {
-		for (at++; at < bytes && (uint8_t)(text[at] - '0') <= 9; at++, places++)
-			if (places < 3)
-				fraction = fraction * 10 + (uint32_t)(text[at] - '0');
-		if (places == 0 || places > FRACTION_DIGITS_MAX)
-			return false;
-		for (uint32_t i = places; i < 3; i++)
-			fraction *= 10;
-	}
-	if (!parse_offset(text + at, bytes - at, &offset))
+	if (bytes < 20 || !parse_fixed(text, &dt) || !parse_fraction(text, bytes, &at, &fraction) ||
+	    !parse_offset(text + at, bytes - at, &offset))
 		return false;
 	int64_t seconds = days_since_1970(dt.year, dt.month, dt.day) * 86400 + dt.hour * 3600 +
 	                  dt.minute * 60 + dt.second - offset;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * decode_rfc3339. Input: text; its first eight bytes are also taken as a time to write and read.
+ * decode_rfc3339 and decode_rfc3339_after. Input: text; its first eight bytes are also taken as a
+ * time to write and read.
  * Oracle: a template of the grammar and the C library's calendar.
  */
 #include <stdio.h>
@@ -120,6 +121,7 @@ static void round_trip(uint64_t bits)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
+	static struct decode_date date;
 	int64_t got = 0, expected = 0;
 
 	if (bytes > 1000)
@@ -130,5 +132,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	CHECK_OP(good, ==, reference((const char *)data, bytes, &expected));
 	if (good)
 		CHECK_OP(got, ==, expected);
+	/* with another date before it, and with its own */
+	for (int i = 0; i < 2; i++) {
+		CHECK_OP(decode_rfc3339_after(&date, (const char *)data, (uint32_t)bytes, &got), ==,
+		         good);
+		if (good)
+			CHECK_OP(got, ==, expected);
+	}
 	return 0;
 }

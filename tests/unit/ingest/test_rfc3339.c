@@ -113,6 +113,30 @@ static void every_day_of_eleven_centuries_agrees_with_the_c_library(void **state
 	}
 }
 
+static void date_of_the_last_time_changes_nothing(void **state)
+{
+	static const char *const texts[] = {
+	    "2025-06-15T14:15:00Z",       "2025-06-15T23:59:59.999Z",  "2025-06-15t00:00:00+02:00",
+	    "2025-06-15T24:00:00Z",       "2025-06-15T14:60:00Z",      "2025-06-15T14:15:60Z",
+	    "2025-06-15T1a:15:00Z",       "2025-06-15T14-15:00Z",      "2025-06-15T14:15:0:Z",
+	    "2025-06-15T14:15:00.Z",      "2025-06-30T23:59:60Z",      "2025-06-30T23:59:59Z",
+	    "2025-06-15T14:15:00.5-0100", "2025-06-15T14:15:00.1234Z", "2025-06-15x14:15:00Z",
+	};
+	struct decode_date date = {{0}, 0};
+	int64_t plain, after;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+			uint32_t bytes = (uint32_t)strlen(texts[i]);
+			plain = after = 0;
+			assert_int_equal(decode_rfc3339(texts[i], bytes, &plain),
+			                 decode_rfc3339_after(&date, texts[i], bytes, &after));
+			assert_true(plain == after);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +146,7 @@ int main(void)
 	    cmocka_unit_test(leap_second_at_the_end_of_a_month_is_the_next_second),
 	    cmocka_unit_test(bad_time_is_refused),
 	    cmocka_unit_test(every_day_of_eleven_centuries_agrees_with_the_c_library),
+	    cmocka_unit_test(date_of_the_last_time_changes_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
