@@ -513,7 +513,9 @@ static enum result start_api(struct daemon *d, struct error *err)
 	    .tallies = {{registration_info, registration_counts(d->registration),
 	                 REGISTRATION_OUTCOME_COUNT},
 	                {broker_counter_info, broker_counters(d->broker),
-	                 BROKER_COUNTER_COUNT}},
+	                 BROKER_COUNTER_COUNT},
+	                {broker_level_info, broker_levels(d->broker), BROKER_LEVEL_COUNT,
+	                 .levels = true}},
 	};
 	if (d->coap)
 		c.tallies[2] = (struct api_tallies){

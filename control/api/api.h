@@ -33,6 +33,7 @@ struct api_tallies {
 	const struct counter_info *info; /* NULL: the end of the list */
 	const _Atomic uint64_t *values;
 	uint32_t count;
+	bool levels; /* they also fall: gauges */
 };
 
 #define API_TALLIES_MAX 8

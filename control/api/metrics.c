@@ -55,11 +55,15 @@ static void put_tallies(struct text *t, const struct api_context *c)
 {
 	for (uint32_t i = 0; i < API_TALLIES_MAX && c->tallies[i].info; i++)
 		for (uint32_t n = 0; n < c->tallies[i].count; n++) {
+			const struct counter_info *info = &c->tallies[i].info[n];
+			uint64_t value = atomic_load_explicit(&c->tallies[i].values[n],
+			                                      memory_order_relaxed);
 			char name[96];
-			snprintf(name, sizeof name, "%s_total", c->tallies[i].info[n].name);
-			counter(t, name, c->tallies[i].info[n].help,
-			        atomic_load_explicit(&c->tallies[i].values[n],
-			                             memory_order_relaxed));
+			snprintf(name, sizeof name, "%s_total", info->name);
+			if (c->tallies[i].levels)
+				gauge(t, info->name, info->help, value);
+			else
+				counter(t, name, info->help, value);
 		}
 }
 

@@ -215,6 +215,18 @@ static bool put_count(struct text *t, const char *name, uint64_t value, bool any
 	return true;
 }
 
+/* The control plane's own: what only rises, or levels. */
+static void put_tallies(struct text *t, const struct api_context *c, bool levels, bool any)
+{
+	for (uint32_t i = 0; i < API_TALLIES_MAX && c->tallies[i].info; i++)
+		for (uint32_t n = 0; n < c->tallies[i].count; n++)
+			if (c->tallies[i].levels == levels)
+				any = put_count(t, c->tallies[i].info[n].name,
+				                atomic_load_explicit(&c->tallies[i].values[n],
+				                                     memory_order_relaxed),
+				                any);
+}
+
 /* Sums over the workers, without what is zero: /metrics has them all. */
 static void put_counters(struct text *t, const struct api_context *c)
 {
@@ -231,11 +243,9 @@ static void put_counters(struct text *t, const struct api_context *c)
 		}
 		any = put_count(t, counter_info[id].name, sum, any);
 	}
-	for (uint32_t i = 0; i < API_TALLIES_MAX && c->tallies[i].info; i++)
-		for (uint32_t n = 0; n < c->tallies[i].count; n++)
-			any = put_count(t, c->tallies[i].info[n].name,
-			                atomic_load_explicit(&c->tallies[i].values[n],
-			                                     memory_order_relaxed), any);
+	put_tallies(t, c, false, any);
+	text_add(t, "},\n\"gauges\":{");
+	put_tallies(t, c, true, false);
 	text_add(t, "}");
 }
 

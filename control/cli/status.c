@@ -208,22 +208,29 @@ static void print_levels(const json_t *s)
 	table_free(t);
 }
 
-static void print_counters(const json_t *s)
+static void print_pairs(const json_t *s, const char *key, const char *what, const char *value)
 {
-	static const char *const names[] = {"COUNTER", "SINCE START"};
-	json_t *counters = json_object_get(s, "counters"), *count;
-	struct table *t = table_new(names, 2);
+	const char *const names[] = {what, value};
+	json_t *pairs = json_object_get(s, key), *count;
 	const char *name;
-	json_object_foreach(counters, name, count)
+	if (json_object_size(pairs) == 0)
+		return;
+	struct table *t = table_new(names, 2);
+	json_object_foreach(pairs, name, count)
 	{
 		table_add(t, name);
 		table_add(t, grouped(json_integer_value(count)));
 	}
 	table_right(t, 1);
 	printf("\n");
-	if (json_object_size(counters) > 0)
-		table_print(t);
+	table_print(t);
 	table_free(t);
+}
+
+static void print_counters(const json_t *s)
+{
+	print_pairs(s, "gauges", "LEVEL", "NOW");
+	print_pairs(s, "counters", "COUNTER", "SINCE START");
 	printf("(what is zero is left out; what each means: headrace metrics)\n");
 }
 

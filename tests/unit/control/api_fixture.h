@@ -127,6 +127,12 @@ static inline void read_june(int64_t except_from_s, int64_t except_to_s)
 	}
 }
 
+/* A part of the control plane that counts. */
+static const struct counter_info part_made[] = {{"parts_made", "Parts made"},
+                                                {"parts_lost", "Parts lost"}};
+static const struct counter_info part_kept[] = {{"parts_kept", "Parts kept now"}};
+static const _Atomic uint64_t parts_made[] = {3, 0}, parts_kept[] = {2};
+
 static inline int set_up(void **state)
 {
 	struct error err;
@@ -167,6 +173,7 @@ static inline int set_up(void **state)
 	    .started_ms = clock_wall_ms() - 3723000,
 	    .memory_budget_bytes = 1 << 28,
 	    .version = "0.1.0",
+	    .tallies = {{part_made, parts_made, 2, false}, {part_kept, parts_kept, 1, true}},
 	};
 	fill();
 	if (api_start(&f.context, &f.api, &err) != RESULT_OK)

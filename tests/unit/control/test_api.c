@@ -41,7 +41,11 @@ static void status_tells_rates_fates_and_levels(void **state)
 	assert_true(json_is_object(json_object_get(json_object_get(s, "journal"), "write")));
 	json_t *counters = json_object_get(s, "counters");
 	assert_int_equal(json_integer_value(json_object_get(counters, counter_info[0].name)), 41);
-	assert_int_equal(json_object_size(counters), 1);
+	assert_int_equal(json_integer_value(json_object_get(counters, "parts_made")), 3);
+	assert_int_equal(json_object_size(counters), 2);
+	json_t *gauges = json_object_get(s, "gauges");
+	assert_int_equal(json_integer_value(json_object_get(gauges, "parts_kept")), 2);
+	assert_int_equal(json_object_size(gauges), 1);
 	json_decref(s);
 }
 
@@ -59,6 +63,8 @@ static void metrics_are_prometheus_text(void **state)
 	assert_has("\nheadrace_readings_total{fate=\"stored\"} 3\n");
 	assert_has("\nheadrace_readings_total{fate=\"unknown_device\"} 1\n");
 	assert_has("\nheadrace_readings_received_total 8\n");
+	assert_has("\nheadrace_parts_made_total 3\n");
+	assert_has("# TYPE headrace_parts_kept gauge\nheadrace_parts_kept 2\n");
 	/* 1.5 ms lies in the bucket below 2.048 ms, and stays in all above */
 	assert_has("acknowledgement_seconds_bucket{worker=\"io0\",le=\"0.001024\"} 0\n");
 	assert_has("acknowledgement_seconds_bucket{worker=\"io0\",le=\"0.002048\"} 1\n");
