@@ -13,6 +13,7 @@
 void tree_init(struct tree *t, struct message_pool *pool, struct hash_key key)
 {
 	*t = (struct tree){.pool = pool, .key = key, .bucket_count = BUCKETS_FIRST};
+	t->root = memory_new(sizeof *t->root);
 	t->buckets = memory_new(BUCKETS_FIRST * sizeof t->buckets[0]);
 }
 
@@ -35,8 +36,7 @@ static void free_node(struct tree *t, struct node *n)
 	free(n->subscriptions.all);
 	free_shares(n->shares);
 	message_put(t->pool, n->retained);
-	if (n != &t->root)
-		free(n);
+	free(n);
 }
 
 void tree_fini(struct tree *t)
@@ -46,7 +46,7 @@ void tree_fini(struct tree *t)
 			next = n->hash_next;
 			free_node(t, n);
 		}
-	free_node(t, &t->root);
+	free_node(t, t->root);
 	free(t->buckets);
 	*t = (struct tree){0};
 }
@@ -142,7 +142,7 @@ static struct node *node_make(struct tree *t, struct node *parent, struct bytes 
 
 struct node *node_find(const struct tree *t, struct bytes path)
 {
-	const struct node *n = &t->root;
+	const struct node *n = t->root;
 	struct bytes level;
 	while (n && level_next(&path, &level))
 		n = node_child(t, n, level);
@@ -151,7 +151,7 @@ struct node *node_find(const struct tree *t, struct bytes path)
 
 struct node *node_path(struct tree *t, struct bytes path)
 {
-	struct node *n = &t->root;
+	struct node *n = t->root;
 	struct bytes level;
 	while (level_next(&path, &level))
 		n = node_make(t, n, level);
@@ -160,7 +160,7 @@ struct node *node_path(struct tree *t, struct bytes path)
 
 void node_drop(struct tree *t, struct node *n)
 {
-	while (n != &t->root && !n->first_child && n->subscriptions.count == 0 && !n->shares &&
+	while (n != t->root && !n->first_child && n->subscriptions.count == 0 && !n->shares &&
 	       !n->retained) {
 		struct node *parent = n->parent;
 		struct node **link = &t->buckets[n->hash & (t->bucket_count - 1)];
@@ -219,7 +219,7 @@ static void match(const struct matching *m, struct node *n, struct bytes rest, b
 void tree_match(struct tree *t, struct bytes topic, tree_match_fn *fn, void *context)
 {
 	struct matching m = {t, fn, context};
-	match(&m, &t->root, topic, topic.count == 0 || topic.data[0] != '$');
+	match(&m, t->root, topic, topic.count == 0 || topic.data[0] != '$');
 }
 
 /* --- retained messages --- */
@@ -305,7 +305,7 @@ static bool enumerate(const struct enumeration *e, const struct node *n, struct 
 void tree_retained_match(struct tree *t, struct bytes filter, tree_retained_fn *fn, void *context)
 {
 	struct enumeration e = {t, fn, context};
-	enumerate(&e, &t->root, filter, false);
+	enumerate(&e, t->root, filter, false);
 }
 
 /* --- filters --- */

@@ -72,7 +72,7 @@ struct node {
 };
 
 struct tree {
-	struct node root;
+	struct node *root;
 	struct node **buckets;
 	struct hash_key key;
 	struct message_pool *pool;
