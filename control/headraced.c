@@ -518,8 +518,9 @@ static enum result start_api(struct daemon *d, struct error *err)
 	                 .levels = true}},
 	};
 	if (d->coap)
-		c.tallies[2] = (struct api_tallies){
-		    coap_service_info, coap_service_counts(d->coap), COAP_SERVICE_COUNT_COUNT};
+		c.tallies[3] = (struct api_tallies){.info = coap_service_info,
+		                                    .values = coap_service_counts(d->coap),
+		                                    .count = COAP_SERVICE_COUNT_COUNT};
 	return api_start(&c, &d->api, err);
 }
 

@@ -35,6 +35,7 @@ struct entry {
 	bool released;   /* QoS 2: PUBREC came; PUBREL is sent instead of the message */
 	bool pubrel_due; /* ... and there was no credit for it */
 	bool stored;     /* on disk */
+	bool kept;       /* a retained message for a new subscription: beside the queue's limit */
 	uint32_t id_count;
 	uint32_t ids[]; /* subscription identifiers */
 };
@@ -50,7 +51,7 @@ struct state {
 	uint64_t number; /* of its records on disk */
 	struct subscriber subscriber;
 	struct entry *first, *last, *unsent;
-	uint32_t entry_count;
+	uint32_t entry_count, kept_count;
 	uint32_t inflight; /* entries sent on this connection, with QoS 1 or 2 */
 	uint32_t pubrels_due;
 	uint64_t last_seq;
@@ -201,12 +202,13 @@ void core_disconnected(struct core *c, uint32_t io, const struct broker_disconne
 
 /* --- deliver.c --- */
 
-/* Have the session get the message. `keep`: QoS 0 may wait, and a full queue closes nothing. */
+/* Have the session get the message. `keep`: it was retained, and is for a new subscription: QoS 0
+ * may wait, and only memory limits how many do. */
 void core_deliver(struct core *c, struct state *st, struct message *m, uint8_t qos, bool retain,
                   const uint32_t *ids, uint32_t id_count, bool keep);
 /* Send what can be sent now. */
 void core_pump(struct core *c, struct state *st);
-void entry_append(struct state *st, struct entry *e);
+void entry_append(struct core *c, struct state *st, struct entry *e);
 void entries_drop(struct core *c, struct state *st);
 /* The client is gone: all of them wait again. */
 void entries_rewind(struct core *c, struct state *st);

@@ -11,8 +11,8 @@
 	X(RESUMED, "broker_sessions_resumed", "of these, with the session of an earlier connection (MQTT5 3.1.2.4)") \
 	X(TAKEN_OVER, "broker_taken_over", "connections closed for a newer one of the same client (MQTT5 3.1.4)") \
 	X(REFUSED_CREDENTIALS, "broker_refused_credentials", "connections refused: unknown user or wrong password") \
-	X(REFUSED_ANONYMOUS, "broker_refused_anonymous", "connections refused: no user name, and mqtt.anonymous is no") \
-	X(REFUSED_SESSIONS, "broker_refused_sessions", "connections refused: mqtt.sessions_max persistent sessions") \
+	X(REFUSED_ANONYMOUS, "broker_refused_anonymous", "connections refused: no user name, and broker.anonymous is false") \
+	X(REFUSED_SESSIONS, "broker_refused_sessions", "connections refused: broker.sessions_max persistent sessions") \
 	X(SESSIONS_EXPIRED, "broker_sessions_expired", "sessions ended by their expiry interval (MQTT5 3.1.2.11.2)") \
 	X(WILLS, "broker_wills", "wills published (MQTT5 3.1.2.5)") \
 	X(SUBSCRIBED, "broker_subscribed", "filters subscribed to") \
@@ -24,7 +24,7 @@
 	X(IN_DUPLICATE, "broker_in_duplicate", "QoS 2 PUBLISHes that had come before (MQTT5 4.3.3)") \
 	X(IN_REGISTER, "broker_in_register", "PUBLISHes that were registrations of devices") \
 	X(IN_NOT_ALLOWED, "broker_in_not_allowed", "PUBLISHes refused by the access list, or to a topic of the server's own") \
-	X(IN_QUOTA, "broker_in_quota", "PUBLISHes refused: mqtt.broker_memory_mb is used up, or the topic has too many levels") \
+	X(IN_QUOTA, "broker_in_quota", "PUBLISHes refused: broker.memory_mb is used up, or the topic has too many levels") \
 	X(IN_STALE, "broker_in_stale", "PUBLISHes of connections that were closed for a newer one") \
 	X(IN_READINGS, "broker_in_readings", "stored readings offered to live watchers") \
 	/* each copy for a subscriber ends in one of these, or waits */ \
@@ -41,7 +41,7 @@
 	X(CLOSED_SLOW, "broker_closed_slow", "connections closed with 0x97: their queue was full") \
 	X(CLOSED_QUOTA, "broker_closed_quota", "MQTT 3.1.1 connections closed because a PUBLISH could not be kept") \
 	X(RETAINED_SET, "broker_retained_set", "retained messages kept or replaced (MQTT5 3.3.1.3)") \
-	X(RETAINED_REFUSED, "broker_retained_refused", "messages not kept as retained: mqtt.retained_max") \
+	X(RETAINED_REFUSED, "broker_retained_refused", "messages not kept as retained: broker.retained_max") \
 	X(RETAINED_EXPIRED, "broker_retained_expired", "retained messages that expired") \
 	X(COMMITS, "broker_commits", "durable writes of sessions and messages, each for all that came in meanwhile") \
 	X(COMMIT_FAILED, "broker_commit_failed", "such writes that failed and were tried again")
@@ -52,7 +52,7 @@
 	X(SUBSCRIPTIONS, "broker_subscriptions", "subscriptions") \
 	X(RETAINED, "broker_retained", "retained messages") \
 	X(QUEUED, "broker_queued", "copies of messages that wait for subscribers or their acknowledgement") \
-	X(MESSAGE_BYTES, "broker_message_bytes", "memory of all messages, queued and retained")
+	X(MESSAGE_BYTES, "broker_message_bytes", "memory of all messages, queued and retained, and of the queues")
 /* clang-format on */
 
 enum broker_counter {

@@ -10,11 +10,18 @@
 #include "control/broker/core_priv.h"
 #include "control/broker/packet.h"
 
-#define ENTRIES_LEAST 1 /* a full queue always has room for one */
+#define ENTRIES_LEAST    1 /* a full queue always has room for one */
+#define ALLOCATION_BYTES 16 /* what the heap adds */
 
 /* --- entries --- */
 
-void entry_append(struct state *st, struct entry *e)
+/* In memory, without its message. */
+static uint64_t entry_bytes(const struct entry *e)
+{
+	return sizeof *e + e->id_count * sizeof e->ids[0] + ALLOCATION_BYTES;
+}
+
+void entry_append(struct core *c, struct state *st, struct entry *e)
 {
 	e->prev = st->last;
 	if (st->last)
@@ -25,21 +32,24 @@ void entry_append(struct state *st, struct entry *e)
 	if (!st->unsent)
 		st->unsent = e;
 	st->entry_count++;
+	st->kept_count += e->kept;
+	c->queued++;
+	c->pool.bytes += entry_bytes(e);
 }
 
 static struct entry *entry_new(struct core *c, struct state *st, struct message *m, uint8_t qos,
-                               bool retain, const uint32_t *ids, uint32_t id_count)
+                               bool retain, const uint32_t *ids, uint32_t id_count, bool keep)
 {
 	struct entry *e = memory_new(sizeof *e + id_count * sizeof e->ids[0]);
 	e->message = message_use(m);
 	e->seq = ++st->last_seq;
 	e->qos = qos;
 	e->retain = retain;
+	e->kept = keep;
 	e->id_count = id_count;
 	if (id_count > 0)
 		memcpy(e->ids, ids, id_count * sizeof ids[0]);
-	entry_append(st, e);
-	c->queued++;
+	entry_append(c, st, e);
 	return e;
 }
 
@@ -60,7 +70,9 @@ static void entry_remove(struct core *c, struct state *st, struct entry *e)
 	else
 		st->last = e->prev;
 	st->entry_count--;
+	st->kept_count -= e->kept;
 	c->queued--;
+	c->pool.bytes -= entry_bytes(e);
 	message_put(&c->pool, e->message);
 	free(e);
 }
@@ -260,11 +272,11 @@ static void deliver_qos0(struct core *c, struct state *st, struct message *m, bo
 
 static bool queue_has_room(struct core *c, struct state *st, bool keep)
 {
-	uint32_t most = c->config.queue_messages + st->session->window;
-	if (st->entry_count < most + ENTRIES_LEAST)
+	uint32_t most = c->config.queue_messages + st->session->window + ENTRIES_LEAST;
+	if (keep ? c->pool.bytes < c->config.memory_bytes : st->entry_count - st->kept_count < most)
 		return true;
 	drop_expired(c, st);
-	if (st->entry_count < most + ENTRIES_LEAST)
+	if (!keep && st->entry_count - st->kept_count < most)
 		return true;
 	COUNT(c, DROPPED_FULL);
 	if (!keep && is_online(st->session)) {
@@ -283,7 +295,7 @@ void core_deliver(struct core *c, struct state *st, struct message *m, uint8_t q
 	}
 	if (!queue_has_room(c, st, keep))
 		return;
-	struct entry *e = entry_new(c, st, m, qos, retain, ids, id_count);
+	struct entry *e = entry_new(c, st, m, qos, retain, ids, id_count, keep);
 	uint64_t seq = e->seq;
 	core_pump(c, st);
 	/* it is still there unless it could never be sent */

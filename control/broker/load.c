@@ -169,8 +169,7 @@ static enum result load_entry(struct core *c, struct bytes key, struct bytes val
 	e->id_count = ids;
 	for (uint32_t i = 0; i < ids; i++)
 		e->ids[i] = get_le32(at + ENTRY_VALUE_BYTES + 4 * i);
-	entry_append(st, e);
-	c->queued++;
+	entry_append(c, st, e);
 	st->last_seq = e->seq;
 	if (e->packet_id)
 		st->last_packet_id = e->packet_id;

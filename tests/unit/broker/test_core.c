@@ -434,6 +434,32 @@ static void retained_messages_are_limited_and_expire(void **state)
 	assert_int_equal(rig_level(BROKER_LEVEL_MESSAGE_BYTES), 0);
 }
 
+static void retained_messages_are_beside_the_queues_limit(void **state)
+{
+	char topic[8];
+	(void)state;
+	rig.config.retained_max = 50;
+	core_free(rig.core);
+	rig_start();
+	rig_connect(2, "pub", true);
+	for (int i = 0; i < 50; i++) {
+		snprintf(topic, sizeof topic, "r/%d", i);
+		rig_publish_with((struct rig_publish){.conn = 2, .topic = topic, .payload = "x",
+		                                      .qos = 1, .retain = true});
+	}
+	rig_connect(1, "tool", true);
+	rig_subscribe(1, "r/+", 1);
+	assert_int_equal(rig_level(BROKER_LEVEL_QUEUED), 50);
+	for (int i = 0; i < 4; i++)
+		rig_publish(2, "r/new", "y", 1);
+	assert_int_equal(rig_level(BROKER_LEVEL_QUEUED), 54);
+	assert_int_equal(rig_counter(BROKER_COUNT_CLOSED_SLOW), 0);
+	for (uint16_t id = 1; id <= 54; id++)
+		rig_ack(1, BROKER_PUBACK, id);
+	assert_int_equal(rig_level(BROKER_LEVEL_QUEUED), 0);
+	assert_int_equal(rig_counter(BROKER_COUNT_DONE_QOS1), 54);
+}
+
 static void many_retained_messages_wait_for_a_slow_reader(void **state)
 {
 	(void)state;
@@ -649,6 +675,7 @@ int main(void)
 	    CASE(persistent_sessions_are_limited),
 	    CASE(retained_message_waits_for_subscribers),
 	    CASE(retained_messages_are_limited_and_expire),
+	    CASE(retained_messages_are_beside_the_queues_limit),
 	    CASE(many_retained_messages_wait_for_a_slow_reader),
 	    CASE(will_is_published_unless_disconnected_in_order),
 	    CASE(will_is_delayed_until_the_session_is_taken_up),
