@@ -76,9 +76,10 @@ bool call_condition(struct coap_call *call, const struct coap_etag *existing)
 
 struct coap_etag etag_of(const void *bytes, size_t count, uint16_t format)
 {
-	uint32_t sum = crc32c(format, bytes, count);
-	struct coap_etag etag = {.bytes = sizeof sum};
-	memcpy(etag.value, &sum, sizeof sum);
+	char text[9]; /* as text: some clients take entity tags for strings */
+	struct coap_etag etag = {.bytes = sizeof etag.value};
+	snprintf(text, sizeof text, "%08x", crc32c(format, bytes, count));
+	memcpy(etag.value, text, sizeof etag.value);
 	return etag;
 }
 

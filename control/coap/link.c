@@ -60,7 +60,7 @@ enum link_step link_attribute_next(struct bytes *left, struct link_attribute *ou
 		uint32_t end = value_end(b, at + 1);
 		if (end == UINT32_MAX)
 			return LINK_BAD;
-		bool quoted = b.data[at + 1] == '"' && end > at + 1;
+		bool quoted = end > at + 1 && b.data[at + 1] == '"';
 		out->value = up_to(from(b, at + 1 + quoted), end - at - 1 - 2 * quoted);
 		at = end;
 	}

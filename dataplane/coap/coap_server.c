@@ -180,9 +180,10 @@ static void refuse(struct coap_server *c, const struct incoming *in, enum counte
 
 /* 4.5: repeated requests are not processed again; a CON gets what the first one got, if it got
  * something yet. */
-static void take_duplicate(struct coap_server *c, const struct coap_exchange *e)
+static void take_duplicate(struct coap_server *c, const struct coap_exchange *e,
+                           const struct coap_message *msg)
 {
-	if (!e->confirmable) {
+	if (!e->confirmable || msg->type != COAP_CON) { /* nothing but a CON gets an ACK */
 		counter_add(c->counters, COUNTER_COAP_DUPLICATE_NON, 1);
 		return;
 	}
@@ -310,7 +311,7 @@ static void take_request(struct coap_server *c, const struct coap_peer *peer, bo
 	uint64_t peer_hash = coap_peer_hash(c, peer);
 	struct coap_exchange *known = coap_exchange_find(c, peer, peer_hash, msg->id, now_us);
 	if (known) {
-		take_duplicate(c, known);
+		take_duplicate(c, known, msg);
 		return;
 	}
 	struct incoming in; /* a kilobyte of texts: not cleared as a whole */

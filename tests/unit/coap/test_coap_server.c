@@ -161,6 +161,23 @@ static void non_is_answered_by_non(void **state)
 	rig_fini(&rig);
 }
 
+static void non_with_the_id_of_a_con_is_ignored(void **state)
+{
+	(void)state;
+	static struct rig rig;
+	rig_init(&rig, 10);
+	rig.code_at_once = COAP_CODE_OF(2, 4);
+	rig_post(&rig, 0, COAP_CON, 5);
+	rig_post(&rig, 0, COAP_NON, 5);
+	assert_int_equal(rig.sent, 1);
+	assert_int_equal(rig_count(&rig, COUNTER_COAP_DUPLICATE_NON), 1);
+	rig_group_frame(&rig, 0, &(const struct frame){.type = COAP_NON, .code = COAP_GET,
+	                                               .id = 5, .path = "a"});
+	assert_int_equal(rig.sent, 1);
+	assert_int_equal(rig.requests, 1);
+	rig_fini(&rig);
+}
+
 static void ping_is_answered_by_rst(void **state)
 {
 	(void)state;
@@ -446,6 +463,7 @@ int main(void)
 	    cmocka_unit_test(con_repeated_after_its_ack_gets_the_ack_again),
 	    cmocka_unit_test(con_repeated_after_its_lifetime_is_new),
 	    cmocka_unit_test(non_is_answered_by_non),
+	    cmocka_unit_test(non_with_the_id_of_a_con_is_ignored),
 	    cmocka_unit_test(ping_is_answered_by_rst),
 	    cmocka_unit_test(malformed_con_is_reset_and_the_rest_ignored),
 	    cmocka_unit_test(response_nobody_asked_for_is_rejected),

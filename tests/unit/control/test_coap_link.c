@@ -61,6 +61,9 @@ static void what_is_no_link_format_is_refused(void **state)
 	assert_true(link_check(text("<>"), &count));
 	assert_true(link_check(text("<a>;t=\"\\\"\",<b>"), &count));
 	assert_int_equal(count, 2);
+	/* a value that ends with the text: nothing behind it is looked at */
+	assert_true(link_check((struct bytes){(const uint8_t *)"<a>;t=\"", 6}, &count));
+	assert_int_equal(count, 1);
 }
 
 static void filters_match_as_the_rfc_says(void **state)
