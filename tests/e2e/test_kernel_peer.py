@@ -217,8 +217,9 @@ SCENARIOS = {
 }
 
 
-def check_empty(rig, patience_s=75):
-    """What RST and FIN have ended is gone from the server, the lost ones of them too."""
+def check_empty(rig, patience_s=150):
+    """What RST and FIN have ended is gone from the server. Where an RST was lost and nothing was
+    under way that another would answer, the keep-alive of 60 s ends the session after 90."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         left = connections(rig)
