@@ -43,6 +43,7 @@ struct daemon {
 	struct calendar *calendar;
 	struct vee_rules vee_rules;
 	struct tariff_book tariffs;
+	struct invoices *invoices;
 	struct store *store;
 	struct journal *journal;
 	struct store_writer *writer;
@@ -490,6 +491,24 @@ static void stop_pipeline(struct daemon *d)
 	}
 }
 
+static enum result start_billing(struct daemon *d, struct error *err)
+{
+	struct invoices_source source = {
+	    .store = d->store,
+	    .registry = d->registry,
+	    .profiles = &d->profiles,
+	    .calendar = d->calendar,
+	    .rules = &d->vee_rules,
+	    .tariffs = &d->tariffs,
+	};
+	return invoices_new(&source, &d->invoices, err);
+}
+
+static void stop_billing(struct daemon *d)
+{
+	invoices_free(d->invoices);
+}
+
 static enum result start_api(struct daemon *d, struct error *err)
 {
 	struct api_context c = {
@@ -499,7 +518,7 @@ static enum result start_api(struct daemon *d, struct error *err)
 	    .profiles = &d->profiles,
 	    .calendar = d->calendar,
 	    .vee_rules = &d->vee_rules,
-	    .tariffs = &d->tariffs,
+	    .invoices = d->invoices,
 	    .pipeline = d->pipeline,
 	    .journal = d->journal,
 	    .store = d->store,
@@ -564,6 +583,7 @@ static const struct step steps[] = {
     {"CoAP service", start_coap, stop_coap},
     {"broker", start_broker, stop_broker},
     {"pipeline", start_pipeline, stop_pipeline},
+    {"billing", start_billing, stop_billing},
     {"API", start_api, stop_api},
 };
 #define STEP_COUNT (sizeof steps / sizeof steps[0])

@@ -59,6 +59,10 @@ static const struct route {
     {"GET", "/readings/", api_readings, {"from", "to", "after", "limit", "format"}, 0, false},
     {"GET", "/usage/", api_usage, {"from", "to", "by"}, 0, false},
     {"GET", "/bills/", api_bill, {"month", "tariff"}, 0, false},
+    {"GET", "/bills", api_bills, {"month", "prefix", "limit"}, 0, false},
+    {"GET", "/billing", api_billing, {NULL}, 0, false},
+    {"POST", "/billing/run", api_billing_run, {"month", "tariff", "prefix"}, 0, false},
+    {"POST", "/billing/review", api_billing_review, {"month", "prefix"}, 0, false},
     {"GET", "/errors", api_errors, {"from", "limit", "reason"}, 0, false},
     {"GET", "/errors/", api_error, {NULL}, 0, false},
     {"POST", "/audit", api_audit, {NULL}, 0, false},
@@ -128,9 +132,8 @@ static void find_route(struct incoming *in, const struct listener *l, const char
 	} else {
 		api_problem(&in->reply, 404, "No such path",
 		            "one of /health /status /metrics /devices /devices/ID /devices/import "
-		            "/devices/approve/ID /devices/reject/ID "
-		            "/readings/ID /usage/ID /bills/ID /errors /errors/NUMBER /audit "
-		            "/backup",
+		            "/devices/approve/ID /devices/reject/ID /readings/ID /usage/ID /bills "
+		            "/bills/ID /billing /errors /errors/NUMBER /audit /backup",
 		            "there is nothing at %.200s", path);
 	}
 }

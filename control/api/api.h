@@ -19,7 +19,7 @@
 #include "contract/profile.h"
 #include "control/calendar/calendar.h"
 #include "control/config/config.h"
-#include "control/config/tariffs.h"
+#include "control/invoices/invoices.h"
 #include "control/registry/registry.h"
 #include "control/vee/vee.h"
 #include "worker/report.h"
@@ -46,7 +46,7 @@ struct api_context {
 	const struct profile_set *profiles;
 	const struct calendar *calendar; /* of the territory */
 	const struct vee_rules *vee_rules;
-	const struct tariff_book *tariffs;
+	struct invoices *invoices;
 	const struct pipeline *pipeline;
 	struct journal *journal;
 	struct store *store;

@@ -73,6 +73,10 @@ char *client_escape(const char *text);
 /* "?a=b&c=d" of those options that were given, as parameters of the same name; free() it. */
 char *client_query(const struct arguments *a, const enum option *options, size_t count);
 
+/* GET of /WHAT/SUBJECT with those options. Only with EXIT_GOOD there is an answer to be freed. */
+int client_get_of(const struct arguments *a, const char *what, const enum option *query,
+                  size_t count, struct answer *answer);
+
 /* --- table.c --- */
 
 struct table;
@@ -126,6 +130,10 @@ int command_devices_reject(const struct arguments *a);
 int command_readings(const struct arguments *a);
 int command_usage(const struct arguments *a);
 int command_bill(const struct arguments *a);
+int command_bills_list(const struct arguments *a);
+int command_billing_run(const struct arguments *a);
+int command_billing_review(const struct arguments *a);
+int command_billing_status(const struct arguments *a);
 int command_errors_list(const struct arguments *a);
 int command_errors_show(const struct arguments *a);
 int command_audit(const struct arguments *a);

@@ -223,3 +223,24 @@ char *client_query(const struct arguments *a, const enum option *options, size_t
 	}
 	return query;
 }
+
+int client_get_of(const struct arguments *a, const char *what, const enum option *query,
+                  size_t count, struct answer *answer)
+{
+	char *path = NULL, *subject = client_escape(a->words[0]);
+	char *tail = client_query(a, query, count);
+	int code = EXIT_FAILED;
+	if (!subject || !tail || asprintf(&path, "/%s/%s%s", what, subject, tail) < 0) {
+		path = NULL;
+		fprintf(stderr, "headrace: no memory\n");
+	}
+	if (path && client_get(a, path, answer)) {
+		code = answer_check(answer);
+		if (code != EXIT_GOOD)
+			answer_free(answer);
+	}
+	free(path);
+	free(subject);
+	free(tail);
+	return code;
+}

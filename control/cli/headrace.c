@@ -80,10 +80,23 @@ static const struct command {
      "actual, interpolated, like_day, even (the register's difference shared out), missing.\n"
      "Example: headrace usage SM-00001 --from 2026-03-01 --to 2026-04-01 --by day\n",
      BIT(FROM) | BIT(TO) | BIT(BY) | BIT(JSON), command_usage},
-    {"bill", NULL, "METER", "what a month of a meter costs by a tariff",
-     "A meter with too few actual values (vee_file) is not billed: exit code 1 says why.\n"
+    {"bill", NULL, "METER", "the bill of a month; with --tariff, what it would be now",
+     "Without --tariff the closed bill and its adjustments. A meter with too few actual values\n"
+     "(vee_file) is not billed: exit code 1, and why.\n"
      "Example: headrace bill SM-00001 --month 2026-03 --tariff sample-a\n",
      BIT(MONTH) | BIT(TARIFF) | BIT(JSON), command_bill},
+    {"bills", "list", NULL, "the bills of a month, by meter", NULL,
+     BIT(MONTH) | BIT(PREFIX) | BIT(LIMIT) | BIT(JSON), command_bills_list},
+    {"billing", "run", NULL, "close the bills of a month for all meters",
+     "What is closed already stays: run twice, it changes nothing; interrupted, it goes on.\n"
+     "Ctrl-C ends the waiting, not the run.\n"
+     "Example: headrace billing run --month 2026-03 --tariff sample-a\n",
+     BIT(MONTH) | BIT(TARIFF) | BIT(PREFIX), command_billing_run},
+    {"billing", "review", NULL, "adjust closed bills whose values have changed since",
+     "Late readings never change a closed bill: the difference becomes an adjustment, once.\n",
+     BIT(MONTH) | BIT(PREFIX), command_billing_review},
+    {"billing", "status", NULL, "how far the run or review is, or how the last one ended", NULL,
+     BIT(JSON), command_billing_status},
     {"errors", "list", NULL, "readings that were not stored, and why",
      "Long lists come in parts: go on with --from and the number that the last line tells.\n",
      BIT(REASON) | BIT(FROM) | BIT(LIMIT) | BIT(JSON), command_errors_list},

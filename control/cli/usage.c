@@ -1,32 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* headrace usage, headrace bill: what a meter used, and what that costs. */
+/* headrace usage: what a meter used. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "control/cli/cli.h"
-
-/* GET /WHAT/METER with those options. */
-static int ask(const struct arguments *a, const char *what, const enum option *query, size_t count,
-               struct answer *answer)
-{
-	char *path = NULL, *meter = client_escape(a->words[0]);
-	char *tail = client_query(a, query, count);
-	int code = EXIT_FAILED;
-	if (!meter || !tail || asprintf(&path, "/%s/%s%s", what, meter, tail) < 0) {
-		path = NULL;
-		fprintf(stderr, "headrace: no memory\n");
-	}
-	if (path && client_get(a, path, answer)) {
-		code = answer_check(answer);
-		if (code != EXIT_GOOD)
-			answer_free(answer);
-	}
-	free(path);
-	free(meter);
-	free(tail);
-	return code;
-}
 
 static void add_number(struct table *t, const json_t *object, const char *key)
 {
@@ -119,75 +95,13 @@ int command_usage(const struct arguments *a)
 {
 	static const enum option query[] = {OPTION_FROM, OPTION_TO, OPTION_BY};
 	struct answer answer;
-	int code = ask(a, "usage", query, 3, &answer);
+	int code = client_get_of(a, "usage", query, 3, &answer);
 	if (code != EXIT_GOOD)
 		return code;
 	if (a->options[OPTION_JSON])
 		fputs(answer.text, stdout);
 	else
 		code = print_usage(&answer);
-	answer_free(&answer);
-	return code;
-}
-
-/* --- bill --- */
-
-static void print_line(struct table *t, const json_t *line)
-{
-	char what[128], days[32];
-	if (json_object_get(line, "charge")) {
-		snprintf(what, sizeof what, "%s", text_of(line, "charge"));
-		snprintf(days, sizeof days, "%" JSON_INTEGER_FORMAT " days",
-		         number_of(line, "days"));
-		table_add(t, what);
-		table_add(t, days);
-		table_add(t, "");
-		table_add(t, "");
-	} else {
-		snprintf(what, sizeof what, "tier %" JSON_INTEGER_FORMAT ", %s",
-		         number_of(line, "tier"), text_of(line, "period"));
-		table_add(t, what);
-		table_add(t, text_of(line, "kwh"));
-		table_add(t, text_of(line, "price"));
-		table_add(t, text_of(line, "multiplier"));
-	}
-	table_add(t, text_of(line, "amount"));
-}
-
-static int print_bill(const struct answer *answer)
-{
-	static const char *const names[] = {"WHAT", "kWh", "PRICE", "TIMES", "AMOUNT"};
-	json_t *bill = answer_json(answer), *line;
-	size_t i;
-	if (!bill)
-		return EXIT_FAILED;
-	printf("%s, %s to %s (%s), tariff %s, %s %% actual\n\n", text_of(bill, "meter"),
-	       text_of(bill, "from"), text_of(bill, "to"), text_of(bill, "timezone"),
-	       text_of(bill, "tariff"), text_of(bill, "completeness"));
-	struct table *t = table_new(names, 5);
-	json_array_foreach(json_object_get(bill, "lines"), i, line)
-		print_line(t, line);
-	for (unsigned column = 1; column < 5; column++)
-		table_right(t, column);
-	table_print(t);
-	table_free(t);
-	printf("\n%s kWh: %s, %s%s %s%s\n", text_of(bill, "kwh"), text_of(bill, "exact"),
-	       colour_bold(), text_of(bill, "total"), text_of(bill, "currency"), colour_end());
-	json_decref(bill);
-	return EXIT_GOOD;
-}
-
-int command_bill(const struct arguments *a)
-{
-	static const enum option query[] = {OPTION_MONTH, OPTION_TARIFF};
-	struct answer answer;
-	int code = ask(a, "bills", query, 2, &answer);
-	if (code != EXIT_GOOD)
-		return code;
-	if (a->options[OPTION_JSON])
-		fputs(answer.text, stdout);
-	else
-		code = print_bill(&answer);
 	answer_free(&answer);
 	return code;
 }

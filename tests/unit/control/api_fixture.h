@@ -31,6 +31,7 @@ static struct {
 	struct calendar *calendar;
 	struct vee_rules vee_rules;
 	struct tariff_book tariffs;
+	struct invoices *invoices;
 	struct pipeline pipeline;
 	struct journal journal;
 	struct store_writer writer;
@@ -158,13 +159,16 @@ static inline int set_up(void **state)
 	f.store = fake_store_new();
 	assert_int_equal(registry_open(f.store, 100, NULL, NULL, &f.registry, &err), RESULT_OK);
 	f.journal.totals.count[FATE_STORED] = 0;
+	struct invoices_source billed = {f.store, f.registry, &f.profiles, f.calendar,
+	                                 &f.vee_rules, &f.tariffs};
+	assert_int_equal(invoices_new(&billed, &f.invoices, &err), RESULT_OK);
 	f.context = (struct api_context){
 	    .config = &f.config,
 	    .channels = &f.channels,
 	    .profiles = &f.profiles,
 	    .calendar = f.calendar,
 	    .vee_rules = &f.vee_rules,
-	    .tariffs = &f.tariffs,
+	    .invoices = f.invoices,
 	    .pipeline = &f.pipeline,
 	    .journal = &f.journal,
 	    .store = f.store,
@@ -185,6 +189,7 @@ static inline int tear_down(void **state)
 {
 	(void)state;
 	api_stop(f.api);
+	invoices_free(f.invoices);
 	registry_close(f.registry);
 	tariff_book_free(&f.tariffs);
 	calendar_free(f.calendar);

@@ -106,7 +106,18 @@ static void usage_and_bill_are_tables_for_people(void **state)
 	assert_int_equal(headrace("bill 'X/Y Z' --month 2025-05 --tariff sample-a"), 1);
 	assert_has("of the intervals are actual values");
 	assert_int_equal(headrace("bill 'X/Y Z' --tariff sample-a"), 2);
-	assert_has("month is missing");
+	assert_has("'' is no month");
+	assert_int_equal(headrace("billing run --month 2025-06 --tariff sample-a"), 0);
+	assert_has("run of 2025-06 by sample-a: ended, 3 of 3 meters");
+	assert_has("  closed                 1");
+	assert_int_equal(headrace("bills list --month 2025-06"), 0);
+	assert_has("X/Y Z  closed      sample-a  450.500000  53.58");
+	assert_int_equal(headrace("bill SM-1 --month 2025-06"), 1);
+	assert_has("SM-1, 2025-06: not billed: only 0.03 % of the intervals");
+	assert_int_equal(headrace("billing review --month 2025-06"), 0);
+	assert_has("  kept                   1");
+	assert_int_equal(headrace("billing status --json"), 0);
+	assert_has("\"work\":\"review\"");
 	assert_int_equal(headrace("usage SM-1 --from 2025-06-31 --to 2025-07-01 --json"), 2);
 	assert_has("that month has 30 days");
 }

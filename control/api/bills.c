@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GET /bills/ID: a closed bill with its adjustments; with a tariff, what the bill would be.
+ * GET /bills: those of a month. GET /billing, POST /billing/run, /billing/review: the work.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/api/api_priv.h"
+
+static const char *month_of(const struct api_request *request)
+{
+	const char *month = api_parameter(request, "month");
+	return month ? month : "";
+}
+
+static const char *prefix_of(const struct api_request *request)
+{
+	const char *prefix = api_parameter(request, "prefix");
+	return prefix ? prefix : "";
+}
+
+static void put_document(struct api_reply *reply, json_t *document)
+{
+	char *text = json_dumps(document, JSON_COMPACT);
+	if (text)
+		text_add(&reply->text, "%s\n", text);
+	else
+		reply->text.failed = true;
+	free(text);
+	json_decref(document);
+}
+
+void api_bill(const struct api_request *request, struct api_reply *reply)
+{
+	struct invoices *iv = request->context->invoices;
+	const char *tariff = api_parameter(request, "tariff"), *month = month_of(request);
+	json_t *document;
+	struct error err;
+	enum result result =
+	    tariff ? invoices_draw(iv, request->rest, month, tariff, &document, &err)
+	           : invoices_get(iv, request->rest, month, &document, &err);
+	if (result == RESULT_OK)
+		put_document(reply, document);
+	else if (result == RESULT_INPUT && invoices_is_month(month))
+		api_problem(reply, 409, "Not billable", "see: headrace usage METER --by day",
+		            "%s", err.text);
+	else
+		api_failed(reply, result, &err);
+}
+
+struct list {
+	struct text *text;
+	uint64_t count, limit;
+	bool more;
+};
+
+static bool on_bill(void *context, const char *text, size_t bytes)
+{
+	struct list *l = context;
+	if (l->count == l->limit) {
+		l->more = true;
+		return false;
+	}
+	text_add(l->text, "%s\n", l->count ? "," : "");
+	text_put(l->text, text, bytes);
+	l->count++;
+	return !l->text->failed;
+}
+
+void api_bills(const struct api_request *request, struct api_reply *reply)
+{
+	struct list l = {.text = &reply->text};
+	struct error err;
+	if (!api_number(request, reply, "limit", 1, 10000, 100, &l.limit))
+		return;
+	text_add(&reply->text, "{\"bills\":[");
+	enum result result = invoices_list(request->context->invoices, month_of(request),
+	                                   prefix_of(request), on_bill, &l, &err);
+	if (result != RESULT_OK)
+		api_failed(reply, result, &err);
+	else
+		text_add(&reply->text, "],\"count\":%" PRIu64 ",\"more\":%s}\n", l.count,
+		         l.more ? "true" : "false");
+}
+
+void api_billing(const struct api_request *request, struct api_reply *reply)
+{
+	static const char *const works[] = {"none", "run", "review"};
+	struct invoices_status s;
+	invoices_status_get(request->context->invoices, &s);
+	text_add(&reply->text,
+	         "{\"work\":\"%s\",\"running\":%s,\"month\":\"%s\",\"tariff\":\"%s\","
+	         "\"total\":%" PRIu64 ",\"done\":%" PRIu64 ",\"closed\":%" PRIu64
+	         ",\"kept\":%" PRIu64 ",\"not_billed\":%" PRIu64 ",\"adjusted\":%" PRIu64
+	         ",\"failure\":",
+	         works[s.work], s.running ? "true" : "false", s.month, s.tariff, s.total, s.done,
+	         s.closed, s.kept, s.not_billed, s.adjusted);
+	text_json(&reply->text, s.failure, strlen(s.failure));
+	text_add(&reply->text, "}\n");
+}
+
+static void begin(const struct api_request *request, struct api_reply *reply,
+                  enum invoices_work work)
+{
+	const char *tariff = api_parameter(request, "tariff");
+	struct error err;
+	enum result result = invoices_begin(request->context->invoices, work, month_of(request),
+	                                    tariff ? tariff : "", prefix_of(request), &err);
+	if (result == RESULT_OK)
+		api_billing(request, reply);
+	else
+		api_failed(reply, result, &err);
+}
+
+void api_billing_run(const struct api_request *request, struct api_reply *reply)
+{
+	begin(request, reply, INVOICES_RUN);
+}
+
+void api_billing_review(const struct api_request *request, struct api_reply *reply)
+{
+	begin(request, reply, INVOICES_REVIEW);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* headrace bill, bills list, billing run|review|status: what use costs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/cli/cli.h"
+
+#define POLL_US 200000
+
+static void print_line(struct table *t, const json_t *line)
+{
+	char what[128], days[32];
+	if (json_object_get(line, "charge")) {
+		snprintf(what, sizeof what, "%s", text_of(line, "charge"));
+		snprintf(days, sizeof days, "%" JSON_INTEGER_FORMAT " days",
+		         number_of(line, "days"));
+		table_add(t, what);
+		table_add(t, days);
+		table_add(t, "");
+		table_add(t, "");
+	} else {
+		snprintf(what, sizeof what, "tier %" JSON_INTEGER_FORMAT ", %s",
+		         number_of(line, "tier"), text_of(line, "period"));
+		table_add(t, what);
+		table_add(t, text_of(line, "kwh"));
+		table_add(t, text_of(line, "price"));
+		table_add(t, text_of(line, "multiplier"));
+	}
+	table_add(t, text_of(line, "amount"));
+}
+
+static int print_bill(const struct answer *answer)
+{
+	static const char *const names[] = {"WHAT", "kWh", "PRICE", "TIMES", "AMOUNT"};
+	json_t *bill = answer_json(answer), *line;
+	size_t i;
+	if (!bill)
+		return EXIT_FAILED;
+	if (strcmp(text_of(bill, "state"), "not_billed") == 0) {
+		printf("%s, %s: not billed: %s\n", text_of(bill, "meter"), text_of(bill, "month"),
+		       text_of(bill, "cause"));
+		json_decref(bill);
+		return EXIT_FAILED;
+	}
+	printf("%s, %s to %s (%s), tariff %s, %s %% actual\n\n", text_of(bill, "meter"),
+	       text_of(bill, "from"), text_of(bill, "to"), text_of(bill, "timezone"),
+	       text_of(bill, "tariff"), text_of(bill, "completeness"));
+	struct table *t = table_new(names, 5);
+	json_array_foreach(json_object_get(bill, "lines"), i, line)
+		print_line(t, line);
+	for (unsigned column = 1; column < 5; column++)
+		table_right(t, column);
+	table_print(t);
+	table_free(t);
+	printf("\n%s kWh: %s, %s%s %s%s\n", text_of(bill, "kwh"), text_of(bill, "exact"),
+	       colour_bold(), text_of(bill, "total"), text_of(bill, "currency"), colour_end());
+	json_array_foreach(json_object_get(bill, "adjustments"), i, line)
+		printf("adjustment %" JSON_INTEGER_FORMAT ": %s kWh instead of %s, %s instead of "
+		       "%s: %s\n", number_of(line, "number"), text_of(line, "kwh"),
+		       text_of(line, "kwh_was"), text_of(line, "total"),
+		       text_of(line, "total_was"), text_of(line, "difference"));
+	json_decref(bill);
+	return EXIT_GOOD;
+}
+
+int command_bill(const struct arguments *a)
+{
+	static const enum option query[] = {OPTION_MONTH, OPTION_TARIFF};
+	struct answer answer;
+	int code = client_get_of(a, "bills", query, 2, &answer);
+	if (code != EXIT_GOOD)
+		return code;
+	if (a->options[OPTION_JSON])
+		fputs(answer.text, stdout);
+	else
+		code = print_bill(&answer);
+	answer_free(&answer);
+	return code;
+}
+
+/* --- the bills of a month --- */
+
+int command_bills_list(const struct arguments *a)
+{
+	static const enum option query[] = {OPTION_MONTH, OPTION_PREFIX, OPTION_LIMIT};
+	static const char *const names[] = {"METER", "STATE", "TARIFF", "kWh", "TOTAL", "CAUSE"};
+	static const char *const keys[] = {"meter", "state", "tariff", "kwh", "total", "cause"};
+	char *path = NULL, *tail = client_query(a, query, 3);
+	struct answer answer;
+	if (!tail || asprintf(&path, "/bills%s", tail) < 0)
+		path = NULL;
+	free(tail);
+	int code = path && client_get(a, path, &answer) ? answer_check(&answer) : EXIT_FAILED;
+	free(path);
+	if (code != EXIT_GOOD)
+		return code;
+	json_t *page = answer_json(&answer), *bill;
+	size_t i;
+	if (a->options[OPTION_JSON]) {
+		fputs(answer.text, stdout);
+	} else if (page) {
+		struct table *t = table_new(names, 6);
+		json_array_foreach(json_object_get(page, "bills"), i, bill)
+			for (unsigned k = 0; k < 6; k++)
+				table_add(t, text_of(bill, keys[k]));
+		table_right(t, 3);
+		table_right(t, 4);
+		table_print(t);
+		table_free(t);
+		printf("\n%s bills\n", grouped(number_of(page, "count")));
+		if (json_is_true(json_object_get(page, "more")))
+			printf("There are more: choose with --prefix, or a larger --limit\n");
+	}
+	code = page ? EXIT_GOOD : EXIT_FAILED;
+	json_decref(page);
+	answer_free(&answer);
+	return code;
+}
+
+/* --- runs and reviews --- */
+
+static int print_billing(const json_t *s)
+{
+	static const char *const keys[] = {"closed", "kept", "not_billed", "adjusted"};
+	const char *failure = text_of(s, "failure");
+	if (strcmp(text_of(s, "work"), "none") == 0) {
+		printf("no run since the daemon's start\n");
+		return EXIT_GOOD;
+	}
+	printf("%s of %s%s%s: %s, %s of %s meters\n", text_of(s, "work"), text_of(s, "month"),
+	       *text_of(s, "tariff") ? " by " : "", text_of(s, "tariff"),
+	       json_is_true(json_object_get(s, "running")) ? "under way" : "ended",
+	       grouped(number_of(s, "done")), grouped(number_of(s, "total")));
+	for (unsigned i = 0; i < 4; i++)
+		printf("  %-10s  %12s\n", keys[i], grouped(number_of(s, keys[i])));
+	if (*failure)
+		printf("ended early: %s\n", failure);
+	return *failure ? EXIT_FAILED : EXIT_GOOD;
+}
+
+static int get_billing(const struct arguments *a, json_t **status)
+{
+	struct answer answer;
+	if (!client_get(a, "/billing", &answer))
+		return EXIT_FAILED;
+	int code = answer_check(&answer);
+	*status = code == EXIT_GOOD ? answer_json(&answer) : NULL;
+	answer_free(&answer);
+	return *status ? EXIT_GOOD : code == EXIT_GOOD ? EXIT_FAILED : code;
+}
+
+int command_billing_status(const struct arguments *a)
+{
+	json_t *status = NULL;
+	int code = get_billing(a, &status);
+	if (code != EXIT_GOOD)
+		return code;
+	if (a->options[OPTION_JSON]) {
+		json_dumpf(status, stdout, JSON_COMPACT);
+		printf("\n");
+	} else {
+		code = print_billing(status);
+	}
+	json_decref(status);
+	return code;
+}
+
+/* Until the daemon is done; who breaks off does not end the run. */
+static int wait_for_end(const struct arguments *a, const char *what)
+{
+	struct progress p;
+	json_t *status = NULL;
+	int code;
+	progress_begin(&p, what);
+	while ((code = get_billing(a, &status)) == EXIT_GOOD &&
+	       json_is_true(json_object_get(status, "running"))) {
+		progress_show(&p, (uint64_t)number_of(status, "done"),
+		              (uint64_t)number_of(status, "total"));
+		json_decref(status);
+		usleep(POLL_US);
+	}
+	progress_end(&p);
+	if (code != EXIT_GOOD)
+		return code;
+	code = print_billing(status);
+	json_decref(status);
+	return code;
+}
+
+static int begin(const struct arguments *a, const char *what)
+{
+	static const enum option query[] = {OPTION_MONTH, OPTION_TARIFF, OPTION_PREFIX};
+	char *path = NULL, *tail = client_query(a, query, 3);
+	struct answer answer;
+	if (!tail || asprintf(&path, "/billing/%s%s", what, tail) < 0)
+		path = NULL;
+	free(tail);
+	int code = EXIT_FAILED;
+	if (path && client_post(a, path, NULL, NULL, 0, &answer)) {
+		code = answer_check(&answer);
+		answer_free(&answer);
+	}
+	free(path);
+	return code == EXIT_GOOD ? wait_for_end(a, what) : code;
+}
+
+int command_billing_run(const struct arguments *a)
+{
+	return begin(a, "run");
+}
+
+int command_billing_review(const struct arguments *a)
+{
+	return begin(a, "review");
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to control/invoices. */
+#ifndef HEADRACE_INVOICES_PRIV_H
+#define HEADRACE_INVOICES_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "control/billing/bill.h"
+#include "control/invoices/invoices.h"
+
+#define KEY_BYTES (32 + DEVICE_ID_BYTES)
+
+struct invoices {
+	struct invoices_source source;
+	pthread_mutex_t lock; /* of all below */
+	struct invoices_status status;
+	char prefix[DEVICE_ID_BYTES + 1];
+	pthread_t thread;
+	bool started; /* the thread has to be joined */
+	atomic_bool stopping;
+};
+
+/* A month's local days. RESULT_INPUT: not a month. */
+MUST_USE enum result month_days(const char *month, int32_t *from_day, int32_t *end_day,
+                                struct error *err);
+
+/* --- document.c --- */
+
+/* The bill of a device: *out is new. RESULT_INPUT: not billable; *usage_digest is set then, too. */
+MUST_USE enum result document_draw(const struct invoices_source *source, const struct device *d,
+                                   const char *month, const char *tariff, json_t **out,
+                                   struct error *err);
+/* What stands in the place of a bill that could not be drawn up. */
+json_t *document_not_billed(const char *id, const char *month, const char *tariff,
+                            const char *cause);
+
+/* --- records.c --- */
+
+MUST_USE enum result document_put(struct store *s, const char *key, const json_t *document,
+                                struct error *err);
+/* RESULT_ABSENT: no such key. */
+MUST_USE enum result document_get(struct store *s, const char *key, json_t **out,
+                                struct error *err);
+/* The array of a bill's adjustments; empty when there are none. */
+MUST_USE enum result document_adjustments(struct store *s, const char *month, const char *id,
+                                        json_t **out, struct error *err);
+void key_of_bill(char key[KEY_BYTES], const char *month, const char *id);
+void key_of_adjustment(char key[KEY_BYTES], const char *month, const char *id, unsigned number);
+
+/* --- run.c --- */
+void *invoices_work(void *iv);
+
+#endif
