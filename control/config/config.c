@@ -58,6 +58,10 @@ static enum result take_numbers(struct yaml_file *file, const struct raw_config 
 	                               : REGISTER_PENDING;
 	c->dpdk.hugepages = raw->dpdk.hugepages ? (enum config_hugepages)*raw->dpdk.hugepages
 	                                        : HUGEPAGES_AUTO;
+	c->mqtt.retain = !raw->mqtt.retain || *raw->mqtt.retain;
+	c->mqtt.wildcards = !raw->mqtt.wildcards || *raw->mqtt.wildcards;
+	c->mqtt.subscription_ids = !raw->mqtt.subscription_ids || *raw->mqtt.subscription_ids;
+	c->mqtt.shared = !raw->mqtt.shared || *raw->mqtt.shared;
 	c->idle = raw->idle ? (enum config_idle)*raw->idle : IDLE_BACKOFF;
 	c->registry.authorisation =
 	    raw->registry.authorisation ? (enum config_authorisation)*raw->registry.authorisation

@@ -74,7 +74,10 @@ struct config {
 		uint32_t packet_bytes_max; /* default 65,000: PAYLOAD_BYTES_MAX + headers */
 		uint16_t keep_alive_max_s; /* 0: no limit; default 3,600 */
 		uint32_t connect_timeout_ms; /* default 10,000 */
-		uint32_t inflight_max;     /* QoS 1 publishes of one connection; default 64 */
+		uint32_t inflight_max;     /* QoS 1, 2 publishes of one connection; default 64 */
+		uint16_t topic_alias_max;  /* offered to each client; default 16 */
+		uint32_t alias_memory_kb;  /* per io worker; default 1,024 */
+		bool retain, wildcards, subscription_ids, shared; /* offered; default yes */
 	} mqtt;
 	/* what the MQTT broker keeps for its clients */
 	struct {

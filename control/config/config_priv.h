@@ -22,7 +22,9 @@
 	S(mqtt, packet_bytes_max,    65000,  1024,  1048576) \
 	S(mqtt, keep_alive_max_s,     3600,     0,    65535) \
 	S(mqtt, connect_timeout_ms,  10000,   100,   600000) \
-	S(mqtt, inflight_max,           64,     1,     1024)
+	S(mqtt, inflight_max,           64,     1,     1024) \
+	S(mqtt, topic_alias_max,        16,     0,     1024) \
+	S(mqtt, alias_memory_kb,      1024,     1,  1048576)
 #define BROKER_NUMBERS(S) \
 	S(broker, memory_mb,           256,     1,  1048576) \
 	S(broker, queue_messages,     1000,     1, 10000000) \
@@ -95,6 +97,7 @@ struct raw_dpdk {
 };
 struct raw_mqtt {
 	MQTT_NUMBERS(RAW_NUMBER)
+	bool *retain, *wildcards, *subscription_ids, *shared;
 };
 struct raw_broker {
 	BROKER_NUMBERS(RAW_NUMBER)

@@ -62,7 +62,14 @@ static const cyaml_schema_field_t worker_fields[] = {
 static const cyaml_schema_value_t worker_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_worker, worker_fields)};
 
-static const cyaml_schema_field_t mqtt_fields[] = {MQTT_NUMBERS(FIELD_NUMBER) CYAML_FIELD_END};
+static const cyaml_schema_field_t mqtt_fields[] = {
+    MQTT_NUMBERS(FIELD_NUMBER)
+    CYAML_FIELD_BOOL_PTR("retain", OPTIONAL, struct raw_mqtt, retain),
+    CYAML_FIELD_BOOL_PTR("wildcards", OPTIONAL, struct raw_mqtt, wildcards),
+    CYAML_FIELD_BOOL_PTR("subscription_ids", OPTIONAL, struct raw_mqtt, subscription_ids),
+    CYAML_FIELD_BOOL_PTR("shared", OPTIONAL, struct raw_mqtt, shared),
+    CYAML_FIELD_END,
+};
 static const cyaml_schema_field_t broker_fields[] = {
     BROKER_NUMBERS(FIELD_NUMBER)
     CYAML_FIELD_BOOL_PTR("anonymous", OPTIONAL, struct raw_broker, anonymous),

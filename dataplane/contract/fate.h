@@ -34,7 +34,7 @@ FATE(REJECT_NEGATIVE,     "negative",            COAP_CODE(4, 22), 0x83, "a regi
 FATE(REJECT_RANGE,        "out_of_range",        COAP_CODE(4, 22), 0x83, "a channel value is outside the profile's limits") \
 FATE(REJECT_CAPACITY,     "over_capacity",       COAP_CODE(4, 22), 0x83, "more energy since the last reading than the meter can pass") \
 FATE(REJECT_SEQUENCE,     "register_decreased",  COAP_CODE(4, 22), 0x83, "a cumulative register fell and did not roll over") \
-FATE(REJECT_OVERSIZE,     "oversize",            COAP_CODE(4, 13), 0x95, "the payload is longer than the limit")
+FATE(REJECT_OVERSIZE,     "oversize",            COAP_CODE(4, 13), 0x97, "the payload is longer than the limit")
 /* clang-format on */
 
 enum fate {

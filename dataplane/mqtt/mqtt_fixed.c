@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fixed header of a control packet (MQTT 3.1.1 2.2).
+ * The fixed header of a control packet (MQTT 3.1.1 2.2, MQTT5 2.1), and the variable byte integer
+ * that its length is (MQTT5 1.5.5).
  *
  *     bit    7 6 5 4      3 2 1 0
  *   byte 1  | type      | flags  |
@@ -16,7 +17,7 @@
 #define LENGTH_BYTES_MAX 4
 
 enum mqtt_fixed_result mqtt_fixed_parse_long(const uint8_t *bytes, uint32_t count,
-                                             struct mqtt_fixed *fixed)
+					     struct mqtt_fixed *fixed)
 {
 	uint32_t length = 0;
 	for (uint32_t i = 0; i < LENGTH_BYTES_MAX; i++) {
@@ -32,20 +33,40 @@ enum mqtt_fixed_result mqtt_fixed_parse_long(const uint8_t *bytes, uint32_t coun
 	return MQTT_FIXED_MALFORMED; /* 2.2.3: at most four bytes */
 }
 
-uint32_t mqtt_fixed_build(uint8_t out[5], uint8_t first, uint32_t body_bytes)
+uint32_t mqtt_varint_build(uint8_t out[4], uint32_t value)
 {
-	CHECK_OP(body_bytes, <, 1u << 28);
+	CHECK_OP(value, <, 1u << 28);
 	uint32_t n = 0;
-	out[n++] = first;
 	do {
-		uint8_t byte = body_bytes & 0x7f;
-		body_bytes >>= 7;
-		out[n++] = (uint8_t)(byte | (body_bytes > 0 ? 0x80 : 0));
-	} while (body_bytes > 0);
+		uint8_t byte = value & 0x7f;
+		value >>= 7;
+		out[n++] = (uint8_t)(byte | (value > 0 ? 0x80 : 0));
+	} while (value > 0);
 	return n;
 }
 
-enum counter mqtt_fixed_check(uint8_t first)
+uint32_t mqtt_fixed_build(uint8_t out[5], uint8_t first, uint32_t body_bytes)
+{
+	out[0] = first;
+	return 1 + mqtt_varint_build(out + 1, body_bytes);
+}
+
+enum counter mqtt_get_varint(struct mqtt_cursor *c, uint32_t *value)
+{
+	*value = 0;
+	for (uint32_t i = 0; i < LENGTH_BYTES_MAX; i++) {
+		uint8_t byte;
+		if (!mqtt_get_u8(c, &byte))
+			return COUNTER_MQTT_ERR_LENGTH;
+		*value |= (byte & 0x7fu) << (7 * i);
+		if (byte < 0x80)
+			return i == 0 || byte != 0 ? MQTT_WELL_FORMED
+						   : COUNTER_MQTT_ERR_VARINT; /* not the shortest */
+	}
+	return COUNTER_MQTT_ERR_VARINT; /* MQTT5 1.5.5: at most four bytes */
+}
+
+enum counter mqtt_fixed_check(uint8_t first, uint8_t version)
 {
 	uint8_t flags = first & 0x0f;
 	switch (first >> 4) {
@@ -62,6 +83,10 @@ enum counter mqtt_fixed_check(uint8_t first)
 	case MQTT_PINGREQ:
 	case MQTT_DISCONNECT:
 		return flags == 0 ? MQTT_WELL_FORMED : COUNTER_MQTT_ERR_FLAGS; /* 2.2.2 */
+	case MQTT_AUTH: /* reserved in 3.1.1; MQTT5 4.12: no CONNECT had a method */
+		if (version != MQTT_5)
+			return COUNTER_MQTT_ERR_TYPE;
+		return flags == 0 ? COUNTER_MQTT_ERR_AUTH : COUNTER_MQTT_ERR_FLAGS;
 	default:
 		return COUNTER_MQTT_ERR_TYPE; /* 2.2.1: reserved, or server to client */
 	}

@@ -2,7 +2,10 @@
 /*
  * The state of one connection: which packet may come when, and when silence ends it.
  *
- *   AWAIT_CONNECT --CONNECT--> CONNECTED --DISCONNECT, error, silence--> CLOSED
+ *   AWAIT_CONNECT --CONNECT--> AWAIT_CONNACK --CONNACK--> CONNECTED
+ *         |                         |                        |
+ *         +-------------------------+------------------------+--DISCONNECT, error, silence-->
+ * CLOSED
  *
  * Input: the in-order byte stream, untrusted, offered again from the first byte that was not
  * consumed. Output: calls to the application. Owned by one io worker; memory is the caller's.
@@ -17,7 +20,15 @@ void mqtt_session_init(const struct mqtt *m, struct mqtt_session *s, uint64_t no
 	memset(s, 0, sizeof *s);
 	s->last_packet_us = now_us;
 	s->state = MQTT_AWAIT_CONNECT;
+	s->alias_head = MQTT_ALIAS_NONE;
 	counter_add(m->counters, COUNTER_MQTT_SESSIONS, 1);
+}
+
+void mqtt_session_fini(const struct mqtt *m, struct mqtt_session *s)
+{
+	if (s->alias_head != MQTT_ALIAS_NONE)
+		mqtt_alias_clear(m->aliases, &s->alias_head);
+	s->state = MQTT_FREE;
 }
 
 void mqtt_end(const struct mqtt *m, struct mqtt_session *s, bool reset)
@@ -29,12 +40,11 @@ void mqtt_end(const struct mqtt *m, struct mqtt_session *s, bool reset)
 
 void mqtt_error(const struct mqtt *m, struct mqtt_session *s, enum counter why)
 {
-	counter_add(m->counters, why, 1);
-	mqtt_end(m, s, true);
+	mqtt_disconnect(m, s, mqtt_reason_of(why), why);
 }
 
-bool mqtt_send(const struct mqtt *m, struct mqtt_session *s, const uint8_t *bytes, uint32_t count,
-               enum counter what)
+bool mqtt_send_piece(const struct mqtt *m, struct mqtt_session *s, const uint8_t *bytes,
+		     uint32_t count, enum counter what)
 {
 	if (!m->ops->on_send(m->app, s, bytes, count)) {
 		counter_add(m->counters, COUNTER_MQTT_SEND_FAILED, 1);
@@ -46,12 +56,13 @@ bool mqtt_send(const struct mqtt *m, struct mqtt_session *s, const uint8_t *byte
 	return true;
 }
 
-void mqtt_session_taken_over(const struct mqtt *m, struct mqtt_session *s)
+bool mqtt_send(const struct mqtt *m, struct mqtt_session *s, const uint8_t *bytes, uint32_t count,
+	       enum counter what)
 {
-	if (!mqtt_open(s))
-		return;
-	counter_add(m->counters, COUNTER_MQTT_TAKEN_OVER, 1);
-	mqtt_end(m, s, true);
+	if (count <= s->client_packet_max)
+		return mqtt_send_piece(m, s, bytes, count, what);
+	mqtt_disconnect(m, s, MQTT_TOO_LARGE, COUNTER_MQTT_CLIENT_LIMIT); /* MQTT5 3.1.2.11.4 */
+	return false;
 }
 
 /* 3.12: | 0xc0 | 0 |, answered by 3.13: | 0xd0 | 0 | */
@@ -66,17 +77,6 @@ static void take_pingreq(const struct mqtt *m, struct mqtt_session *s, uint32_t 
 	mqtt_send(m, s, pingresp, sizeof pingresp, COUNTER_MQTT_OUT_PINGRESP);
 }
 
-/* 3.14: | 0xe0 | 0 | */
-static void take_disconnect(const struct mqtt *m, struct mqtt_session *s, uint32_t body_bytes)
-{
-	if (body_bytes != 0) {
-		mqtt_error(m, s, COUNTER_MQTT_ERR_LENGTH); /* 3.14.1 */
-		return;
-	}
-	counter_add(m->counters, COUNTER_MQTT_IN_DISCONNECT, 1);
-	mqtt_end(m, s, false);
-}
-
 /* May a packet that starts with this byte come now? If not, the session ends. */
 static bool check_first(const struct mqtt *m, struct mqtt_session *s, uint8_t first)
 {
@@ -87,39 +87,36 @@ static bool check_first(const struct mqtt *m, struct mqtt_session *s, uint8_t fi
 	else if (s->state == MQTT_CONNECTED && connect)
 		why = COUNTER_MQTT_ERR_SECOND_CONNECT; /* 3.1 */
 	else
-		why = mqtt_fixed_check(first);
+		why = mqtt_fixed_check(first, s->version);
 	if (why != MQTT_WELL_FORMED)
 		mqtt_error(m, s, why);
 	return why == MQTT_WELL_FORMED;
 }
 
-/* A whole packet. False: a PUBLISH found no room. */
-static bool take_packet(const struct mqtt *m, struct mqtt_session *s, uint8_t first,
-                        const uint8_t *body, uint32_t count)
+/* A whole packet. False: it found no room. */
+static bool take_packet(struct mqtt *m, struct mqtt_session *s, uint8_t first, const uint8_t *body,
+			uint32_t count)
 {
-	switch (first >> 4) {
+	enum mqtt_type type = first >> 4;
+	switch (type) {
 	case MQTT_PUBLISH:
 		return mqtt_publish_take(m, s, first, body, count);
 	case MQTT_CONNECT:
-		mqtt_connect_take(m, s, body, count);
-		return true;
+		return mqtt_connect_take(m, s, body, count);
 	case MQTT_PUBACK:
-		mqtt_puback_take(m, s, body, count);
-		return true;
+	case MQTT_PUBREC:
+	case MQTT_PUBREL:
+	case MQTT_PUBCOMP:
+		return mqtt_ack_take(m, s, type, body, count);
 	case MQTT_SUBSCRIBE:
-		mqtt_subscribe_take(m, s, body, count);
-		return true;
 	case MQTT_UNSUBSCRIBE:
-		mqtt_unsubscribe_take(m, s, body, count);
-		return true;
+		return mqtt_filters_take(m, s, type == MQTT_SUBSCRIBE, body, count);
 	case MQTT_PINGREQ:
 		take_pingreq(m, s, count);
 		return true;
-	case MQTT_DISCONNECT:
-		take_disconnect(m, s, count);
-		return true;
-	default: /* PUBREC, PUBREL, PUBCOMP: check_first lets nothing else pass */
-		mqtt_error(m, s, COUNTER_MQTT_ERR_QOS2); /* 4.3.3, not in this release */
+	default: /* check_first lets nothing else pass */
+		CHECK(type == MQTT_DISCONNECT);
+		mqtt_disconnect_take(m, s, body, count);
 		return true;
 	}
 }
@@ -129,7 +126,7 @@ enum frame { FRAME_WHOLE, FRAME_PARTIAL, FRAME_BAD };
 /* Is there a whole packet at `bytes`? What can be known from its first bytes is judged before
  * the rest has arrived. FRAME_BAD: the session has ended. */
 static enum frame next_frame(const struct mqtt *m, struct mqtt_session *s, const uint8_t *bytes,
-                             uint32_t count, struct mqtt_fixed *fixed)
+			     uint32_t count, struct mqtt_fixed *fixed)
 {
 	if (!check_first(m, s, bytes[0]))
 		return FRAME_BAD;
@@ -150,13 +147,18 @@ static enum frame next_frame(const struct mqtt *m, struct mqtt_session *s, const
 	return packet_bytes <= count ? FRAME_WHOLE : FRAME_PARTIAL;
 }
 
-uint32_t mqtt_input(const struct mqtt *m, struct mqtt_session *s, const uint8_t *bytes,
-                    uint32_t count, uint64_t now_us)
+static void set_waiting(struct mqtt_session *s, bool waiting)
+{
+	s->flags = (uint8_t)(waiting ? s->flags | MQTT_S_WAITING : s->flags & ~MQTT_S_WAITING);
+}
+
+uint32_t mqtt_input(struct mqtt *m, struct mqtt_session *s, const uint8_t *bytes, uint32_t count,
+		    uint64_t now_us)
 {
 	uint32_t used = 0;
 	if (!mqtt_open(s))
 		return count;
-	while (used < count) {
+	while (used < count && s->state != MQTT_AWAIT_CONNACK) {
 		const uint8_t *packet = bytes + used;
 		struct mqtt_fixed fixed;
 		enum frame frame = next_frame(m, s, packet, count - used, &fixed);
@@ -165,11 +167,11 @@ uint32_t mqtt_input(const struct mqtt *m, struct mqtt_session *s, const uint8_t 
 		if (frame == FRAME_PARTIAL)
 			return used;
 		s->last_packet_us = now_us;
-		bool taken = take_packet(m, s, packet[0], packet + fixed.header_bytes,
-		                         fixed.body_bytes);
+		bool taken =
+		    take_packet(m, s, packet[0], packet + fixed.header_bytes, fixed.body_bytes);
 		if (!mqtt_open(s))
 			return count;
-		s->waiting = !taken;
+		set_waiting(s, !taken);
 		if (!taken)
 			return used;
 		used += fixed.header_bytes + fixed.body_bytes;
@@ -179,9 +181,11 @@ uint32_t mqtt_input(const struct mqtt *m, struct mqtt_session *s, const uint8_t 
 
 uint64_t mqtt_deadline_us(const struct mqtt *m, const struct mqtt_session *s)
 {
-	if (s->state == MQTT_AWAIT_CONNECT)
+	if (!mqtt_open(s) || s->flags & MQTT_S_WAITING)
+		return UINT64_MAX;
+	if (s->state != MQTT_CONNECTED)
 		return s->last_packet_us + m->config.connect_timeout_ms * UINT64_C(1000);
-	if (s->state == MQTT_CONNECTED && s->keep_alive_s > 0 && !s->waiting)
+	if (s->keep_alive_s > 0)
 		return s->last_packet_us + s->keep_alive_s * UINT64_C(1500000); /* 3.1.2.10 */
 	return UINT64_MAX;
 }
@@ -191,6 +195,6 @@ void mqtt_check(const struct mqtt *m, struct mqtt_session *s, uint64_t now_us)
 	if (now_us < mqtt_deadline_us(m, s))
 		return;
 	mqtt_error(m, s,
-	           s->state == MQTT_CONNECTED ? COUNTER_MQTT_TIMEOUT_KEEP_ALIVE
-	                                      : COUNTER_MQTT_TIMEOUT_CONNECT);
+		   s->state == MQTT_CONNECTED ? COUNTER_MQTT_TIMEOUT_KEEP_ALIVE
+					      : COUNTER_MQTT_TIMEOUT_CONNECT);
 }

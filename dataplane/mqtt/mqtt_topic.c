@@ -30,7 +30,7 @@ static inline bool is_plain(const uint8_t *p, uint32_t count)
 	}
 	if (count >= 8)
 		return special_bytes(_mm_set_epi64x((long long)get_le64(p),
-		                                    (long long)get_le64(p + count - 8))) == 0;
+						    (long long)get_le64(p + count - 8))) == 0;
 	for (uint32_t i = 0; i < count; i++)
 		if (p[i] == 0 || p[i] >= 0x80 || p[i] == '+' || p[i] == '#')
 			return false;
@@ -50,12 +50,8 @@ enum counter mqtt_topic_name_check(const uint8_t *text, uint32_t count)
 	return MQTT_WELL_FORMED;
 }
 
-enum counter mqtt_topic_filter_check(const uint8_t *text, uint32_t count)
+static bool wildcards_fit(const uint8_t *text, uint32_t count)
 {
-	if (count == 0)
-		return COUNTER_MQTT_ERR_TOPIC_EMPTY; /* 4.7.3 */
-	if (!mqtt_utf8_valid(text, count))
-		return COUNTER_MQTT_ERR_UTF8; /* 1.5.3 */
 	for (uint32_t i = 0; i < count; i++) {
 		if (text[i] != '#' && text[i] != '+')
 			continue;
@@ -63,7 +59,36 @@ enum counter mqtt_topic_filter_check(const uint8_t *text, uint32_t count)
 		bool starts_level = i == 0 || text[i - 1] == '/';
 		bool ends_level = last || (text[i] == '+' && text[i + 1] == '/');
 		if (!starts_level || !ends_level)
-			return COUNTER_MQTT_ERR_FILTER; /* 4.7.1.2, 4.7.1.3 */
+			return false; /* 4.7.1.2, 4.7.1.3 */
 	}
+	return true;
+}
+
+bool mqtt_filter_is_shared(const uint8_t *text, uint32_t count)
+{
+	return count >= 7 && memcmp(text, "$share/", 7) == 0;
+}
+
+/* $share/{name}/{filter}: MQTT5 4.8.2 */
+static bool share_fits(const uint8_t *text, uint32_t count)
+{
+	const uint8_t *name = text + 7;
+	const uint8_t *slash = memchr(name, '/', count - 7);
+	if (!slash || slash == name || slash + 1 == text + count)
+		return false;
+	uint32_t bytes = (uint32_t)(slash - name);
+	return !memchr(name, '+', bytes) && !memchr(name, '#', bytes);
+}
+
+enum counter mqtt_topic_filter_check(const uint8_t *text, uint32_t count)
+{
+	if (count == 0)
+		return COUNTER_MQTT_ERR_TOPIC_EMPTY; /* 4.7.3 */
+	if (!mqtt_utf8_valid(text, count))
+		return COUNTER_MQTT_ERR_UTF8; /* 1.5.3 */
+	if (!wildcards_fit(text, count))
+		return COUNTER_MQTT_ERR_FILTER;
+	if (mqtt_filter_is_shared(text, count) && !share_fits(text, count))
+		return COUNTER_MQTT_ERR_FILTER;
 	return MQTT_WELL_FORMED;
 }

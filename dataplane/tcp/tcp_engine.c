@@ -318,6 +318,13 @@ uint32_t tcp_send_room(const struct tcp_engine *e, tcp_handle conn)
 	return (uint32_t)(own < pool ? own : pool);
 }
 
+void tcp_notify_writable(struct tcp_engine *e, tcp_handle conn)
+{
+	struct conn *c = conn_get(e, conn);
+	if (c)
+		c->flags |= C_WANT_WRITE;
+}
+
 bool tcp_send(struct tcp_engine *e, tcp_handle conn, const void *bytes, uint32_t count_)
 {
 	struct conn *c = conn_get(e, conn);

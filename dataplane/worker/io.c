@@ -76,7 +76,7 @@ static enum result new_tcp(struct io *io, struct error *err)
 	    .time_wait_max = c->connections / 4 < 256 ? 256 : c->connections / 4,
 	    .rx_buffer_bytes = rx_buffer_bytes(c),
 	    .rx_memory_bytes = c->rx_memory_bytes,
-	    .tx_buffer_bytes = TCP_TX_BUFFER,
+	    .tx_buffer_bytes = TCP_TX_BUFFER + io_broker_buffer_bytes(c),
 	    .tx_memory_bytes = c->tx_memory_bytes,
 	    .mtu_bytes = io->port->mtu,
 	    .ports = {c->mqtt_port},
@@ -111,7 +111,14 @@ static enum result new_mqtt(struct io *io, struct error *err)
 	wheel_init(&io->keep_alive, &io->conns[0].timer, sizeof io->conns[0], 15, clock_mono_us());
 	io->mqtt = (struct mqtt){
 	    .config = c->mqtt, .ops = &io_mqtt_app, .app = io, .counters = io->counters};
-	io->blocked_head = io->blocked_tail = TICKET_NONE;
+	io->mqtt.id_seed = hash_key_random().k0;
+	io->blocked_head = io->blocked_tail = io->credit_head = TICKET_NONE;
+	if (c->mqtt.topic_alias_max > 0) {
+		io->mqtt.aliases = mqtt_aliases_new(c->mqtt_alias_bytes);
+		if (!io->mqtt.aliases)
+			return fail(RESULT_RESOURCE, err, "io%u: no memory for topic aliases",
+			            io->index);
+	}
 	return new_tcp(io, err);
 }
 
@@ -200,6 +207,7 @@ void io_free(struct io *io)
 		tcp_engine_free(io->tcp);
 	net_stack_free(io->net);
 	clients_fini(&io->clients);
+	mqtt_aliases_free(io->mqtt.aliases);
 	free(io->sessions);
 	free(io->conns);
 	tickets_fini(&io->tickets);
@@ -229,6 +237,7 @@ uint32_t io_poll(struct io *io)
 	io_mqtt_run_takeovers(io); /* before new CONNECTs: what is announced is older */
 	uint32_t frames = net_stack_poll(io->net, io->now_us);
 	uint32_t home = io_take_home(io);
+	home += io_broker_poll(io);
 	io_mqtt_unblock(io);
 	tcp_run_timers(io->tcp, TCP_TIMER_BUDGET);
 	io_mqtt_run_timers(io);

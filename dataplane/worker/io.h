@@ -49,7 +49,12 @@ struct io_conn {
 	uint64_t candidates; /* profiles that the topic may belong to */
 	uint32_t ticket_head, ticket_tail;
 	uint32_t blocked_next; /* in the list of connections that wait for room */
-	bool blocked;      /* in that list */
+	uint32_t credit_next;  /* in the list of connections that are due credit */
+	uint32_t credit_bytes; /* the broker has it, and has not used it */
+	bool blocked;      /* in the list of connections that wait */
+	bool credit_due;   /* in the list of those due credit */
+	bool announced;    /* the broker knows it, and is owed its end */
+	bool broker_qos2;  /* the broker may hold packet ids of its QoS 2 publishes */
 	bool resumed;      /* was first in that list: may take what newcomers may not */
 	bool awaits_ack;   /* stopped at its own in-flight limit */
 	bool finished;     /* the peer sent FIN; close when the last ticket is answered */
@@ -93,6 +98,9 @@ struct io {
 	struct coap_server *coap;
 	struct tickets tickets;
 	uint32_t blocked_head, blocked_tail;
+	uint32_t credit_head;     /* connections that are due credit */
+	uint32_t announced_count; /* connections that the broker knows */
+	bool send_memory_short;   /* of this poll */
 
 	const struct matcher *matcher;
 	struct match_scratch *scratch;
@@ -166,14 +174,39 @@ uint32_t io_take_home(struct io *io);
 /* --- io_mqtt.c --- */
 extern const struct tcp_app io_tcp_app;
 extern const struct mqtt_app io_mqtt_app;
-/* All readings of a connection's message are durable. */
+/* A connection's message is durable, or answered by the broker. */
 void io_mqtt_done(struct io *io, uint32_t ticket);
+/* The session was accepted: arm its timer, offer what it has sent meanwhile. */
+void io_mqtt_accepted(struct io *io, uint32_t index);
+/* Stopped for lack of room: offer its data again later. */
+void io_mqtt_block(struct io *io, struct io_conn *c);
+/* A ticket for a QoS 1 or 2 publish that isn't in the queue yet; TICKET_NONE: no room. */
+uint32_t io_mqtt_ticket(struct io *io, struct io_conn *c, const struct mqtt_publish *p);
 /* Offer the kept data of blocked connections again, in the order in which they were blocked. */
 void io_mqtt_unblock(struct io *io);
 void io_mqtt_run_timers(struct io *io);
 /* Connections taken over by other io workers. */
 void io_mqtt_run_takeovers(struct io *io);
 void io_mqtt_close_all(struct io *io);
+
+/* --- io_broker.c: records to and from the broker; false: no room --- */
+bool io_broker_connect(struct io *io, struct io_conn *c, const struct mqtt_session *s,
+                       const struct mqtt_connect *connect, bool waits);
+void io_broker_disconnected(struct io *io, struct io_conn *c, const struct mqtt_session *s);
+bool io_broker_publish(struct io *io, struct io_conn *c, const struct mqtt_publish *p,
+                       uint32_t ticket);
+bool io_broker_filters(struct io *io, struct io_conn *c, const struct mqtt_filters *filters);
+/* `kind`: BROKER_PUBREL, BROKER_PUBACK, BROKER_PUBREC, BROKER_PUBCOMP */
+bool io_broker_ack(struct io *io, struct io_conn *c, uint16_t kind, uint16_t packet_id,
+                   uint8_t reason);
+/* Give credit where the connection has room again, now or in a later poll. */
+void io_broker_give_credit(struct io *io, struct io_conn *c);
+/* The stored readings of a batch to those who watch their devices. */
+void io_broker_show(struct io *io, const struct batch *b);
+/* Take what the broker sent, and give credit that is due; returns how many records there were. */
+uint32_t io_broker_poll(struct io *io);
+/* What a connection's send buffer must hold for the broker's sake. */
+uint32_t io_broker_buffer_bytes(const struct pipeline_config *config);
 
 /* --- io_coap.c --- */
 extern const struct coap_app io_coap_app;

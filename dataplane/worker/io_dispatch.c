@@ -209,12 +209,10 @@ static void settle(struct io *io, const struct reading *r)
 	struct ticket *t = &io->tickets.all[r->ticket];
 	if (!ticket_settle(t, r->fate))
 		return;
-	if (t->kind == TICKET_MQTT)
-		io_mqtt_done(io, r->ticket);
-	else if (t->kind == TICKET_COAP)
+	if (t->kind == TICKET_COAP)
 		io_coap_done(io, r->ticket);
 	else
-		ticket_put(&io->tickets, r->ticket);
+		io_mqtt_done(io, r->ticket);
 }
 
 uint32_t io_take_home(struct io *io)
@@ -223,6 +221,7 @@ uint32_t io_take_home(struct io *io)
 	struct batch *b;
 	while ((b = ring_pop(io->links.home)) != NULL) {
 		io_fetch_home(io, b);
+		io_broker_show(io, b);
 		for (uint32_t i = 0; i < b->count; i++)
 			settle(io, &b->readings[i]);
 		if (b->detour) {

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MQTT on the io worker: connections to sessions, PUBLISHes to messages, tickets to PUBACKs.
+ * MQTT on the io worker: connections to sessions, PUBLISHes to messages, tickets to PUBACKs. A
+ * PUBLISH on a topic that a profile names is telemetry and becomes readings here; all others, and
+ * all that outlives a connection, are the broker's (io_broker.c).
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -10,12 +13,7 @@
 #define UNBLOCK_PER_POLL 32
 #define TIMER_BUDGET     64
 #define TAKEOVER_BUDGET  32
-#define PUBACK_BYTES     4
 #define WAITING_CHECK_US 60000000ull /* how soon a held back session is looked at again */
-/* An MQTT session without a client id is nobody's gateway. (A hash that no id has but by a 2^-64
- * chance; 0 would mean that the protocol knows no identities.) */
-#define SENDER_ANONYMOUS 1
-
 static struct io_conn *conn_of(struct io *io, const struct mqtt_session *s)
 {
 	return &io->conns[s - io->sessions];
@@ -37,11 +35,13 @@ static bool on_accept(void *app, tcp_handle handle, const struct tcp_peer *peer)
 	uint32_t index = tcp_index(handle);
 	struct io_conn *c = &io->conns[index];
 	*c = (struct io_conn){.timer = c->timer,
-	                      .handle = handle,
-	                      .ticket_head = TICKET_NONE,
-	                      .ticket_tail = TICKET_NONE,
-	                      .blocked = c->blocked,
-	                      .blocked_next = c->blocked_next};
+			      .handle = handle,
+			      .ticket_head = TICKET_NONE,
+			      .ticket_tail = TICKET_NONE,
+			      .blocked = c->blocked,
+			      .blocked_next = c->blocked_next,
+			      .credit_due = c->credit_due,
+			      .credit_next = c->credit_next};
 	mqtt_session_init(&io->mqtt, &io->sessions[index], io->now_us);
 	wheel_arm(&io->keep_alive, index, mqtt_deadline_us(&io->mqtt, &io->sessions[index]));
 	return true;
@@ -56,8 +56,9 @@ static uint32_t on_data(void *app, tcp_handle handle, const uint8_t *bytes, uint
 	struct mqtt_session *s = &io->sessions[index];
 	uint32_t used = mqtt_input(&io->mqtt, s, bytes, count, io->now_us);
 	io->conns[index].resumed = false;
-	/* the beginning of a packet, and no more will come; not one that waits for room */
-	if (used < count && !s->waiting && tcp_is_finished(io->tcp, handle) &&
+	/* the beginning of a packet, and no more will come; not one that waits for us */
+	bool waits = s->flags & MQTT_S_WAITING || s->state == MQTT_AWAIT_CONNACK;
+	if (used < count && !waits && tcp_is_finished(io->tcp, handle) &&
 	    !io->conns[index].finished) {
 		counter_add(io->counters, COUNTER_MQTT_CUT_OFF, 1);
 		on_finished(io, handle);
@@ -77,9 +78,8 @@ static void on_finished(void *app, tcp_handle handle)
 
 static void on_writable(void *app, tcp_handle handle)
 {
-	/* a session whose answer found no room was closed: nobody waits for this */
-	(void)app;
-	(void)handle;
+	struct io *io = app;
+	io_broker_give_credit(io, &io->conns[tcp_index(handle)]);
 }
 
 static void on_closed(void *app, tcp_handle handle, enum tcp_close_reason reason)
@@ -99,11 +99,13 @@ static void on_closed(void *app, tcp_handle handle, enum tcp_close_reason reason
 	}
 	if (c->mapped)
 		clients_remove(&io->clients, s->client_hash, index);
+	if (c->announced)
+		io_broker_disconnected(io, c, s);
 	wheel_cancel(&io->keep_alive, index);
 	c->ticket_head = c->ticket_tail = TICKET_NONE;
 	c->handle = 0;
 	c->mapped = false;
-	s->state = MQTT_FREE;
+	mqtt_session_fini(&io->mqtt, s);
 }
 
 const struct tcp_app io_tcp_app = {
@@ -129,7 +131,7 @@ static void take_over(struct io *io, uint64_t hash)
 	uint32_t other = clients_find(&io->clients, hash);
 	if (other == CLIENT_NONE)
 		return;
-	mqtt_session_taken_over(&io->mqtt, &io->sessions[other]);
+	mqtt_disconnect(&io->mqtt, &io->sessions[other], MQTT_TAKEN_OVER, COUNTER_MQTT_TAKEN_OVER);
 }
 
 /* A hash travels as a pointer; the ring can be full only if a worker hangs for many polls, and
@@ -156,27 +158,58 @@ void io_mqtt_run_takeovers(struct io *io)
 	}
 }
 
-static enum mqtt_connack on_connect(void *app, struct mqtt_session *s,
-                                    const struct mqtt_connect *connect)
+void io_mqtt_accepted(struct io *io, uint32_t index)
 {
-	struct io *io = app;
-	uint32_t index = (uint32_t)(s - io->sessions);
-	s->client_hash = 0;
-	if (connect->client_id.count > 0) {
-		s->client_hash = identity_hash(io, connect->client_id);
-		take_over(io, s->client_hash);
-		announce(io, s->client_hash);
-		clients_put(&io->clients, s->client_hash, index);
-		io->conns[index].mapped = true;
-	}
 	/* the keep-alive may end before the CONNECT time-out that is armed */
+	const struct mqtt_session *s = &io->sessions[index];
 	uint64_t keep_alive_us = (uint64_t)s->keep_alive_s * 1500000;
-	if (keep_alive_us)
+	if (s->state == MQTT_CONNECTED && keep_alive_us)
 		wheel_arm(&io->keep_alive, index, io->now_us + keep_alive_us);
-	return MQTT_CONNACK_ACCEPTED;
 }
 
-static void block(struct io *io, struct io_conn *c)
+/* Without a broker the io workers find out among themselves whose client id it is. */
+static void take_over_here(struct io *io, uint32_t index)
+{
+	uint64_t hash = io->sessions[index].client_hash;
+	take_over(io, hash);
+	announce(io, hash);
+	clients_put(&io->clients, hash, index);
+	io->conns[index].mapped = true;
+}
+
+/* Does the client need anything that the broker knows before it has its CONNACK? */
+static bool needs_broker(const struct io *io, const struct mqtt_session *s,
+			 const struct mqtt_connect *connect)
+{
+	return io->config->mqtt_auth || !connect->clean || connect->has_will ||
+	       s->session_expiry_s > 0;
+}
+
+static enum mqtt_taken on_connect(void *app, struct mqtt_session *s,
+				  const struct mqtt_connect *connect)
+{
+	struct io *io = app;
+	struct io_conn *c = conn_of(io, s);
+	uint32_t index = (uint32_t)(c - io->conns);
+	bool waits = false;
+	s->client_hash = identity_hash(io, connect->client_id);
+	if (io->config->broker) {
+		waits = needs_broker(io, s, connect);
+		if (!io_broker_connect(io, c, s, connect, waits)) {
+			io_mqtt_block(io, c);
+			return MQTT_NO_ROOM;
+		}
+	} else {
+		take_over_here(io, index);
+	}
+	if (!waits) {
+		mqtt_connack(&io->mqtt, s, &(struct mqtt_connack){.reason = MQTT_SUCCESS});
+		io_mqtt_accepted(io, index);
+	}
+	return MQTT_TAKEN;
+}
+
+void io_mqtt_block(struct io *io, struct io_conn *c)
 {
 	counter_add(io->counters, COUNTER_WORKER_BLOCKED, 1);
 	if (c->blocked)
@@ -212,15 +245,15 @@ static bool must_queue(const struct io *io, const struct io_conn *c)
 {
 	return io->blocked_head != TICKET_NONE && !c->resumed &&
 	       atomic_load_explicit(&io->free_count, memory_order_relaxed) <=
-	           io->config->batches / 4;
+		   io->config->batches / 4;
 }
 
 /* Room in TCP for the answers to everything that the connection has under way: a session whose
  * peer does not read its PUBACKs is held back, not closed. */
 static bool answers_have_room(const struct io *io, const struct io_conn *c,
-                              const struct mqtt_session *s)
+			      const struct mqtt_session *s)
 {
-	return tcp_send_room(io->tcp, c->handle) >= PUBACK_BYTES * (s->inflight + 1u);
+	return tcp_send_room(io->tcp, c->handle) >= mqtt_owed_bytes(s);
 }
 
 static uint64_t topic_candidates(struct io *io, struct io_conn *c, struct bytes topic)
@@ -230,8 +263,8 @@ static uint64_t topic_candidates(struct io *io, struct io_conn *c, struct bytes 
 	uint64_t hash = siphash13(io->view->key, topic.data, topic.count);
 	if (c->topic_hash != hash) {
 		c->topic_hash = hash;
-		c->candidates = match_topic(io->matcher, io->scratch, (const char *)topic.data,
-		                            topic.count);
+		c->candidates =
+		    match_topic(io->matcher, io->scratch, (const char *)topic.data, topic.count);
 	}
 	return c->candidates;
 }
@@ -245,82 +278,145 @@ static void queue_ticket(struct io *io, struct io_conn *c, uint32_t index)
 	c->ticket_tail = index;
 }
 
-/* A ticket for a QoS 1 publish that isn't in the queue yet; TICKET_NONE: no room. */
-static uint32_t new_ticket(struct io *io, struct io_conn *c, const struct mqtt_publish *p)
+uint32_t io_mqtt_ticket(struct io *io, struct io_conn *c, const struct mqtt_publish *p)
 {
 	uint32_t index = ticket_get(&io->tickets);
 	if (index != TICKET_NONE) {
 		struct ticket *t = &io->tickets.all[index];
 		t->owner = c->handle;
 		t->taken_us = io->now_us;
-		t->kind = TICKET_MQTT;
+		t->kind = p->qos == 2 ? TICKET_MQTT_QOS2 : TICKET_MQTT;
 		t->packet_id = p->packet_id;
 	}
 	return index;
 }
 
-/* A topic that no profile names has no candidates: its message goes to the error queue, since
- * nobody else would take it and an acknowledgement never means less than a durable fate. */
+/* Without a broker, a topic that no profile names has no candidates: its message goes to the error
+ * queue, since nobody else would take it and an acknowledgement never means less than a durable
+ * fate. */
 static bool take_telemetry(struct io *io, struct mqtt_session *s, const struct mqtt_publish *p,
-                           uint32_t ticket)
+			   uint64_t candidates, uint32_t ticket)
 {
 	struct tcp_peer peer;
 	struct io_conn *c = conn_of(io, s);
 	if (!tcp_peer_of(io->tcp, c->handle, &peer))
 		return false;
-	return io_dispatch(io, &(struct message){
-	                           .candidates = topic_candidates(io, c, p->topic),
-	                           .sender_hash = s->client_hash ? s->client_hash
-	                                                         : SENDER_ANONYMOUS,
-	                           .ticket = ticket,
-	                           .payload = p->payload.data,
-	                           .payload_bytes = p->payload.count,
-	                           .client = s->client_id,
-	                           .client_bytes = s->client_bytes,
-	                           .topic = (const char *)p->topic.data,
-	                           .topic_bytes = p->topic.count < TOPIC_BYTES
-	                                              ? p->topic.count
-	                                              : TOPIC_BYTES,
-	                           .address = peer.address.ip,
-	                           .port = peer.port,
-	                           .protocol = PROTOCOL_MQTT,
-	                           .qos = p->qos,
-	                       });
+	return io_dispatch(
+	    io, &(struct message){
+		    .candidates = candidates,
+		    .sender_hash = s->client_hash,
+		    .ticket = ticket,
+		    .payload = p->payload.data,
+		    .payload_bytes = p->payload.count,
+		    .client = s->client_id,
+		    .client_bytes = s->client_bytes,
+		    .topic = (const char *)p->topic.data,
+		    .topic_bytes = p->topic.count < TOPIC_BYTES ? p->topic.count : TOPIC_BYTES,
+		    .address = peer.address.ip,
+		    .port = peer.port,
+		    .protocol = PROTOCOL_MQTT,
+		    .qos = p->qos,
+		});
 }
 
-static bool on_publish(void *app, struct mqtt_session *s, const struct mqtt_publish *p)
+/* Stopped at its own limit: a 5.0 client that goes beyond it was told of it, and is not here. */
+static bool at_limit(struct io *io, struct io_conn *c, const struct mqtt_session *s,
+		     const struct mqtt_publish *p)
+{
+	/* s->inflight counts this one already */
+	if (p->qos == 0 || s->inflight <= io->config->mqtt_inflight_max)
+		return false;
+	c->awaits_ack = true;
+	counter_add(io->counters, COUNTER_WORKER_BLOCKED, 1);
+	return true;
+}
+
+static bool take_publish(struct io *io, struct mqtt_session *s, const struct mqtt_publish *p)
+{
+	struct io_conn *c = conn_of(io, s);
+	uint64_t candidates = topic_candidates(io, c, p->topic);
+	bool telemetry = candidates != 0 || !io->config->broker;
+	if ((telemetry && must_queue(io, c)) || (p->qos > 0 && !answers_have_room(io, c, s)))
+		return false;
+	uint32_t ticket = TICKET_NONE;
+	if (p->qos > 0 && (ticket = io_mqtt_ticket(io, c, p)) == TICKET_NONE)
+		return false;
+	bool taken = telemetry ? take_telemetry(io, s, p, candidates, ticket)
+			       : io_broker_publish(io, c, p, ticket);
+	if (ticket == TICKET_NONE)
+		return taken;
+	if (!taken) {
+		ticket_put(&io->tickets, ticket);
+		return false;
+	}
+	queue_ticket(io, c, ticket);
+	if (io->tickets.all[ticket].pending == 0) /* it had no reading to wait for */
+		io_mqtt_done(io, ticket);
+	return true;
+}
+
+static enum mqtt_taken on_publish(void *app, struct mqtt_session *s, const struct mqtt_publish *p)
 {
 	struct io *io = app;
 	struct io_conn *c = conn_of(io, s);
-	if (!is_running(io))
-		return false;
-	/* s->inflight counts this one already */
-	if (p->qos > 0 && s->inflight > io->config->mqtt_inflight_max) {
-		c->awaits_ack = true;
-		counter_add(io->counters, COUNTER_WORKER_BLOCKED, 1);
-		return false;
-	}
-	if (must_queue(io, c) || (p->qos > 0 && !answers_have_room(io, c, s))) {
-		block(io, c);
-		return false;
-	}
-	uint32_t ticket = TICKET_NONE;
-	if (p->qos > 0 && (ticket = new_ticket(io, c, p)) == TICKET_NONE) {
-		block(io, c);
-		return false;
-	}
-	if (!take_telemetry(io, s, p, ticket)) {
-		if (ticket != TICKET_NONE)
-			ticket_put(&io->tickets, ticket);
-		block(io, c);
-		return false;
-	}
-	if (ticket != TICKET_NONE) {
-		queue_ticket(io, c, ticket);
-		if (io->tickets.all[ticket].pending == 0) /* it had no reading to wait for */
-			io_mqtt_done(io, ticket);
-	}
-	return true;
+	if (!is_running(io) || at_limit(io, c, s, p))
+		return MQTT_NO_ROOM;
+	if (take_publish(io, s, p))
+		return MQTT_TAKEN;
+	io_mqtt_block(io, c);
+	return MQTT_NO_ROOM;
+}
+
+static enum mqtt_taken taken_or_blocked(struct io *io, struct io_conn *c, bool taken)
+{
+	if (taken)
+		return MQTT_TAKEN;
+	io_mqtt_block(io, c);
+	return MQTT_NO_ROOM;
+}
+
+/* PUBREL of telemetry ends here: nothing has to be remembered, since a reading counts once. The
+ * broker holds the ids of all else, and those of earlier connections of the session. */
+static enum mqtt_taken on_pubrel(void *app, struct mqtt_session *s, uint16_t packet_id)
+{
+	struct io *io = app;
+	struct io_conn *c = conn_of(io, s);
+	if (c->broker_qos2)
+		return taken_or_blocked(io, c, io_broker_ack(io, c, BROKER_PUBREL, packet_id, 0));
+	mqtt_pubcomp(&io->mqtt, s, packet_id,
+		     s->unreleased > 0 ? MQTT_SUCCESS : MQTT_NO_SUCH_PACKET_ID);
+	return MQTT_TAKEN;
+}
+
+static enum mqtt_taken on_ack(void *app, struct mqtt_session *s, uint8_t type, uint16_t packet_id,
+			      uint8_t reason)
+{
+	static const uint16_t kinds[] = {
+	    [4] = BROKER_PUBACK, [5] = BROKER_PUBREC, [7] = BROKER_PUBCOMP};
+	struct io *io = app;
+	struct io_conn *c = conn_of(io, s);
+	if (!c->announced)
+		return MQTT_TAKEN; /* nothing was sent that it could answer */
+	return taken_or_blocked(io, c, io_broker_ack(io, c, kinds[type], packet_id, reason));
+}
+
+/* Without a broker each filter is refused: 0x80 (3.9.3), or 0x83, not authorised to say more. */
+static void refuse_filters(struct io *io, struct mqtt_session *s, const struct mqtt_filters *f)
+{
+	static uint8_t refused[UINT16_MAX];
+	if (f->subscribe && refused[0] == 0)
+		memset(refused, MQTT_UNSPECIFIED, sizeof refused);
+	mqtt_suback(&io->mqtt, s, f->subscribe, f->packet_id, refused, f->count);
+}
+
+static enum mqtt_taken on_filters(void *app, struct mqtt_session *s, const struct mqtt_filters *f)
+{
+	struct io *io = app;
+	struct io_conn *c = conn_of(io, s);
+	if (c->announced)
+		return taken_or_blocked(io, c, io_broker_filters(io, c, f));
+	refuse_filters(io, s, f);
+	return MQTT_TAKEN;
 }
 
 static bool on_send(void *app, struct mqtt_session *s, const void *bytes, uint32_t count)
@@ -332,7 +428,10 @@ static bool on_send(void *app, struct mqtt_session *s, const void *bytes, uint32
 static void on_close(void *app, struct mqtt_session *s, bool reset)
 {
 	struct io *io = app;
-	tcp_handle handle = conn_of(io, s)->handle;
+	struct io_conn *c = conn_of(io, s);
+	tcp_handle handle = c->handle;
+	if (c->announced)
+		io_broker_disconnected(io, c, s);
 	if (reset)
 		tcp_abort(io->tcp, handle);
 	else
@@ -342,31 +441,56 @@ static void on_close(void *app, struct mqtt_session *s, bool reset)
 const struct mqtt_app io_mqtt_app = {
     .on_connect = on_connect,
     .on_publish = on_publish,
+    .on_pubrel = on_pubrel,
+    .on_filters = on_filters,
+    .on_ack = on_ack,
     .on_send = on_send,
     .on_close = on_close,
 };
 
 /* --- the way back --- */
 
+/* PUBACK or PUBREC; 5.0 clients are told how many readings of their message were refused. */
+static void answer(struct io *io, struct mqtt_session *s, const struct ticket *t)
+{
+	char text[100];
+	const char *why = NULL;
+	uint8_t reason = t->readings == 0 ? t->reason : MQTT_SUCCESS;
+	if (t->readings > 0 && t->refused > 0) {
+		const struct fate_info *fate = &fate_info[t->first_refusal];
+		reason = fate->mqtt5_reason;
+		snprintf(text, sizeof text, "%u of %u readings refused: %s", t->refused,
+			 t->readings, fate->name);
+		why = text;
+	}
+	if (t->kind == TICKET_MQTT)
+		mqtt_puback(&io->mqtt, s, t->packet_id, reason, why);
+	else
+		mqtt_pubrec(&io->mqtt, s, t->packet_id, reason, why);
+}
+
 void io_mqtt_done(struct io *io, uint32_t ticket)
 {
+	if (io->tickets.all[ticket].kind == TICKET_ORPHAN) {
+		ticket_put(&io->tickets, ticket);
+		return;
+	}
 	uint32_t index = tcp_index(io->tickets.all[ticket].owner);
 	struct io_conn *c = &io->conns[index];
 	struct mqtt_session *s = &io->sessions[index];
 
-	/* PUBACKs leave in the order of the PUBLISHes: answer the done ones at the head */
+	/* answers leave in the order of the PUBLISHes: those that are done at the head */
 	while (c->ticket_head != TICKET_NONE) {
 		uint32_t head = c->ticket_head;
-		struct ticket *t = &io->tickets.all[head];
-		if (t->pending > 0)
+		struct ticket t = io->tickets.all[head];
+		if (t.pending > 0)
 			break;
-		c->ticket_head = t->next;
+		c->ticket_head = t.next;
 		if (c->ticket_head == TICKET_NONE)
 			c->ticket_tail = TICKET_NONE;
-		histogram_add(&io->ack_us, io->now_us - t->taken_us);
-		uint16_t packet_id = t->packet_id;
+		histogram_add(&io->ack_us, io->now_us - t.taken_us);
 		ticket_put(&io->tickets, head);
-		mqtt_puback(&io->mqtt, s, packet_id);
+		answer(io, s, &t);
 	}
 	if (c->awaits_ack) {
 		c->awaits_ack = false;
@@ -384,7 +508,8 @@ static void on_timer(void *context, uint32_t index)
 	if (!io->conns[index].handle)
 		return;
 	uint64_t deadline = mqtt_deadline_us(&io->mqtt, s);
-	if (s->waiting) /* we hold it back: it can't be blamed now, but watch it again later */
+	if (s->flags &
+	    MQTT_S_WAITING) /* we hold it back: it can't be blamed now, but watch it again later */
 		deadline = io->now_us + WAITING_CHECK_US;
 	if (deadline != UINT64_MAX)
 		wheel_arm(&io->keep_alive, index, deadline);
@@ -397,8 +522,14 @@ void io_mqtt_run_timers(struct io *io)
 
 void io_mqtt_close_all(struct io *io)
 {
-	for (uint32_t i = 0; i < io->config->connections; i++)
-		if (io->conns[i].handle)
+	for (uint32_t i = 0; i < io->config->connections; i++) {
+		if (!io->conns[i].handle)
+			continue;
+		if (io->sessions[i].state == MQTT_CONNECTED && io->sessions[i].version == 5)
+			mqtt_disconnect(&io->mqtt, &io->sessions[i], MQTT_SHUTTING_DOWN,
+					COUNTER_MQTT_SHUT_DOWN);
+		else
 			tcp_close(io->tcp, io->conns[i].handle);
+	}
 	io->drained_closed = true;
 }

@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "coap/coap.h"
+#include "contract/broker.h"
 #include "contract/limits.h"
 #include "contract/profile.h"
 #include "contract/registry_view.h"
@@ -53,6 +54,11 @@ struct pipeline_config {
 	uint16_t mqtt_port, coap_port; /* 0: off */
 	struct mqtt_config mqtt;
 	uint32_t mqtt_inflight_max;
+	/* The MQTT broker of the control plane; NULL: none, so no subscription and no persistent
+	 * session, and a message on a topic that no profile names is a rejected reading. */
+	struct broker_link *broker;
+	bool mqtt_auth; /* every CONNECT waits for the broker's judgement */
+	uint64_t mqtt_alias_bytes; /* per io worker: for the topics behind aliases */
 	struct coap_config coap;
 	struct coap_link *coap_service; /* NULL: none */
 	bool strict_authorisation;

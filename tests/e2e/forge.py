@@ -154,6 +154,7 @@ def mqtt_publish(topic, payload, qos=0, packet_id=1, first=0x30):
 
 def mqtt(topic=b"meters/SM-00001/readings"):
     hello = mqtt_connect()
+    hello_5 = mqtt_packet(0x10, mqtt_text(b"MQTT") + b"\5\2\0\x3c\0" + mqtt_text(b"forger"))
     return [
         ("mqtt_error_first_not_connect", lambda r: mqtt_publish(topic, noise(r, 1, 99))),
         ("mqtt_error_first_not_connect", lambda r: b"\xc0\x00"),
@@ -175,7 +176,16 @@ def mqtt(topic=b"meters/SM-00001/readings"):
                                                                 more=mqtt_text(b"x"))),
         ("mqtt_error_publish_dup", lambda r: hello + mqtt_publish(topic, b"{}", first=0x38)),
         ("mqtt_error_publish_qos3", lambda r: hello + mqtt_publish(topic, b"{}", 3, 1)),
-        ("mqtt_error_qos2", lambda r: hello + mqtt_publish(topic, b"{}", 2, 1)),
+        ("mqtt_error_varint", lambda r: hello_5 + mqtt_packet(0x30, b"\0\1a\x80\0")),
+        ("mqtt_error_property", lambda r: hello_5 + mqtt_packet(0x30, b"\0\1a\2\x0b\1")),
+        ("mqtt_error_property_twice",
+         lambda r: hello_5 + mqtt_packet(0x30, b"\0\1a\4\1\0\1\0")),
+        ("mqtt_error_property_value", lambda r: hello_5 + mqtt_packet(0x30, b"\0\1a\2\1\2")),
+        ("mqtt_error_topic_alias", lambda r: hello_5 + mqtt_packet(0x30, b"\0\1a\3\x23\0\0")),
+        ("mqtt_error_reason", lambda r: hello_5 + mqtt_packet(0x40, b"\0\1\x92")),
+        ("mqtt_error_session_expiry",
+         lambda r: hello_5 + mqtt_packet(0xe0, b"\0\5\x11\0\0\0\1")),
+        ("mqtt_error_auth", lambda r: hello_5 + mqtt_packet(0xf0, b"")),
         ("mqtt_error_topic_empty", lambda r: hello + mqtt_publish(b"", b"{}")),
         ("mqtt_error_topic_wildcard", lambda r: hello + mqtt_publish(b"meters/+/x", b"{}")),
         ("mqtt_refused_version", lambda r: mqtt_connect(level=9)),

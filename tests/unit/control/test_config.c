@@ -178,7 +178,8 @@ static const struct {
     /* keys and types */
     {PORT "mqtt:\n  prt: 1\n",
      "4: unknown key 'prt' in mqtt; expected one of port, packet_bytes_max, "
-     "keep_alive_max_s, connect_timeout_ms, inflight_max"},
+     "keep_alive_max_s, connect_timeout_ms, inflight_max, topic_alias_max, alias_memory_kb, "
+     "retain, wildcards, subscription_ids, shared"},
     {PORT "\n\nmqqt:\n  port: 1\n", "5: unknown key 'mqqt' at the top level; expected one "
                                     "of dpdk, ports, workers, idle, mqtt, broker, coap..."},
     {PORT "mqtt:\n  port: many\n", "4: mqtt.port is 'many'; expected a whole number"},

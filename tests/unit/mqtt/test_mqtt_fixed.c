@@ -28,7 +28,7 @@ static void length_of_each_size_is_parsed(void **state)
 		memcpy(header + 1, lengths[i].encoded, 4);
 		struct mqtt_fixed fixed;
 		assert_int_equal(mqtt_fixed_parse(header, 1 + lengths[i].bytes, &fixed),
-		                 MQTT_FIXED_OK);
+				 MQTT_FIXED_OK);
 		assert_int_equal(fixed.header_bytes, 1 + lengths[i].bytes);
 		assert_int_equal(fixed.body_bytes, lengths[i].length);
 	}
@@ -55,7 +55,7 @@ static void length_cut_short_is_partial(void **state)
 		struct mqtt_fixed fixed;
 		for (uint32_t count = 1; count < 1 + lengths[i].bytes; count++)
 			assert_int_equal(mqtt_fixed_parse(header, count, &fixed),
-			                 MQTT_FIXED_PARTIAL);
+					 MQTT_FIXED_PARTIAL);
 	}
 }
 
@@ -73,11 +73,11 @@ static void flags_follow_the_table(void **state)
 {
 	(void)state;
 	/* table 2.2; 0x10 stands for any */
-	static const uint8_t flags[16] = {[1] = 0, [3] = 0x10, [4] = 0, [5] = 0, [6] = 2,
-	                                  [7] = 0, [8] = 2, [10] = 2, [12] = 0, [14] = 0};
-	static const bool from_client[16] = {[1] = true, [3] = true, [4] = true, [5] = true,
-	                                     [6] = true, [7] = true, [8] = true, [10] = true,
-	                                     [12] = true, [14] = true};
+	static const uint8_t flags[16] = {[1] = 0, [3] = 0x10, [4] = 0,  [5] = 0,  [6] = 2,
+					  [7] = 0, [8] = 2,    [10] = 2, [12] = 0, [14] = 0};
+	static const bool from_client[16] = {
+	    [1] = true, [3] = true, [4] = true,  [5] = true,  [6] = true,
+	    [7] = true, [8] = true, [10] = true, [12] = true, [14] = true};
 	for (int first = 0; first < 256; first++) {
 		int type = first >> 4;
 		enum counter expected = MQTT_WELL_FORMED;
@@ -85,7 +85,11 @@ static void flags_follow_the_table(void **state)
 			expected = COUNTER_MQTT_ERR_TYPE;
 		else if (flags[type] != 0x10 && flags[type] != (first & 15))
 			expected = COUNTER_MQTT_ERR_FLAGS;
-		assert_int_equal(mqtt_fixed_check((uint8_t)first), expected);
+		assert_int_equal(mqtt_fixed_check((uint8_t)first, 4), expected);
+		/* MQTT5: 15 is AUTH, which nobody may send here */
+		if (type == 15)
+			expected = first == 0xf0 ? COUNTER_MQTT_ERR_AUTH : COUNTER_MQTT_ERR_FLAGS;
+		assert_int_equal(mqtt_fixed_check((uint8_t)first, 5), expected);
 	}
 }
 

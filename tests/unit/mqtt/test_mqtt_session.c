@@ -39,16 +39,63 @@ static void session_types_of_servers_are_refused(void **state)
 	}
 }
 
-static void session_qos2_packets_are_not_offered(void **state)
+static void session_5_disconnects_with_reasons(void **state)
 {
 	(void)state;
-	static const uint8_t firsts[] = {0x50, 0x62, 0x70};
 	static struct rig rig;
-	for (size_t i = 0; i < sizeof firsts; i++) {
-		rig_connect(&rig);
-		RIG_INPUT(&rig, firsts[i], 2, 0, 1);
-		assert_protocol_error(&rig, MQTT_ERR_QOS2);
-	}
+	rig_connect_5(&rig, NULL);
+	RIG_INPUT(&rig, 0xe0, 0);
+	assert_int_equal(rig.s.end, MQTT_END_NORMAL);
+	rig_connect_5(&rig, NULL);
+	RIG_INPUT(&rig, 0xe0, 1, 0x04);
+	assert_int_equal(rig.s.end, MQTT_END_WITH_WILL);
+	assert_false(rig.close_reset);
+	rig_connect_5(&rig, NULL);
+	rig.s.flags = 0; /* CONNECT had an expiry */
+	RIG_INPUT(&rig, 0xe0, 7, 0, 5, 0x11, 0, 0, 0, 9);
+	assert_int_equal(rig.s.end, MQTT_END_NORMAL);
+	assert_int_equal(rig.s.session_expiry_s, 9);
+	rig_connect_5(&rig, NULL);
+	RIG_INPUT(&rig, 0xe0, 7, 0, 5, 0x11, 0, 0, 0, 9);
+	assert_disconnected(&rig, 0x82, MQTT_ERR_SESSION_EXPIRY);
+	assert_int_equal(rig.s.end, MQTT_END_LOST);
+	rig_connect_5(&rig, NULL);
+	RIG_INPUT(&rig, 0xe0, 1, 0x8e);
+	assert_disconnected(&rig, 0x82, MQTT_ERR_REASON);
+	rig_connect_5(&rig, NULL);
+	RIG_INPUT(&rig, 0xe0, 4, 0, 0, 0, 0);
+	assert_disconnected(&rig, 0x81, MQTT_ERR_LENGTH);
+}
+
+static void session_5_errors_are_told(void **state)
+{
+	(void)state;
+	static struct rig rig;
+	rig_connect_5(&rig, NULL);
+	RIG_INPUT(&rig, 0xf0, 0);
+	assert_disconnected(&rig, 0x82, MQTT_ERR_AUTH);
+	assert_non_null(memmem(rig.out, rig.out_bytes, "MQTT5 4.12", 10));
+	rig_connect_5(&rig, NULL);
+	RIG_INPUT(&rig, 0x30, 0xff, 0xff, 0xff, 0x7f);
+	assert_disconnected(&rig, 0x95, MQTT_ERR_OVERSIZE);
+	rig_connect_5(&rig, NULL);
+	RIG_INPUT(&rig, 0x10, 13, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 60, 0, 1, 'a');
+	assert_disconnected(&rig, 0x82, MQTT_ERR_SECOND_CONNECT);
+	rig_connect_5(&rig, NULL);
+	mqtt_check(&rig.m, &rig.s, 90 * RIG_SECOND);
+	assert_disconnected(&rig, 0x8d, MQTT_TIMEOUT_KEEP_ALIVE);
+	rig_connect_5(&rig, NULL);
+	mqtt_disconnect(&rig.m, &rig.s, MQTT_TAKEN_OVER, COUNTER_MQTT_TAKEN_OVER);
+	assert_disconnected(&rig, 0x8e, MQTT_TAKEN_OVER);
+	rig_connect_5(&rig, NULL); /* a client that takes few bytes hears the code alone */
+	rig.s.client_packet_max = 20;
+	RIG_INPUT(&rig, 0xf0, 0);
+	assert_sent(&rig, 0xe0, 1, 0x82);
+	rig_connect_5(&rig, NULL);
+	rig.send_fails = true;
+	RIG_INPUT(&rig, 0xf0, 0);
+	assert_true(rig.close_reset);
+	assert_int_equal(rig.closes, 1);
 }
 
 static void session_ping_is_answered(void **state)
@@ -87,16 +134,12 @@ static void session_disconnect_closes_in_order(void **state)
 	assert_protocol_error(&rig, MQTT_ERR_FLAGS);
 }
 
-static const uint8_t talk[] = {
-    CONNECT_A,
-    0x32, 7, 0, 3, 'a', '/', 'b', 0, 1,
-    0x30, 6, 0, 3, 'a', '/', 'b', 'x',
-    0xc0, 0,
-    0x82, 6, 0, 2, 0, 1, '#', 0,
-    0x32, 7, 0, 3, 'a', '/', 'b', 0, 3,
-    0xe0, 0};
-static const uint8_t talk_answers[] = {0x20, 2, 0, 0, 0x40, 2, 0, 1, 0xd0, 0,
-                                       0x90, 3, 0, 2, 0x80, 0x40, 2, 0, 3};
+static const uint8_t talk[] = {CONNECT_A, 0x32, 7,   0,   3,   'a', '/', 'b',  0,    1,
+			       0x30,      6,    0,   3,   'a', '/', 'b', 'x',  0xc0, 0,
+			       0x82,      6,    0,   2,   0,   1,   '#', 0,    0x32, 7,
+			       0,         3,    'a', '/', 'b', 0,   3,   0xe0, 0};
+static const uint8_t talk_answers[] = {0x20, 2, 0, 0, 0x40, 2,    0, 1, 0xd0, 0,
+				       0x90, 3, 0, 2, 0x80, 0x40, 2, 0, 3};
 
 static void session_packets_in_one_piece_are_all_taken(void **state)
 {
@@ -104,6 +147,7 @@ static void session_packets_in_one_piece_are_all_taken(void **state)
 	static struct rig rig;
 	rig_init(&rig);
 	rig.ack_at_once = true;
+	rig.code = 0x80;
 	assert_int_equal(rig_input(&rig, talk, sizeof talk, 0), sizeof talk);
 	assert_int_equal(rig.publishes, 3);
 	assert_int_equal(rig.closes, 1);
@@ -118,6 +162,7 @@ static void session_packets_in_any_pieces_are_all_taken(void **state)
 	for (uint32_t step = 1; step < sizeof talk; step++) {
 		rig_init(&rig);
 		rig.ack_at_once = true;
+		rig.code = 0x80;
 		uint32_t from = 0;
 		for (uint32_t to = 0; from < sizeof talk;) {
 			to = to + step < sizeof talk ? to + step : (uint32_t)sizeof talk;
@@ -204,7 +249,7 @@ static void session_waiting_for_room_does_not_time_out(void **state)
 	static struct rig rig;
 	static const uint8_t publish[] = {0x30, 5, 0, 3, 'a', '/', 'b'};
 	rig_connect(&rig);
-	rig.publishes_without_room = 1;
+	rig.without_room = 1;
 	assert_int_equal(rig_input(&rig, publish, sizeof publish, RIG_SECOND), 0);
 	assert_true(mqtt_deadline_us(&rig.m, &rig.s) == UINT64_MAX);
 	mqtt_check(&rig.m, &rig.s, 1000 * RIG_SECOND);
@@ -219,9 +264,9 @@ static void session_taken_over_ends_once(void **state)
 	(void)state;
 	static struct rig rig;
 	rig_connect(&rig);
-	mqtt_session_taken_over(&rig.m, &rig.s);
+	mqtt_disconnect(&rig.m, &rig.s, MQTT_TAKEN_OVER, COUNTER_MQTT_TAKEN_OVER);
 	assert_protocol_error(&rig, MQTT_TAKEN_OVER);
-	mqtt_session_taken_over(&rig.m, &rig.s);
+	mqtt_disconnect(&rig.m, &rig.s, MQTT_TAKEN_OVER, COUNTER_MQTT_TAKEN_OVER);
 	assert_int_equal(rig.closes, 1);
 }
 
@@ -235,7 +280,7 @@ static void session_whose_connack_is_not_queued_ends_once(void **state)
 	assert_protocol_error(&rig, MQTT_SEND_FAILED);
 	rig_init(&rig);
 	rig.send_fails = true;
-	rig.connack = MQTT_CONNACK_UNAVAILABLE;
+	rig.connack.reason = MQTT_UNAVAILABLE;
 	RIG_INPUT(&rig, CONNECT_A, 0xc0, 0);
 	assert_protocol_error(&rig, MQTT_SEND_FAILED);
 }
@@ -246,7 +291,8 @@ int main(void)
 	    cmocka_unit_test(session_first_packet_must_be_connect),
 	    cmocka_unit_test(session_second_connect_is_refused),
 	    cmocka_unit_test(session_types_of_servers_are_refused),
-	    cmocka_unit_test(session_qos2_packets_are_not_offered),
+	    cmocka_unit_test(session_5_disconnects_with_reasons),
+	    cmocka_unit_test(session_5_errors_are_told),
 	    cmocka_unit_test(session_ping_is_answered),
 	    cmocka_unit_test(session_disconnect_closes_in_order),
 	    cmocka_unit_test(session_packets_in_one_piece_are_all_taken),

@@ -2,7 +2,7 @@
 #include "mqtt_rig.h"
 
 static enum counter checked(enum counter (*check)(const uint8_t *, uint32_t), const void *text,
-                            uint32_t count)
+			    uint32_t count)
 {
 	uint8_t *exact = malloc(count ? count : 1);
 	assert_non_null(exact);
@@ -43,19 +43,19 @@ static void name_with_a_bad_byte_anywhere_is_refused(void **state)
 			uint8_t text[50];
 			memset(text, 'x', sizeof text);
 			assert_int_equal(checked(mqtt_topic_name_check, text, count),
-			                 MQTT_WELL_FORMED);
+					 MQTT_WELL_FORMED);
 			text[at] = '+';
 			assert_int_equal(checked(mqtt_topic_name_check, text, count),
-			                 COUNTER_MQTT_ERR_TOPIC_WILDCARD);
+					 COUNTER_MQTT_ERR_TOPIC_WILDCARD);
 			text[at] = '#';
 			assert_int_equal(checked(mqtt_topic_name_check, text, count),
-			                 COUNTER_MQTT_ERR_TOPIC_WILDCARD);
+					 COUNTER_MQTT_ERR_TOPIC_WILDCARD);
 			text[at] = 0;
 			assert_int_equal(checked(mqtt_topic_name_check, text, count),
-			                 COUNTER_MQTT_ERR_UTF8);
+					 COUNTER_MQTT_ERR_UTF8);
 			text[at] = 0x80;
 			assert_int_equal(checked(mqtt_topic_name_check, text, count),
-			                 COUNTER_MQTT_ERR_UTF8);
+					 COUNTER_MQTT_ERR_UTF8);
 		}
 	}
 }
@@ -81,6 +81,14 @@ static void filter_examples_of_the_standard(void **state)
 	assert_int_equal(FILTER("+#"), COUNTER_MQTT_ERR_FILTER);
 	assert_int_equal(FILTER("##"), COUNTER_MQTT_ERR_FILTER);
 	assert_int_equal(FILTER("a\xff"), COUNTER_MQTT_ERR_UTF8);
+	/* MQTT5 4.8.2 */
+	assert_int_equal(FILTER("$share/consumer1/sport/tennis/+"), MQTT_WELL_FORMED);
+	assert_int_equal(FILTER("$share/consumer1//finance"), MQTT_WELL_FORMED);
+	assert_int_equal(FILTER("$share//finance"), COUNTER_MQTT_ERR_FILTER);
+	assert_int_equal(FILTER("$share/consumer1/"), COUNTER_MQTT_ERR_FILTER);
+	assert_int_equal(FILTER("$share/consumer1"), COUNTER_MQTT_ERR_FILTER);
+	assert_int_equal(FILTER("$share/+/x"), COUNTER_MQTT_ERR_FILTER);
+	assert_int_equal(FILTER("$shared/x"), MQTT_WELL_FORMED);
 }
 
 int main(void)

@@ -40,7 +40,7 @@ static void utf8_ill_formed_is_refused(void **state)
 {
 	(void)state;
 	assert_false(VALID("\x80"));
-	assert_false(VALID("\xc0\x80"));         /* overlong U+0000 */
+	assert_false(VALID("\xc0\x80")); /* overlong U+0000 */
 	assert_false(VALID("\xc1\xbf"));
 	assert_false(VALID("\xe0\x9f\xbf"));     /* overlong */
 	assert_false(VALID("\xf0\x8f\xbf\xbf")); /* overlong */

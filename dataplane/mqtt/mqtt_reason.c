@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the counter of an error to the reason code that a 5.0 client is told (MQTT5 2.4, 4.13).
+ */
+#include "mqtt/mqtt_priv.h"
+
+enum mqtt_reason mqtt_reason_of(enum counter why)
+{
+	switch (why) {
+	case COUNTER_MQTT_ERR_FLAGS:
+	case COUNTER_MQTT_ERR_REMAINING_LENGTH:
+	case COUNTER_MQTT_ERR_LENGTH:
+	case COUNTER_MQTT_ERR_UTF8:
+	case COUNTER_MQTT_ERR_VARINT:
+	case COUNTER_MQTT_ERR_PROPERTY:
+	case COUNTER_MQTT_ERR_CONNECT_FLAGS:
+	case COUNTER_MQTT_ERR_CONNECT_WILL:
+	case COUNTER_MQTT_ERR_PUBLISH_QOS3:
+	case COUNTER_MQTT_ERR_SUBSCRIBE_QOS:
+		return MQTT_MALFORMED;
+	case COUNTER_MQTT_ERR_OVERSIZE:
+		return MQTT_TOO_LARGE;
+	case COUNTER_MQTT_ERR_TOPIC_WILDCARD:
+		return MQTT_BAD_TOPIC;
+	case COUNTER_MQTT_ERR_FILTER:
+		return MQTT_BAD_FILTER;
+	case COUNTER_MQTT_ERR_TOPIC_ALIAS:
+		return MQTT_BAD_ALIAS;
+	case COUNTER_MQTT_ALIASES_EXHAUSTED:
+		return MQTT_QUOTA;
+	case COUNTER_MQTT_ERR_RECEIVE_MAX:
+		return MQTT_RECEIVE_MAX;
+	case COUNTER_MQTT_ERR_RETAIN:
+		return MQTT_NO_RETAIN;
+	case COUNTER_MQTT_TIMEOUT_KEEP_ALIVE:
+		return MQTT_KEEP_ALIVE_TIMEOUT;
+	case COUNTER_MQTT_REFUSED_CLIENT_ID:
+		return MQTT_BAD_CLIENT_ID;
+	case COUNTER_MQTT_REFUSED_METHOD:
+		return MQTT_BAD_METHOD;
+	case COUNTER_MQTT_REFUSED_VERSION:
+		return MQTT_BAD_VERSION;
+	default:
+		return MQTT_PROTOCOL_ERROR;
+	}
+}
