@@ -419,6 +419,8 @@ static void fill_pipeline_config(struct daemon *d, struct pipeline_config *c)
 	             .no_subscription_ids = !k->mqtt.subscription_ids,
 	             .no_shared = !k->mqtt.shared},
 	    .mqtt_inflight_max = k->mqtt.inflight_max,
+	    .broker = d->broker_link,
+	    .mqtt_auth = k->broker.password_file || !k->broker.anonymous,
 	    .mqtt_alias_bytes = (uint64_t)k->mqtt.alias_memory_kb << 10,
 	    .coap = {.exchanges_max = k->coap.exchanges_max,
 	             .separate_after_ms = k->coap.separate_after_ms,
