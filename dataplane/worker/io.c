@@ -102,7 +102,7 @@ static enum result new_mqtt(struct io *io, struct error *err)
 	const struct pipeline_config *c = io->config;
 	io->sessions = pages_new(c->connections, sizeof io->sessions[0]);
 	io->conns = pages_new(c->connections, sizeof io->conns[0]);
-	if (!io->sessions || !io->conns || !clients_init(&io->clients, c->connections))
+	if (!io->sessions || !io->conns)
 		return fail(RESULT_RESOURCE, err, "io%u: no memory for %u MQTT sessions",
 		            io->index, c->connections);
 	for (uint32_t i = 0; i < c->connections; i++)
@@ -206,7 +206,6 @@ void io_free(struct io *io)
 	if (io->tcp)
 		tcp_engine_free(io->tcp);
 	net_stack_free(io->net);
-	clients_fini(&io->clients);
 	mqtt_aliases_free(io->mqtt.aliases);
 	free(io->sessions);
 	free(io->conns);
@@ -234,7 +233,6 @@ uint32_t io_poll(struct io *io)
 	io->view = atomic_load_explicit(io->registry, memory_order_acquire);
 	tcp_set_now(io->tcp, io->now_us);
 
-	io_mqtt_run_takeovers(io); /* before new CONNECTs: what is announced is older */
 	uint32_t frames = net_stack_poll(io->net, io->now_us);
 	uint32_t home = io_take_home(io);
 	home += io_broker_poll(io);

@@ -27,7 +27,6 @@
 #include "mqtt/mqtt.h"
 #include "net/stack.h"
 #include "tcp/tcp.h"
-#include "worker/clients.h"
 #include "worker/pipeline.h"
 #include "worker/report.h"
 #include "worker/tickets.h"
@@ -58,7 +57,6 @@ struct io_conn {
 	bool resumed;      /* was first in that list: may take what newcomers may not */
 	bool awaits_ack;   /* stopped at its own in-flight limit */
 	bool finished;     /* the peer sent FIN; close when the last ticket is answered */
-	bool mapped;       /* in `clients` */
 };
 
 struct uri_slot {
@@ -70,8 +68,6 @@ struct io_links {
 	struct ring *to_stage[MAX_STAGE_WORKERS];
 	struct ring *detour_return[MAX_STAGE_WORKERS]; /* emptied detour batches */
 	struct ring *home;                             /* from the store */
-	struct ring *takeover_out[MAX_IO_WORKERS];     /* client hashes that connected here */
-	struct ring *takeover_in[MAX_IO_WORKERS];
 	uint32_t stage_count, io_count;
 };
 
@@ -94,7 +90,6 @@ struct io {
 	struct mqtt_session *sessions; /* by tcp_index */
 	struct io_conn *conns;         /* by tcp_index */
 	struct wheel keep_alive;       /* nodes: io_conn.timer */
-	struct clients clients;
 	struct coap_server *coap;
 	struct tickets tickets;
 	uint32_t blocked_head, blocked_tail;
@@ -185,8 +180,6 @@ uint32_t io_mqtt_ticket(struct io *io, struct io_conn *c, const struct mqtt_publ
 /* Offer the kept data of blocked connections again, in the order in which they were blocked. */
 void io_mqtt_unblock(struct io *io);
 void io_mqtt_run_timers(struct io *io);
-/* Connections taken over by other io workers. */
-void io_mqtt_run_takeovers(struct io *io);
 void io_mqtt_close_all(struct io *io);
 
 /* --- io_broker.c: records to and from the broker; false: no room --- */

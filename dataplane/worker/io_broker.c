@@ -25,7 +25,7 @@ static uint32_t credit_max(const struct pipeline_config *config)
 
 uint32_t io_broker_buffer_bytes(const struct pipeline_config *config)
 {
-	return config->broker ? credit_max(config) + ANSWER_BYTES : 0;
+	return credit_max(config) + ANSWER_BYTES;
 }
 
 static struct record_ring *out_ring(const struct io *io)
@@ -230,7 +230,7 @@ static void show_one(struct io *io, const struct batch *b, const struct reading 
 void io_broker_show(struct io *io, const struct batch *b)
 {
 	const struct broker_link *link = io->config->broker;
-	if (!link || !atomic_load_explicit(&link->watch.any, memory_order_relaxed))
+	if (!atomic_load_explicit(&link->watch.any, memory_order_relaxed))
 		return;
 	for (uint32_t i = 0; i < b->count; i++)
 		if (b->readings[i].fate == FATE_STORED && b->readings[i].id_bytes > 0)
@@ -396,8 +396,6 @@ static bool send_memory_is_short(const struct io *io)
 
 uint32_t io_broker_poll(struct io *io)
 {
-	if (!io->config->broker)
-		return 0;
 	struct record_ring *in = &io->config->broker->to_io[io->index];
 	uint32_t count = 0, bytes;
 	const void *record;

@@ -12,7 +12,6 @@
 
 #define UNBLOCK_PER_POLL 32
 #define TIMER_BUDGET     64
-#define TAKEOVER_BUDGET  32
 #define WAITING_CHECK_US 60000000ull /* how soon a held back session is looked at again */
 static struct io_conn *conn_of(struct io *io, const struct mqtt_session *s)
 {
@@ -97,14 +96,11 @@ static void on_closed(void *app, tcp_handle handle, enum tcp_close_reason reason
 			ticket_put(&io->tickets, t);
 		t = next;
 	}
-	if (c->mapped)
-		clients_remove(&io->clients, s->client_hash, index);
 	if (c->announced)
 		io_broker_disconnected(io, c, s);
 	wheel_cancel(&io->keep_alive, index);
 	c->ticket_head = c->ticket_tail = TICKET_NONE;
 	c->handle = 0;
-	c->mapped = false;
 	mqtt_session_fini(&io->mqtt, s);
 }
 
@@ -125,39 +121,6 @@ static uint64_t identity_hash(const struct io *io, struct bytes id)
 	return hash ? hash : 1;
 }
 
-/* MQTT 3.1.1 3.1.4-2: a client id that connects again takes the session over. */
-static void take_over(struct io *io, uint64_t hash)
-{
-	uint32_t other = clients_find(&io->clients, hash);
-	if (other == CLIENT_NONE)
-		return;
-	mqtt_disconnect(&io->mqtt, &io->sessions[other], MQTT_TAKEN_OVER, COUNTER_MQTT_TAKEN_OVER);
-}
-
-/* A hash travels as a pointer; the ring can be full only if a worker hangs for many polls, and
- * then the older session just lives until its keep-alive ends. */
-static void announce(struct io *io, uint64_t hash)
-{
-	for (uint32_t i = 0; i < io->links.io_count; i++)
-		if (i != io->index &&
-		    !ring_push(io->links.takeover_out[i], (void *)(uintptr_t)hash))
-			counter_add(io->counters, COUNTER_WORKER_TAKEOVER_LOST, 1);
-}
-
-void io_mqtt_run_takeovers(struct io *io)
-{
-	for (uint32_t i = 0; i < io->links.io_count; i++) {
-		if (i == io->index)
-			continue;
-		for (uint32_t n = 0; n < TAKEOVER_BUDGET; n++) {
-			void *hash = ring_pop(io->links.takeover_in[i]);
-			if (!hash)
-				break;
-			take_over(io, (uint64_t)(uintptr_t)hash);
-		}
-	}
-}
-
 void io_mqtt_accepted(struct io *io, uint32_t index)
 {
 	/* the keep-alive may end before the CONNECT time-out that is armed */
@@ -165,16 +128,6 @@ void io_mqtt_accepted(struct io *io, uint32_t index)
 	uint64_t keep_alive_us = (uint64_t)s->keep_alive_s * 1500000;
 	if (s->state == MQTT_CONNECTED && keep_alive_us)
 		wheel_arm(&io->keep_alive, index, io->now_us + keep_alive_us);
-}
-
-/* Without a broker the io workers find out among themselves whose client id it is. */
-static void take_over_here(struct io *io, uint32_t index)
-{
-	uint64_t hash = io->sessions[index].client_hash;
-	take_over(io, hash);
-	announce(io, hash);
-	clients_put(&io->clients, hash, index);
-	io->conns[index].mapped = true;
 }
 
 /* Does the client need anything that the broker knows before it has its CONNACK? */
@@ -191,16 +144,11 @@ static enum mqtt_taken on_connect(void *app, struct mqtt_session *s,
 	struct io *io = app;
 	struct io_conn *c = conn_of(io, s);
 	uint32_t index = (uint32_t)(c - io->conns);
-	bool waits = false;
+	bool waits = needs_broker(io, s, connect);
 	s->client_hash = identity_hash(io, connect->client_id);
-	if (io->config->broker) {
-		waits = needs_broker(io, s, connect);
-		if (!io_broker_connect(io, c, s, connect, waits)) {
-			io_mqtt_block(io, c);
-			return MQTT_NO_ROOM;
-		}
-	} else {
-		take_over_here(io, index);
+	if (!io_broker_connect(io, c, s, connect, waits)) {
+		io_mqtt_block(io, c);
+		return MQTT_NO_ROOM;
 	}
 	if (!waits) {
 		mqtt_connack(&io->mqtt, s, &(struct mqtt_connack){.reason = MQTT_SUCCESS});
@@ -291,9 +239,6 @@ uint32_t io_mqtt_ticket(struct io *io, struct io_conn *c, const struct mqtt_publ
 	return index;
 }
 
-/* Without a broker, a topic that no profile names has no candidates: its message goes to the error
- * queue, since nobody else would take it and an acknowledgement never means less than a durable
- * fate. */
 static bool take_telemetry(struct io *io, struct mqtt_session *s, const struct mqtt_publish *p,
 			   uint64_t candidates, uint32_t ticket)
 {
@@ -335,7 +280,7 @@ static bool take_publish(struct io *io, struct mqtt_session *s, const struct mqt
 {
 	struct io_conn *c = conn_of(io, s);
 	uint64_t candidates = topic_candidates(io, c, p->topic);
-	bool telemetry = candidates != 0 || !io->config->broker;
+	bool telemetry = candidates != 0;
 	if ((telemetry && must_queue(io, c)) || (p->qos > 0 && !answers_have_room(io, c, s)))
 		return false;
 	uint32_t ticket = TICKET_NONE;
@@ -395,28 +340,14 @@ static enum mqtt_taken on_ack(void *app, struct mqtt_session *s, uint8_t type, u
 	    [4] = BROKER_PUBACK, [5] = BROKER_PUBREC, [7] = BROKER_PUBCOMP};
 	struct io *io = app;
 	struct io_conn *c = conn_of(io, s);
-	if (!c->announced)
-		return MQTT_TAKEN; /* nothing was sent that it could answer */
 	return taken_or_blocked(io, c, io_broker_ack(io, c, kinds[type], packet_id, reason));
-}
-
-/* Without a broker each filter is refused: 0x80 (3.9.3), or 0x83, not authorised to say more. */
-static void refuse_filters(struct io *io, struct mqtt_session *s, const struct mqtt_filters *f)
-{
-	static uint8_t refused[UINT16_MAX];
-	if (f->subscribe && refused[0] == 0)
-		memset(refused, MQTT_UNSPECIFIED, sizeof refused);
-	mqtt_suback(&io->mqtt, s, f->subscribe, f->packet_id, refused, f->count);
 }
 
 static enum mqtt_taken on_filters(void *app, struct mqtt_session *s, const struct mqtt_filters *f)
 {
 	struct io *io = app;
 	struct io_conn *c = conn_of(io, s);
-	if (c->announced)
-		return taken_or_blocked(io, c, io_broker_filters(io, c, f));
-	refuse_filters(io, s, f);
-	return MQTT_TAKEN;
+	return taken_or_blocked(io, c, io_broker_filters(io, c, f));
 }
 
 static bool on_send(void *app, struct mqtt_session *s, const void *bytes, uint32_t count)

@@ -35,8 +35,6 @@ static enum result build_rings(struct pipeline *p, struct error *err)
 		for (uint32_t s = 0; s < p->stage_count; s++)
 			ok = ok && ring_init(&p->to_stage[i][s], all) &&
 			     ring_init(&p->detour_return[i][s], all);
-		for (uint32_t o = 0; o < p->io_count && p->io_count > 1; o++)
-			ok = ok && ring_init(&p->takeover[i][o], 4096);
 	}
 	for (uint32_t s = 0; s < p->stage_count; s++)
 		ok = ok && ring_init(&p->to_store[s], all) && ring_init(&p->to_resolver[s], all) &&
@@ -51,10 +49,6 @@ static struct io_links links_of(struct pipeline *p, uint32_t io)
 	for (uint32_t s = 0; s < p->stage_count; s++) {
 		links.to_stage[s] = &p->to_stage[io][s];
 		links.detour_return[s] = &p->detour_return[io][s];
-	}
-	for (uint32_t o = 0; o < p->io_count; o++) {
-		links.takeover_out[o] = &p->takeover[io][o];
-		links.takeover_in[o] = &p->takeover[o][io];
 	}
 	return links;
 }
@@ -163,8 +157,6 @@ void pipeline_free(struct pipeline *p)
 			ring_fini(&p->to_stage[i][s]);
 			ring_fini(&p->detour_return[i][s]);
 		}
-		for (uint32_t o = 0; o < p->io_count; o++)
-			ring_fini(&p->takeover[i][o]);
 	}
 	for (uint32_t s = 0; s < p->stage_count; s++) {
 		stage_worker_fini(&p->stages[s]);

@@ -54,9 +54,7 @@ struct pipeline_config {
 	uint16_t mqtt_port, coap_port; /* 0: off */
 	struct mqtt_config mqtt;
 	uint32_t mqtt_inflight_max;
-	/* The MQTT broker of the control plane; NULL: none, so no subscription and no persistent
-	 * session, and a message on a topic that no profile names is a rejected reading. */
-	struct broker_link *broker;
+	struct broker_link *broker; /* to the MQTT broker of the control plane */
 	bool mqtt_auth; /* every CONNECT waits for the broker's judgement */
 	uint64_t mqtt_alias_bytes; /* per io worker: for the topics behind aliases */
 	struct coap_config coap;

@@ -29,14 +29,13 @@ struct pipeline {
 	struct store_worker store;
 	struct resolver_thread resolver;
 
-	/* named by producer and consumer: [io][stage], [io], [stage], [from io][to io] */
+	/* named by producer and consumer: [io][stage], [io], [stage] */
 	struct ring to_stage[MAX_IO_WORKERS][MAX_STAGE_WORKERS];
 	struct ring detour_return[MAX_IO_WORKERS][MAX_STAGE_WORKERS];
 	struct ring home[MAX_IO_WORKERS];
 	struct ring to_store[MAX_STAGE_WORKERS];
 	struct ring to_resolver[MAX_STAGE_WORKERS];
 	struct ring from_resolver[MAX_STAGE_WORKERS];
-	struct ring takeover[MAX_IO_WORKERS][MAX_IO_WORKERS];
 
 	_Atomic uint32_t running;      /* worker threads in their loop */
 	_Atomic int attach_result;     /* of journal_attach, an enum result */

@@ -159,7 +159,6 @@ static bool io_pool(const struct pipeline *p, uint32_t i, uint32_t index, struct
 	const struct report_pool pools[] = {
 	    {"MQTT sessions", REPORT_POOL_EACH, sizeof(struct mqtt_session), tcp.conns, most},
 	    {"io connection state", REPORT_POOL_EACH, sizeof(struct io_conn), tcp.conns, most},
-	    {"client ids", REPORT_POOL_EACH, 2 * sizeof(struct client_slot), tcp.conns, most},
 	    {"messages under way", REPORT_POOL_SOME, sizeof(struct ticket),
 	     atomic_load_explicit(&io->tickets.used, memory_order_relaxed), io->tickets.count},
 	};
@@ -213,8 +212,7 @@ uint32_t pipeline_bytes_per_connection(const struct pipeline *p)
 uint64_t pipeline_memory_bytes(const struct pipeline *p)
 {
 	const struct pipeline_config *c = &p->config;
-	uint64_t per_conn = sizeof(struct mqtt_session) + sizeof(struct io_conn) +
-	                    2 * sizeof(struct client_slot);
+	uint64_t per_conn = sizeof(struct mqtt_session) + sizeof(struct io_conn);
 	uint64_t per_io = sizeof(struct io) + c->connections * per_conn +
 	                  c->batches * sizeof(struct batch) + c->messages * sizeof(struct ticket);
 	if (c->coap_port)
