@@ -32,7 +32,7 @@ LIBRARIES = [
     (r"curl/.*", ["control/cli"]),
     (r"openssl/.*", ["control/broker"]),
     (r"jansson\.h", ["control", "tests/unit/control", "tests/fuzz/control"]),
-    (r"mosquitto\.h", ["tests/fleet"]),
+    (r"(mosquitto|MQTTClient)\.h", ["tests/fleet"]),
     (r"coap3/.*", ["tests/fleet"]),
     (r"cmocka\.h", ["tests"]),
     (r"lwip/.*", ["tests/sim/lwip"]),

@@ -442,6 +442,12 @@ def test_limits():
     q.end()
 
 
+def test_paho_c():
+    got = subprocess.run([harness.program("headrace-paho"), harness.SERVER], capture_output=True,
+                         text=True, timeout=4 * PATIENCE)
+    harness.check(got.returncode == 0, f"headrace-paho: {got.stdout}{got.stderr}")
+
+
 def test():
     with harness.Rig("mqtt", meters=20) as rig:
         rig.start()
@@ -458,6 +464,7 @@ def test():
         test_take_over()
         test_will_delay()
         test_limits()
+        test_paho_c()
         test_live_readings(rig)
         test_sessions(rig, restart_in_order)
         test_sessions(rig, restart_after_kill)
