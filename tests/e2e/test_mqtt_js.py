@@ -32,11 +32,11 @@ def install():
                 return folder
     for name in ("package.json", "package-lock.json"):
         shutil.copy(os.path.join(SOURCE, name), folder)
-    got = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder,
-                         capture_output=True, text=True, timeout=120)
+    command = ["timeout", "120", "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    got = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if got.returncode:
         os.unlink(lock)
-        harness.skip(f"npm ci: {got.stderr.strip()[-300:]}")
+        harness.skip(f"npm ci: {got.returncode} {got.stderr.strip()[-300:]}")
     return folder
 
 
