@@ -13,6 +13,7 @@
  *   link.c      the DPDK port; loss and reordering on the way out
  *   flood.c     SYNs from nobody
  *   bridge.c    a kernel's interface on the same port
+ *   pcap.c      a capture's frames, sent again
  *   report.c    the line per second, the table, the JSON
  *   ledger.c    each reading sent, and whether it was acknowledged
  *
@@ -43,7 +44,8 @@
 #define COAP_DATAGRAM 1400
 
 enum protocol { PROTOCOL_MQTT, PROTOCOL_COAP };
-enum profile { PROFILE_STEADY, PROFILE_HERD, PROFILE_BACKLOG, PROFILE_HOLD, PROFILE_STORM };
+enum profile { PROFILE_STEADY, PROFILE_HERD, PROFILE_BACKLOG, PROFILE_HOLD, PROFILE_STORM,
+	       PROFILE_REPLAY };
 enum shape { SHAPE_FLAT, SHAPE_NESTED, SHAPE_BOTH, SHAPE_CBOR };
 
 struct options {
@@ -67,6 +69,8 @@ struct options {
 	uint32_t zero_window, zero_window_from, syn_flood_from; /* from: a step, 1 is the first */
 	double syn_flood;
 	const char *bridge; /* interface; NULL: none */
+	const char *pcap_file;
+	double pcap_speed; /* 1: as captured; 0: as fast as the port takes it */
 	uint64_t seed;
 };
 
@@ -139,6 +143,7 @@ struct totals {
 	uint64_t tcp_retransmitted, coap_retransmitted, mqtt_again, overloaded;
 	uint64_t rx_frames, tx_frames, rx_ignored, bad_checksum, out_of_order;
 	uint64_t protocol_errors, early_acks, floods, bridged;
+	uint64_t replayed, replay_skipped;
 	uint64_t acks_sent, busy_clients, pings;
 };
 
@@ -182,6 +187,21 @@ struct schedule {
 	uint32_t stride, cursor; /* the order of the clients */
 };
 
+struct pcap {
+	const uint8_t *data;
+	size_t bytes, at; /* at: the next record */
+	uint64_t first_us, began_us;
+	bool big_endian, nanoseconds;
+	bool cut; /* the last record is not all there */
+};
+
+struct pcap_frame {
+	uint64_t at_us;
+	const uint8_t *frame;
+	uint32_t bytes;
+	bool whole; /* nothing was cut off by the capture */
+};
+
 struct gen {
 	struct options options;
 	struct link link;
@@ -215,6 +235,7 @@ struct gen {
 	double flood_due_us;
 	int bridge_fd; /* -1: none */
 	uint64_t bridge_look_us;
+	struct pcap pcap;
 
 	struct ledger_line *ledger;
 	uint32_t ledger_count, ledger_max;
@@ -331,6 +352,17 @@ void bridge_close(struct gen *g);
 void bridge_poll(struct gen *g);
 /* A frame of the port that is for nobody here. False: not for the interface either. */
 bool bridge_take(struct gen *g, const uint8_t *frame, uint32_t bytes);
+
+/* --- pcap.c --- */
+/* False: what is wrong is on stderr. */
+bool pcap_open(struct pcap *p, const char *path);
+void pcap_close(struct pcap *p);
+/* A file in memory; NULL, or what is wrong with it. */
+const char *pcap_take(struct pcap *p, const uint8_t *data, size_t bytes);
+/* False: that was the last one. */
+bool pcap_next(struct pcap *p, struct pcap_frame *f);
+/* Send the frames that are due. False: all were sent. */
+bool pcap_run(struct gen *g);
 
 /* --- schedule.c --- */
 void schedule_start(struct gen *g);

@@ -139,6 +139,8 @@ static bool is_complete(const struct gen *g)
 	const struct options *o = &g->options;
 	const struct totals *t = &g->totals;
 	uint64_t left_out = 0;
+	if (o->profile == PROFILE_REPLAY)
+		return t->replayed > 0 && !g->pcap.cut && !g->stop;
 	for (uint32_t i = 0; i < o->rate_count; i++)
 		left_out += g->steps[i].left_out;
 	bool connected = o->protocol != PROTOCOL_MQTT || o->profile == PROFILE_STORM ||
@@ -174,7 +176,7 @@ int main(int argc, char **argv)
 	sigaction(SIGTERM, &action, NULL);
 	if (!link_open(&config, &g->link, g->mac))
 		return 1;
-	if (!bridge_open(g))
+	if (!bridge_open(g) || (o->pcap_file && !pcap_open(&g->pcap, o->pcap_file)))
 		return 1;
 	if (!allocate(g) || !ledger_open(g)) {
 		fprintf(stderr, "headrace-gen: not enough memory for %u meters\n", o->meters);
@@ -190,6 +192,7 @@ int main(int argc, char **argv)
 	bool hostile = o->zero_window || o->syn_flood > 0;
 	int bad = report_json(g, complete) | ledger_close(g);
 	bridge_close(g);
+	pcap_close(&g->pcap);
 	link_close(&g->link);
 	if (bad)
 		return 1;

@@ -39,6 +39,7 @@ static const char usage[] =
     "                       herd: one message of each sender, all within --within seconds\n"
     "                       backlog: the past --intervals of each meter, 15 min apart, at --rate\n"
     "                       hold: connections and keep-alives for --seconds, messages if --rate\n"
+    "                       replay: the frames of --pcap, nothing of the fleet\n"
     "                       storm: at --rate: connect, publish, wait for the PUBACK, disconnect\n"
     "  --rate R[,R...]      messages per second of the whole fleet, one step after the other\n"
     "                       (herd: only how many steps there are);\n"
@@ -55,6 +56,8 @@ static const char usage[] =
     "  --connect-rate R     connections per second, 0: as fast as --connect-window allows (0)\n"
     "  --connect-window N   connections being set up at once (1024)\n"
     "  --close              disconnect at the end\n"
+    "  --pcap FILE          for replay: Ethernet frames; those for one host go to the server\n"
+    "  --pcap-speed X       1: with their own distances; 2: twice as fast; 0: at once (1)\n"
     "Impairments, percent\n"
     "  --duplicates P       the sender's last reading once more\n"
     "  --late P             readings 1 to 41 hours old\n"
@@ -116,6 +119,8 @@ enum {
 	OPT_ZERO_WINDOW_FROM,
 	OPT_SYN_FLOOD_FROM,
 	OPT_BRIDGE,
+	OPT_PCAP,
+	OPT_PCAP_SPEED,
 	OPT_JSON,
 	OPT_LEDGER,
 	OPT_DEVICES,
@@ -164,6 +169,8 @@ static const struct option long_options[] = {
     {"zero-window-from", required_argument, NULL, OPT_ZERO_WINDOW_FROM},
     {"syn-flood-from", required_argument, NULL, OPT_SYN_FLOOD_FROM},
     {"bridge", required_argument, NULL, OPT_BRIDGE},
+    {"pcap", required_argument, NULL, OPT_PCAP},
+    {"pcap-speed", required_argument, NULL, OPT_PCAP_SPEED},
     {"json", required_argument, NULL, OPT_JSON},
     {"ledger", required_argument, NULL, OPT_LEDGER},
     {"devices-csv", required_argument, NULL, OPT_DEVICES},
@@ -263,7 +270,8 @@ static bool address_parse(uint8_t out[4])
 static bool take_words(struct options *o, int option)
 {
 	static const char *const protocols[] = {"mqtt", "coap", NULL};
-	static const char *const profiles[] = {"steady", "herd", "backlog", "hold", "storm", NULL};
+	static const char *const profiles[] = {"steady", "herd", "backlog", "hold",
+					       "storm",  "replay", NULL};
 	static const char *const shapes[] = {"flat", "nested", "both", "cbor", NULL};
 	static const char *const arrivals[] = {"even", "poisson", NULL};
 	static const char *const pages[] = {"auto", "yes", "no", NULL};
@@ -341,6 +349,8 @@ static bool take_fraction(struct options *o, int option)
 		return double_parse(1e8, &o->connect_rate);
 	case OPT_SYN_FLOOD:
 		return double_parse(1e8, &o->syn_flood);
+	case OPT_PCAP_SPEED:
+		return double_parse(1e6, &o->pcap_speed);
 	case OPT_DUPLICATES:
 		return percent_parse(&o->duplicates);
 	case OPT_LATE:
@@ -367,6 +377,9 @@ static bool take(struct options *o, int option)
 		return address_parse(o->first_address);
 	case OPT_RATE:
 		return rates_parse(o);
+	case OPT_PCAP:
+		o->pcap_file = optarg;
+		return true;
 	case OPT_BRIDGE:
 		o->bridge = optarg;
 		return true;
@@ -396,6 +409,7 @@ static bool take(struct options *o, int option)
 	case OPT_DRAIN:
 	case OPT_CONNECT_RATE:
 	case OPT_SYN_FLOOD:
+	case OPT_PCAP_SPEED:
 	case OPT_DUPLICATES:
 	case OPT_LATE:
 	case OPT_LOSS:
@@ -416,6 +430,8 @@ static const char *contradiction(struct options *o)
 	uint32_t needed = (senders + o->zero_window + PORT_SLOTS - 1) / PORT_SLOTS;
 	if (!o->device && !o->devices_file)
 		return "--device is required";
+	if ((o->profile == PROFILE_REPLAY) != (o->pcap_file != NULL))
+		return "--profile replay and --pcap belong together";
 	if (senders == 0)
 		return "--meters is less than --batch";
 	if (o->addresses == 0)
@@ -460,6 +476,7 @@ int options_parse(struct options *o, int argc, char **argv)
 	    .rto_ms = 500,
 	    .nstart = 1,
 	    .inflight_max = 262144,
+	    .pcap_speed = 1,
 	    .zero_window_from = 1,
 	    .syn_flood_from = 1,
 	    .seed = 1,

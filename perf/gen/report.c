@@ -5,7 +5,8 @@
 
 #include "gen.h"
 
-static const char *const profile_names[] = {"steady", "herd", "backlog", "hold", "storm"};
+static const char *const profile_names[] = {"steady", "herd",  "backlog",
+					    "hold",   "storm", "replay"};
 
 static unsigned long long ull(uint64_t v)
 {
@@ -108,6 +109,10 @@ void report_table(const struct gen *g)
 	if (t->holders || t->floods)
 		printf("%-28s %llu zero windows held, %llu of them evicted, %llu SYNs of a flood\n",
 		       "hostile", ull(t->holders), ull(t->holders_lost), ull(t->floods));
+	if (g->options.pcap_file)
+		printf("%-28s %llu frames sent, %llu passed over%s\n", "replayed",
+		       ull(t->replayed), ull(t->replay_skipped),
+		       g->pcap.cut ? "; the file's end is missing" : "");
 	if (g->options.bridge)
 		printf("%-28s %llu frames, both ways\n", "bridged", ull(t->bridged));
 }
@@ -160,6 +165,8 @@ static void put_totals(FILE *out, const struct gen *g)
 	    {"holders_lost", t->holders_lost},
 	    {"syns_flooded", t->floods},
 	    {"bridged", t->bridged},
+	    {"replayed", t->replayed},
+	    {"replay_skipped", t->replay_skipped},
 	    {"messages_scheduled", t->scheduled},
 	    {"messages_sent", t->sent},
 	    {"messages_acked", t->acked},

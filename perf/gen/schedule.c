@@ -82,7 +82,8 @@ static void run_arp(struct gen *g)
 
 static bool connects_first(const struct options *o)
 {
-	return o->protocol == PROTOCOL_MQTT && o->profile != PROFILE_STORM;
+	return o->protocol == PROTOCOL_MQTT && o->profile != PROFILE_STORM &&
+	       o->profile != PROFILE_REPLAY;
 }
 
 /* The clients with a window of zero connect before a step of their own. */
@@ -261,6 +262,13 @@ static void run_load(struct gen *g)
 	struct schedule *s = &g->schedule;
 	struct step *step = &g->steps[s->step];
 	uint64_t last_us = last_due_us(g, step);
+	if (g->options.profile == PROFILE_REPLAY) {
+		if (pcap_run(g))
+			return;
+		step->end_us = g->now_us;
+		enter(g, PHASE_DRAIN);
+		return;
+	}
 	double spacing = step->rate > 0 ? 1e6 / step->rate : 0;
 	for (uint32_t i = 0; i < ISSUES_PER_POLL && s->next < s->total; i++) {
 		if (s->due_us > (double)g->now_us || s->due_us >= (double)last_us ||
