@@ -15,7 +15,7 @@
 #include "tcp/tcp_priv.h"
 
 #define PEERS  4
-#define ISSUED 64
+#define ISSUED 128
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -150,6 +150,8 @@ static void send_segment(uint32_t peer, uint8_t flags, uint32_t seq, uint32_t ac
 static void syn(struct input *in)
 {
 	uint8_t options[40];
+	if (w.count == ISSUED)
+		return; /* all are remembered, for a SYN again may draw the same cookie */
 	struct issued x = {.peer = take(in, 1) % PEERS, .irs = take(in, 4)};
 	x.mss = (uint16_t)take(in, 2);
 	uint32_t bits = take(in, 1);
@@ -165,7 +167,7 @@ static void syn(struct input *in)
 	x.tsval = w.reply.opt.tsval;
 	x.period = w.now_us >> 26;
 	CHECK_OP(w.reply.opt.has_ts, ==, !!(x.flags & C_TS));
-	w.issued[w.count++ % ISSUED] = x;
+	w.issued[w.count++] = x;
 }
 
 /* The same cookie may have been given out twice: then it is one. */
@@ -173,14 +175,14 @@ static void mark_used(const struct issued *x)
 {
 	uint32_t iss = x->iss, peer = x->peer;
 	w.used_in[iss % COOKIE_SETS]++;
-	for (uint32_t i = 0; i < min_u32(w.count, ISSUED); i++)
+	for (uint32_t i = 0; i < w.count; i++)
 		if (w.issued[i].peer == peer && w.issued[i].iss == iss)
 			w.issued[i].used = w.used_in[iss % COOKIE_SETS];
 }
 
 static uint32_t used_as(const struct issued *x)
 {
-	for (uint32_t i = 0; i < min_u32(w.count, ISSUED); i++)
+	for (uint32_t i = 0; i < w.count; i++)
 		if (w.issued[i].peer == x->peer && w.issued[i].iss == x->iss && w.issued[i].used)
 			return w.issued[i].used;
 	return 0;
@@ -192,7 +194,7 @@ static void ack(struct input *in)
 	uint8_t ts[12];
 	if (w.count == 0)
 		return;
-	const struct issued *x = &w.issued[which % min_u32(w.count, ISSUED)];
+	const struct issued *x = &w.issued[which % w.count];
 	uint32_t peer = x->peer, seq = x->irs + 1, number = x->iss + 1, echo = x->tsval;
 	uint64_t age = (w.now_us >> 26) - x->period;
 	uint32_t used = used_as(x);
