@@ -211,6 +211,8 @@ void cwnd_timeout(struct tcp_engine *e, struct conn *c)
 		if (x)
 			undo_save(e, c, x);
 		reduce(e, c);
+		if (x)
+			x->w_max = 0; /* RFC 9438 4.8: where congestion avoidance begins, K = 0 */
 	}
 	c->cwnd = payload_max(c);
 	c->recover = c->snd_nxt;

@@ -155,6 +155,23 @@ static void cwnd_cubic_returns_to_the_last_maximum(void **state)
 	assert_in_range((back - start) / 1000, k_ms / 4, k_ms + 200);
 }
 
+/* RFC 9438 4.8: the old maximum says nothing any more. */
+static void cwnd_cubic_forgets_its_maximum_after_a_timeout(void **state)
+{
+	(void)state;
+	struct conn *c = open_sending(true, 10000);
+	struct ext *x = ext_of(h.e, c);
+	x->w_max = 12000;
+	cwnd_timeout(h.e, c);
+	assert_int_equal(x->w_max, 0);
+	assert_int_equal(c->ssthresh, 7000);
+	assert_int_equal(c->cwnd, 1000);
+	c->cwnd = c->ssthresh;
+	cwnd_grow(h.e, c, 1000, 7000);
+	assert_int_equal(x->w_max, 7000);
+	assert_int_equal(x->cubic_k_ms, 0);
+}
+
 /* RFC 9438 4.7: a window that falls again gives way to others. */
 static void cwnd_cubic_converges_fast(void **state)
 {
@@ -311,6 +328,7 @@ int main(void)
 	    cmocka_unit_test_teardown(cwnd_limited_transmit_is_not_counted, h_stop),
 	    cmocka_unit_test_teardown(cwnd_recovery_sends_in_proportion, h_stop),
 	    cmocka_unit_test_teardown(cwnd_cubic_returns_to_the_last_maximum, h_stop),
+	    cmocka_unit_test_teardown(cwnd_cubic_forgets_its_maximum_after_a_timeout, h_stop),
 	    cmocka_unit_test_teardown(cwnd_cubic_converges_fast, h_stop),
 	    cmocka_unit_test_teardown(cwnd_of_the_original_undoes_the_timeout, h_stop),
 	    cmocka_unit_test_teardown(cwnd_beyond_the_retransmission_undoes_the_timeout, h_stop),
