@@ -41,7 +41,9 @@ static uint32_t now_ms(const struct tcp_engine *e)
 }
 
 /* RFC 9438 4.2: W_cubic(t) = C * (t - K)^3 + W_max segments, C = 0.4. In bytes and milliseconds C
- * is 0.4 * mss / 10^9 = mss / 2,500,000,000; 100 s from K it is beyond any window. */
+ * is 0.4 * mss / 10^9 = mss / 2,500,000,000; 100 s from K it is beyond any window. The distance
+ * from W_max is in whole segments: the way back up is quicker by up to one, and probing beyond it
+ * slower, as where windows count segments. */
 #define CUBIC_C_DIVISOR 2500000000ll
 #define CUBIC_FAR_MS    100000
 
@@ -52,7 +54,9 @@ static uint32_t cubic_window(const struct ext *x, uint32_t mss, uint32_t t_ms)
 		d = CUBIC_FAR_MS;
 	if (d < -CUBIC_FAR_MS)
 		d = -CUBIC_FAR_MS;
-	int64_t w = (int64_t)x->w_max + d * d * d * (int64_t)mss / CUBIC_C_DIVISOR;
+	int64_t distance = d * d * d * (int64_t)mss / CUBIC_C_DIVISOR;
+	distance -= distance % mss;
+	int64_t w = (int64_t)x->w_max + distance;
 	return w < 0 ? 0 : w > INT32_MAX ? INT32_MAX : (uint32_t)w;
 }
 
