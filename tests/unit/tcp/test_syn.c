@@ -132,6 +132,25 @@ static void syn_ack_that_finds_no_buffer_is_sent_later(void **state)
 	assert_int_equal(h.out[0].flags, SYN | ACK);
 }
 
+/* The table's probes are bounded: where all buckets are full, a SYN waits for its repetition. */
+static void syn_without_a_place_in_the_table_is_dropped(void **state)
+{
+	(void)state;
+	h_init();
+	h_start();
+	struct table *t = &h.e->table;
+	for (uint32_t b = 0; b <= t->mask; b++)
+		t->buckets[b].count = BUCKET_SLOTS;
+	h_in(SYN, 0, 0, 0, NULL, 0);
+	assert_int_equal(h.out_count, 0);
+	assert_int_equal(h_counter(COUNTER_TCP_TABLE_FULL), 1);
+	assert_int_equal(h.e->syn_count, 0);
+	for (uint32_t b = 0; b <= t->mask; b++)
+		t->buckets[b].count = 0;
+	h_in(SYN, 0, 0, 0, NULL, 0);
+	assert_int_equal(h.out_count, 1);
+}
+
 static void syn_above_the_memory_watermark_is_refused(void **state)
 {
 	(void)state;
@@ -175,6 +194,7 @@ int main(void)
 	    cmocka_unit_test_teardown(syn_repeated_gives_no_rtt_sample, h_stop),
 	    cmocka_unit_test_teardown(syn_ack_timestamp_must_not_be_older, h_stop),
 	    cmocka_unit_test_teardown(syn_ack_that_finds_no_buffer_is_sent_later, h_stop),
+	    cmocka_unit_test_teardown(syn_without_a_place_in_the_table_is_dropped, h_stop),
 	    cmocka_unit_test_teardown(syn_above_the_memory_watermark_is_refused, h_stop),
 	    cmocka_unit_test_teardown(syn_flood_lets_the_legitimate_in, h_stop),
 	};
