@@ -281,8 +281,12 @@ static void restart_after_idle(struct tcp_engine *e, struct conn *c)
 {
 	if (c->snd_nxt != c->snd_una || !has_unsent(c) || c->srtt_us == 0)
 		return;
-	if ((uint32_t)e->now_us - c->single.xmit_us > rto_us(c))
-		c->cwnd = min_u32(c->cwnd, cwnd_initial(c));
+	if ((uint32_t)e->now_us - c->single.xmit_us <= rto_us(c))
+		return;
+	struct ext *x = ext_of(e, c);
+	if (x)
+		x->cubic_epoch = false; /* silence is no time in which the window may grow */
+	c->cwnd = min_u32(c->cwnd, cwnd_initial(c));
 }
 
 /* One segment, lost ones first. False: nothing more may be sent now. */

@@ -155,6 +155,24 @@ static void cwnd_cubic_returns_to_the_last_maximum(void **state)
 	assert_in_range((back - start) / 1000, k_ms / 4, k_ms + 200);
 }
 
+/* The clock of the window's growth does not run while nothing is sent; reassembly may keep the
+ * extension block alive meanwhile. */
+static void cwnd_cubic_epoch_ends_with_idleness(void **state)
+{
+	(void)state;
+	struct conn *c = open_sending(true, 10000);
+	h_in(ACK, 101, 1, 100, NULL, 0); /* ahead of a gap */
+	h_in(ACK, 1, 10001, 0, NULL, 0);
+	struct ext *x = ext_of(h.e, c);
+	assert_non_null(x);
+	x->cubic_epoch = true;
+	h_pass(60000000);
+	assert_true(tcp_send(h.e, h.conn, data, 1000));
+	h_poll();
+	assert_int_equal(h.out_count, 1);
+	assert_false(x->cubic_epoch);
+}
+
 /* RFC 9438 4.8: the old maximum says nothing any more. */
 static void cwnd_cubic_forgets_its_maximum_after_a_timeout(void **state)
 {
@@ -328,6 +346,7 @@ int main(void)
 	    cmocka_unit_test_teardown(cwnd_limited_transmit_is_not_counted, h_stop),
 	    cmocka_unit_test_teardown(cwnd_recovery_sends_in_proportion, h_stop),
 	    cmocka_unit_test_teardown(cwnd_cubic_returns_to_the_last_maximum, h_stop),
+	    cmocka_unit_test_teardown(cwnd_cubic_epoch_ends_with_idleness, h_stop),
 	    cmocka_unit_test_teardown(cwnd_cubic_forgets_its_maximum_after_a_timeout, h_stop),
 	    cmocka_unit_test_teardown(cwnd_cubic_converges_fast, h_stop),
 	    cmocka_unit_test_teardown(cwnd_of_the_original_undoes_the_timeout, h_stop),
