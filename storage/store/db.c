@@ -13,11 +13,15 @@
 
 #define MIB (1024u * 1024u)
 
+/* RocksDB's memory before a flush. After the disk was full it waits until so much is free. */
+#define WRITE_BUFFER_MIB 64u
+#define WRITE_BUFFERS    3u
+
 enum result db_failed(const char *what, char *message, struct error *err)
 {
 	enum result r = RESULT_MEDIA;
 	if (strstr(message, "No space") || strstr(message, "Too many open") ||
-	    strstr(message, "lock"))
+	    strstr(message, "While lock file"))
 		r = RESULT_RESOURCE;
 	r = fail(r, err, "store: %s: %s", what, message);
 	rocksdb_free(message);
@@ -26,9 +30,12 @@ enum result db_failed(const char *what, char *message, struct error *err)
 
 /* --- opening --- */
 
+/* RocksDB's own log has its head only: what fails is returned to us and logged by us, and when the
+ * disk is full, the second line that RocksDB 7.8 writes to its log fails an assertion: the process
+ * ends. */
 static void quiet_log(rocksdb_options_t *o)
 {
-	rocksdb_options_set_info_log_level(o, 2); /* warnings */
+	rocksdb_options_set_info_log_level(o, 4); /* fatal */
 	rocksdb_options_set_max_log_file_size(o, MIB);
 	rocksdb_options_set_keep_log_file_num(o, 2);
 	rocksdb_options_set_stats_dump_period_sec(o, 0);
@@ -68,8 +75,8 @@ enum result db_open_readings(struct db *d, const char *dir, uint64_t cache_bytes
 	rocksdb_options_set_compaction_filter(o, d->filter);
 	rocksdb_options_set_level0_file_num_compaction_trigger(o, 8);
 	rocksdb_options_set_max_background_jobs(o, (int)threads);
-	rocksdb_options_set_write_buffer_size(o, 64ull * MIB);
-	rocksdb_options_set_max_write_buffer_number(o, 3);
+	rocksdb_options_set_write_buffer_size(o, (size_t)WRITE_BUFFER_MIB * MIB);
+	rocksdb_options_set_max_write_buffer_number(o, WRITE_BUFFERS);
 	rocksdb_options_set_target_file_size_base(o, 64ull * MIB);
 	rocksdb_options_set_max_bytes_for_level_base(o, 256ull * MIB);
 	rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
@@ -115,4 +122,26 @@ void db_close(struct db *d)
 	if (d->cache)
 		rocksdb_cache_destroy(d->cache);
 	*d = (struct db){0};
+}
+
+/*
+ * While RocksDB recovers from a full disk its flush may say that all is well without having written
+ * anything: only an empty memory proves it. Only the caller's thread writes here.
+ */
+enum result db_flush(struct db *d, struct error *err)
+{
+	char *message = NULL;
+	uint64_t entries = 0, tables = 0;
+	rocksdb_flush(d->db, d->flush, &message);
+	if (message)
+		return db_failed("flush", message, err);
+	if (rocksdb_property_int(d->db, "rocksdb.num-entries-active-mem-table", &entries) != 0 ||
+	    rocksdb_property_int(d->db, "rocksdb.num-immutable-mem-table", &tables) != 0)
+		return fail(RESULT_BUG, err, "store: RocksDB does not tell what its memory holds");
+	if (entries > 0 || tables > 0)
+		return fail(RESULT_RESOURCE, err,
+		            "store: RocksDB has not written its memory yet; after the disk was "
+		            "full it goes on by itself within seconds when %u MiB are free",
+		            WRITE_BUFFERS * WRITE_BUFFER_MIB);
+	return RESULT_OK;
 }

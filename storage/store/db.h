@@ -28,6 +28,9 @@ MUST_USE enum result db_open_readings(struct db *d, const char *dir, uint64_t ca
 MUST_USE enum result db_open_control(struct db *d, const char *dir, struct error *err);
 void db_close(struct db *d);
 
+/* Make everything written durable. */
+MUST_USE enum result db_flush(struct db *d, struct error *err);
+
 /* Turn RocksDB's message (freed here) into ours. */
 MUST_USE enum result db_failed(const char *what, char *message, struct error *err);
 

@@ -11,11 +11,13 @@
 #include "storage/store/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -76,6 +78,16 @@ static enum result dir_make(const char *dir, struct error *err)
 	return RESULT_OK;
 }
 
+static enum result dir_sync(const char *dir, struct error *err)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int error = fd < 0 || fsync(fd) != 0 ? errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return error == 0 ? RESULT_OK
+	                  : fail(RESULT_MEDIA, err, "store: sync %s: %s", dir, strerror(error));
+}
+
 /* A new store gets its format version at once. */
 static enum result meta_make(struct store *s, struct error *err)
 {
@@ -121,7 +133,12 @@ static enum result databases_open(struct store *s, struct error *err)
 	if (r != RESULT_OK)
 		return r;
 	snprintf(path, sizeof path, "%s/control", s->config.dir);
-	return db_open_control(&s->control, path, err);
+	r = db_open_control(&s->control, path, err);
+	/* RocksDB syncs what is in its folders, not that they are there */
+	if (r == RESULT_OK)
+		r = dir_sync(s->config.dir, err);
+	snprintf(path, sizeof path, "%s/..", s->config.dir);
+	return r == RESULT_OK ? dir_sync(path, err) : r;
 }
 
 static enum result newest_load(struct store *s, struct error *err)
@@ -531,10 +548,9 @@ enum result store_flush(struct store *s, struct error *err)
 	enum result r = store_write_run(s, true, err);
 	if (r != RESULT_OK || s->written_block == store_durable_block(s))
 		return r;
-	char *message = NULL;
-	rocksdb_flush(s->readings.db, s->readings.flush, &message);
-	if (message)
-		return db_failed("flush", message, err);
+	r = db_flush(&s->readings, err);
+	if (r != RESULT_OK)
+		return r;
 	atomic_store_explicit(&s->durable_block, s->written_block, memory_order_release);
 	return RESULT_OK;
 }
