@@ -21,7 +21,7 @@ enum result db_failed(const char *what, char *message, struct error *err)
 {
 	enum result r = RESULT_MEDIA;
 	if (strstr(message, "No space") || strstr(message, "Too many open") ||
-	    strstr(message, "While lock file"))
+	    strstr(message, "/LOCK: "))
 		r = RESULT_RESOURCE;
 	r = fail(r, err, "store: %s: %s", what, message);
 	rocksdb_free(message);
