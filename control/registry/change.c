@@ -30,7 +30,7 @@ static void free_items(struct change *c)
 }
 
 /* The item's key and value in one block. */
-static bool add_item(struct change *c, const struct device *d, const char *json, size_t bytes)
+static bool add_item(struct change *c, const struct device *d, const uint8_t *record, size_t bytes)
 {
 	size_t id_bytes = strlen(d->id);
 	char *block = malloc(2 + id_bytes + bytes);
@@ -38,7 +38,7 @@ static bool add_item(struct change *c, const struct device *d, const char *json,
 		return false;
 	memcpy(block, "d/", 2);
 	memcpy(block + 2, d->id, id_bytes);
-	memcpy(block + 2 + id_bytes, json, bytes);
+	memcpy(block + 2 + id_bytes, record, bytes);
 	c->items[c->count] = (struct store_kv){
 	    .key = block,
 	    .key_bytes = 2 + id_bytes,
@@ -53,8 +53,8 @@ static uint64_t *touched_word(struct change *c, uint32_t number)
 	return &c->touched[number / 64 % 1024];
 }
 
-static enum result put(struct change *c, const struct device *d, const char *json, size_t bytes,
-                       uint64_t content, struct error *err)
+static enum result put(struct change *c, const struct device *d, const uint8_t *record,
+                       size_t bytes, uint64_t content, struct error *err)
 {
 	struct registry *r = c->r;
 	struct device_entry entry = registry_entry(c->next, d);
@@ -65,7 +65,7 @@ static enum result put(struct change *c, const struct device *d, const char *jso
 	if (is_new && (registry_reserve(r, d->number + 1, err) != RESULT_OK ||
 	               !(id = strdup(d->id))))
 		return fail(RESULT_RESOURCE, err, "registry: no memory for device %s", d->id);
-	if (!add_item(c, d, json, bytes)) {
+	if (!add_item(c, d, record, bytes)) {
 		free(id);
 		return fail(RESULT_RESOURCE, err, "registry: no memory for device %s", d->id);
 	}
@@ -93,7 +93,7 @@ static enum result read_present(struct change *c, uint32_t number, const char *i
 	bool touched = *touched_word(c, number) >> number % 64 & 1;
 	for (uint32_t i = touched ? c->count : 0; i-- > 0;)
 		if (c->undo[i].number == number)
-			return device_parse_stored(out, c->items[i].value, c->items[i].value_bytes)
+			return device_record_parse(out, c->items[i].value, c->items[i].value_bytes)
 			           ? RESULT_OK
 			           : fail(RESULT_BUG, err, "registry: %s was not written well", id);
 	return registry_read(c->r->store, id, out, err);
@@ -112,7 +112,7 @@ enum result change_put(struct change *c, const struct device *line, uint32_t giv
                        enum change_kind *kind, char cause[DEVICE_CAUSE_BYTES], struct error *err)
 {
 	struct registry *r = c->r;
-	char json[DEVICE_JSON_BYTES];
+	uint8_t record[DEVICE_RECORD_BYTES];
 	struct device d = *line;
 	bool hash_taken = false;
 
@@ -136,8 +136,8 @@ enum result change_put(struct change *c, const struct device *line, uint32_t giv
 		}
 		d.number = r->next_number;
 	}
-	size_t bytes = device_json(&d, json);
-	uint64_t content = siphash13(r->view->key, json, bytes);
+	size_t bytes = device_record(&d, record);
+	uint64_t content = siphash13(r->view->key, record, bytes);
 	if (*kind == CHANGE_CHANGED && content != r->slots[d.number].content) {
 		/* the line may leave fields as they are: only now is it worth reading them */
 		struct device merged;
@@ -148,14 +148,14 @@ enum result change_put(struct change *c, const struct device *line, uint32_t giv
 			if (given & 1u << f)
 				device_copy_field(&merged, &d, f);
 		d = merged;
-		bytes = device_json(&d, json);
-		content = siphash13(r->view->key, json, bytes);
+		bytes = device_record(&d, record);
+		content = siphash13(r->view->key, record, bytes);
 	}
 	if (*kind == CHANGE_CHANGED && content == r->slots[d.number].content) {
 		*kind = CHANGE_NONE;
 		return RESULT_OK;
 	}
-	return put(c, &d, json, bytes, content, err);
+	return put(c, &d, record, bytes, content, err);
 }
 
 void change_abort(struct change *c)

@@ -41,6 +41,19 @@ size_t device_json(const struct device *d, char out[DEVICE_JSON_BYTES]);
 bool device_parse(struct device *d, const char *json, size_t bytes, uint32_t *given,
                   char cause[DEVICE_CAUSE_BYTES]);
 
+/* --- record.c: a device as the store keeps it --- */
+
+#define DEVICE_RECORD_BYTES 2048
+
+/* Returns its length. */
+size_t device_record(const struct device *d, uint8_t out[DEVICE_RECORD_BYTES]);
+
+/* A record of this format or of the one before (device_json's). False: damaged. Untrusted bytes. */
+bool device_record_parse(struct device *d, const void *record, size_t bytes);
+
+/* Is it of the format before? */
+bool device_is_old_record(const void *record, size_t bytes);
+
 /* A device as device_json wrote it, with its number. False: damaged. Untrusted bytes. */
 bool device_parse_stored(struct device *d, const char *json, size_t bytes);
 

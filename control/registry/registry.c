@@ -61,9 +61,20 @@ enum result registry_reserve(struct registry *r, uint32_t count, struct error *e
 struct opening {
 	struct registry *r;
 	struct registry_view *empty;
+	uint64_t old; /* records of the format before */
 	enum result result;
 	struct error *err;
 };
+
+/* The hash of the record as it is written today, whatever the stored one is. */
+static uint64_t content_of(const struct registry *r, const struct device *d, const void *value,
+                           size_t value_bytes)
+{
+	uint8_t record[DEVICE_RECORD_BYTES];
+	if (!device_is_old_record(value, value_bytes))
+		return siphash13(r->view->key, value, value_bytes);
+	return siphash13(r->view->key, record, device_record(d, record));
+}
 
 static enum result take_stored(struct opening *o, const struct device *d, const void *value,
                                size_t value_bytes)
@@ -88,7 +99,8 @@ static enum result take_stored(struct opening *o, const struct device *d, const 
 	slot->id = strdup(d->id);
 	if (!slot->id || !view_put(r->view, o->empty, &entry))
 		return fail(RESULT_RESOURCE, o->err, "registry: no memory for device %s", d->id);
-	slot->content = siphash13(r->view->key, value, value_bytes);
+	slot->content = content_of(r, d, value, value_bytes);
+	o->old += device_is_old_record(value, value_bytes);
 	if (d->number >= r->next_number)
 		r->next_number = d->number + 1;
 	return RESULT_OK;
@@ -99,7 +111,7 @@ static bool on_stored(void *context, const void *key, size_t key_bytes, const vo
 {
 	struct opening *o = context;
 	struct device d;
-	if (!device_parse_stored(&d, value, value_bytes))
+	if (!device_record_parse(&d, value, value_bytes))
 		o->result = fail(RESULT_MEDIA, o->err,
 		                 "registry: the stored record of %.*s is damaged", (int)key_bytes,
 		                 (const char *)key);
@@ -137,6 +149,8 @@ static enum result load(struct registry *r, struct error *err)
 		result = o.result;
 	if (result == RESULT_OK)
 		result = store_kv_scan(r->store, STORE_REGISTRY, "n", 1, on_next_number, r, err);
+	if (result == RESULT_OK && o.old > 0)
+		result = registry_migrate(r->store, o.old, err);
 	view_drop(o.empty, r->view);
 	return result == RESULT_OK ? registry_reserve(r, r->next_number, err) : result;
 }
@@ -207,7 +221,7 @@ static bool on_one(void *context, const void *key, size_t key_bytes, const void 
 	struct reading_one *one = context;
 	(void)key;
 	one->found = key_bytes == one->key_bytes;
-	one->good = one->found && device_parse_stored(one->out, value, value_bytes);
+	one->good = one->found && device_record_parse(one->out, value, value_bytes);
 	return false;
 }
 
@@ -274,7 +288,7 @@ static bool on_listed(void *context, const void *key, size_t key_bytes, const vo
 	if (l->left == 0)
 		return false;
 	l->left--;
-	if (!device_parse_stored(&d, value, value_bytes)) {
+	if (!device_record_parse(&d, value, value_bytes)) {
 		l->damaged = true;
 		return false;
 	}

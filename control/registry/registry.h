@@ -2,7 +2,7 @@
 /*
  * The registry of devices: what the utility knows of each meter and gateway.
  *
- * Kept in the store's STORE_REGISTRY space (one JSON object per device under "d/" + id, the next
+ * Kept in the store's STORE_REGISTRY space (one record (record.c) per device under "d/" + id, the next
  * free number under "n"), with a small index in memory: number -> id, and the immutable
  * contract/registry_view.h that the workers read.
  *

@@ -2,7 +2,7 @@
 /*
  * What the registry keeps in memory, and a change of it. Private to control/registry.
  *
- * In the store: "d/" + id -> device_json; "n" -> the next free number, decimal. Both are written
+ * In the store: "d/" + id -> device_record; "n" -> the next free number, decimal. Both are written
  * together, before the workers see the change.
  */
 #ifndef HEADRACE_REGISTRY_REGISTRY_PRIV_H
@@ -20,7 +20,7 @@
 /* Of one number. Ids are never freed before the registry is. */
 struct slot {
 	char *id;         /* NULL: the number is not in use */
-	uint64_t content; /* hash of the stored JSON */
+	uint64_t content; /* hash of the device_record */
 };
 
 struct registry {
@@ -74,6 +74,9 @@ void change_abort(struct change *c);
 /* One device from the store. RESULT_ABSENT: none. */
 MUST_USE enum result registry_read(struct store *store, const char *id, struct device *out,
                                    struct error *err);
+
+/* Write the records of the format before (`count` of them) anew: migrate.c. */
+MUST_USE enum result registry_migrate(struct store *store, uint64_t count, struct error *err);
 
 /* Make room for the numbers below `count`. */
 MUST_USE enum result registry_reserve(struct registry *r, uint32_t count, struct error *err);

@@ -35,6 +35,13 @@ static void check_device(const char *json, size_t bytes)
 	CHECK(strcmp(d.id, back.id) == 0);
 	CHECK_OP(d.state, ==, back.state);
 	CHECK_OP(d.capacity_w, ==, back.capacity_w);
+
+	uint8_t record[DEVICE_RECORD_BYTES], twice[DEVICE_RECORD_BYTES];
+	length = device_record(&d, record);
+	CHECK(device_record_parse(&back, record, length));
+	CHECK_OP(device_record(&back, twice), ==, length);
+	CHECK(memcmp(record, twice, length) == 0);
+	CHECK(!device_record_parse(&back, record, length - 1));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -58,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	}
 	/* and what is no JSON at all must not be taken for a stored device */
 	struct device d;
-	if (device_parse_stored(&d, text, bytes))
+	if (device_record_parse(&d, text, bytes))
 		CHECK(d.id[0] != '\0' && d.number != DEVICE_NONE);
 	return 0;
 }

@@ -335,6 +335,34 @@ static void damaged_record_is_reported(void **state)
 	assert_non_null(strstr(err.text, "d/X is damaged"));
 }
 
+/* What a version before this one wrote is read, written anew, and known as unchanged. */
+static void records_of_the_format_before_are_migrated(void **state)
+{
+	struct fixture *f = *state;
+	struct complaints c;
+	struct error err;
+	struct device d;
+	static const char old[] = "{\"number\":0,\"id\":\"A\",\"state\":\"suspended\","
+	                          "\"dials\":6,\"serial\":\"S-1\"}";
+	struct store_kv item = {"d/A", 3, old, sizeof old - 1};
+	registry_close(f->r);
+	assert_int_equal(store_kv_write(f->store, STORE_REGISTRY, &item, 1, &err), RESULT_OK);
+	unsigned writes = fake_store_writes(f->store);
+	open_registry(f, 10);
+	assert_int_equal(fake_store_writes(f->store), writes + 1);
+	assert_int_equal(registry_get(f->r, "A", &d, &err), RESULT_OK);
+	assert_int_equal(d.number, 0);
+	assert_int_equal(d.state, DEVICE_SUSPENDED);
+	assert_int_equal(d.dials, 6);
+	assert_string_equal(d.serial, "S-1");
+	assert_report(import(f, REGISTRY_CSV, "id,state,dials,serial\nA,suspended,6,S-1\n", &c), 0,
+	              0, 1, 0);
+	registry_close(f->r);
+	writes = fake_store_writes(f->store);
+	open_registry(f, 10);
+	assert_int_equal(fake_store_writes(f->store), writes); /* once is enough */
+}
+
 struct listed {
 	unsigned count;
 	char ids[8][DEVICE_ID_BYTES + 1];
@@ -443,6 +471,7 @@ int main(void)
 	    CASE(reopened_registry_has_the_same_numbers),
 	    CASE(reopening_with_a_smaller_limit_is_refused),
 	    CASE(damaged_record_is_reported),
+	    CASE(records_of_the_format_before_are_migrated),
 	    CASE(list_filters_skips_and_limits),
 	    CASE(change_copies_only_touched_pages),
 	    CASE(file_format_is_told_by_its_name),
