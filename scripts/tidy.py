@@ -24,7 +24,8 @@ SPDX_ENDINGS = (".c", ".h", ".def", ".py", ".sh", ".yaml", ".yml", "meson.build"
 LIBRARIES = [
     (r"rte_\w+\.h", ["dataplane/net", "dataplane/worker", "perf/gen", "tests/unit/net"]),
     (r"liburing(/.*)?\.h", ["storage/journal"]),
-    (r"rocksdb/.*", ["storage/store"]),
+    (r"rocksdb/.*", ["storage/store", "perf"]),
+    (r"(sqlite3|libpq-fe)\.h", ["perf"]),
     (r"(hs/)?hs(_\w+)?\.h", ["dataplane/ingest"]),
     (r"(cyaml/.*|yaml\.h)", ["control/config"]),
     (r"microhttpd\.h", ["control/api"]),

@@ -47,7 +47,7 @@ enum result registry_migrate(struct store *store, uint64_t count, struct error *
 	struct part *p = calloc(1, sizeof *p);
 	if (!p)
 		return fail(RESULT_RESOURCE, err, "registry: no memory");
-	log_info("registry", "%" PRIu64 " device records are of the format before: writing them anew",
+	log_info("registry", "%" PRIu64 " device records are of an older format: written anew",
 	         count);
 	do {
 		p->count = 0;

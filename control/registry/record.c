@@ -25,8 +25,8 @@ static const struct {
 	size_t offset, bytes;
 } texts[] = {
 #define AT(member) {offsetof(struct device, member), sizeof(((struct device *)0)->member)}
-    AT(id),           AT(gateway),  AT(profile),       AT(serial),       AT(manufacturer), AT(model),
-    AT(firmware), AT(service_point), AT(capabilities), AT(communication),
+    AT(id),    AT(gateway),  AT(profile),       AT(serial),       AT(manufacturer),
+    AT(model), AT(firmware), AT(service_point), AT(capabilities), AT(communication),
 #undef AT
 };
 #define TEXTS (sizeof texts / sizeof texts[0])

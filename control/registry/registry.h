@@ -2,8 +2,8 @@
 /*
  * The registry of devices: what the utility knows of each meter and gateway.
  *
- * Kept in the store's STORE_REGISTRY space (one record (record.c) per device under "d/" + id, the next
- * free number under "n"), with a small index in memory: number -> id, and the immutable
+ * Kept in the store's STORE_REGISTRY space (record.c's record of each device under "d/" + id, the
+ * next free number under "n"), with a small index in memory: number -> id, and the immutable
  * contract/registry_view.h that the workers read.
  *
  * Threads: any ordinary thread, all functions at once; a lock inside. An import applies its lines
