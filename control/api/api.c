@@ -66,6 +66,7 @@ static const struct route {
     {"GET", "/errors", api_errors, {"from", "limit", "reason"}, 0, false},
     {"GET", "/errors/", api_error, {NULL}, 0, false},
     {"POST", "/audit", api_audit, {NULL}, 0, false},
+    {"GET", "/export", api_export, {"format", "from", "to", "meters", "prefix", "after"}, 0, false},
     {"POST", "/backup", api_backup, {"dir"}, 0, false},
 };
 #define ROUTES (sizeof routes / sizeof routes[0])

@@ -77,7 +77,7 @@ api_endpoint api_health, api_status, api_metrics;
 api_endpoint api_devices, api_device, api_devices_import, api_device_approve, api_device_reject;
 api_endpoint api_usage, api_bill, api_bills;
 api_endpoint api_billing, api_billing_run, api_billing_review;
-api_endpoint api_readings, api_errors, api_error, api_audit, api_backup;
+api_endpoint api_readings, api_errors, api_error, api_audit, api_backup, api_export;
 
 /* Totals by fate since this start; and readings taken but not yet durable. */
 struct api_balance {

@@ -10,6 +10,7 @@
 
 #include "contract/reading.h"
 #include "control/api/api_priv.h"
+#include "control/api/reading_text.h"
 #include "control/config/decimal.h"
 
 #define LIMIT_MOST 100000
@@ -61,7 +62,7 @@ static const struct stored_reading *rows_get(const struct rows *r, uint64_t inde
 	return &r->rows[(first + index) % r->limit];
 }
 
-static const char *protocol_name(const struct stored_reading *r)
+const char *reading_protocol(const struct stored_reading *r)
 {
 	static const char *const names[] = {"mqtt", "coap", "replay"};
 	unsigned protocol = r->flags >> READING_PROTOCOL_SHIFT;
@@ -69,8 +70,8 @@ static const char *protocol_name(const struct stored_reading *r)
 }
 
 /* The names of the flags that are set, each given to `add` with the separator. */
-static void put_flags(struct text *t, uint16_t flags, const char *open, const char *close,
-                      const char *separator)
+void reading_put_flags(struct text *t, uint16_t flags, const char *open, const char *close,
+                       const char *separator)
 {
 	static const struct {
 		uint16_t bit;
@@ -90,7 +91,7 @@ static void put_flags(struct text *t, uint16_t flags, const char *open, const ch
 		}
 }
 
-static void put_profile(struct text *t, const struct api_context *c, uint8_t id)
+void reading_put_profile(struct text *t, const struct api_context *c, uint8_t id)
 {
 	const struct profile *p = c->profiles->by_id[id];
 	if (p)
@@ -127,10 +128,10 @@ static void json_reading(struct text *t, const struct api_context *c,
 	         "\"collected\":\"%s\",\"protocol\":\"%s\",\"profile\":\"",
 	         time_format(r->ts_ms, time), time_format(r->meter_ts_ms, meter),
 	         time_format(r->received_ms, received), time_format(r->collected_ms, collected),
-	         protocol_name(r));
-	put_profile(t, c, r->profile);
+	         reading_protocol(r));
+	reading_put_profile(t, c, r->profile);
 	text_add(t, "\",\"flags\":[");
-	put_flags(t, r->flags, "\"", "\"", ",");
+	reading_put_flags(t, r->flags, "\"", "\"", ",");
 	text_add(t, "],\"values\":{");
 	json_values(t, c, r);
 	text_add(t, "}}");
@@ -188,10 +189,10 @@ static void csv_reading(const struct api_context *c, const struct stored_reading
 	    value[DECIMAL_BYTES];
 	text_add(t, "%s,%s,%s,%s,", time_format(r->ts_ms, time),
 	         time_format(r->meter_ts_ms, meter), time_format(r->received_ms, received),
-	         protocol_name(r));
-	put_profile(t, c, r->profile);
+	         reading_protocol(r));
+	reading_put_profile(t, c, r->profile);
 	text_put(t, ",", 1);
-	put_flags(t, r->flags, "", "", " ");
+	reading_put_flags(t, r->flags, "", "", " ");
 	for (unsigned id = 0; id < 256; id++) {
 		if (!present[id])
 			continue;

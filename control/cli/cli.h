@@ -28,6 +28,9 @@ enum option {
 	OPTION_DEVICE,
 	OPTION_RECORDS,
 	OPTION_UNTIL,
+	OPTION_METERS,
+	OPTION_AFTER,
+	OPTION_OUTPUT,
 	OPTION_BY,
 	OPTION_MONTH,
 	OPTION_TARIFF,
@@ -140,6 +143,7 @@ int command_audit(const struct arguments *a);
 int command_metrics(const struct arguments *a);
 int command_journal_dump(const struct arguments *a);
 int command_journal_verify(const struct arguments *a);
+int command_export(const struct arguments *a);
 int command_backup(const struct arguments *a);
 int command_restore(const struct arguments *a);
 

@@ -34,6 +34,9 @@ static const struct option_info {
     [OPTION_BY] = {"--by", "WHAT", "interval or day"},
     [OPTION_MONTH] = {"--month", "MONTH", "the month, as 2026-03"},
     [OPTION_TARIFF] = {"--tariff", "ID", "the tariff's id"},
+    [OPTION_METERS] = {"--meters", "A,B", "only these meters, in this order"},
+    [OPTION_AFTER] = {"--after", "ROW", "go on behind this row: METER,TIME,METER_TIME"},
+    [OPTION_OUTPUT] = {"--output", "PATH", "the file, or for columns the folder, to write"},
     [OPTION_HELP] = {"--help", NULL, "this text"},
     [OPTION_VERSION] = {"--version", NULL, "the version"},
 };
@@ -107,6 +110,13 @@ static const struct command {
      BIT(JSON), command_audit},
     {"metrics", NULL, NULL, "all counters in the format of Prometheus", NULL, 0,
      command_metrics},
+    {"export", NULL, NULL, "stored readings of all meters, or some, for other programs",
+     "--format csv (to standard output or --output FILE) or columns (--output DIR: a file a\n"
+     "column with schema.json, ready for Parquet). Meter by meter, each by time; values are exact\n"
+     "decimals. When it breaks off, it says how to go on.\n"
+     "Example: headrace export --from 2026-01-01 --to 2026-02-01 --output january.csv\n",
+     BIT(FORMAT) | BIT(FROM) | BIT(TO) | BIT(METERS) | BIT(PREFIX) | BIT(AFTER) | BIT(OUTPUT),
+     command_export},
     {"backup", NULL, "DIR", "a copy of everything that is stored, while the daemon goes on",
      "The daemon writes it, so DIR is a folder on its machine that it may write to; absent or\n"
      "empty. Holds the readings, the registry, the journal behind them up to the moment it ends,\n"
