@@ -32,7 +32,6 @@
 #include "base/check.h"
 #include "base/hash.h"
 
-#define FORMAT        1u
 #define CRC_AT        12
 #define STAGE_SEQ_AT  96
 #define TOTALS_AT     224
@@ -60,7 +59,7 @@ void block_seal(uint8_t *block, const struct block_header *h)
 	memset(block + used, 0, h->block_bytes - used);
 
 	memcpy(block, block_magic, sizeof block_magic);
-	put_le32(block + 8, FORMAT);
+	put_le32(block + 8, JOURNAL_FORMAT);
 	put_le64(block + 16, h->uuid.half[0]);
 	put_le64(block + 24, h->uuid.half[1]);
 	put_le64(block + 32, h->epoch);
@@ -90,7 +89,8 @@ static bool sizes_possible(const struct block_header *h)
 
 bool block_header_parse(const uint8_t *block, struct block_header *h)
 {
-	if (memcmp(block, block_magic, sizeof block_magic) != 0 || get_le32(block + 8) != FORMAT)
+	if (memcmp(block, block_magic, sizeof block_magic) != 0 ||
+	    get_le32(block + 8) != JOURNAL_FORMAT)
 		return false;
 	uint32_t fates = get_le16(block + 94);
 	if (get_le16(block + 92) != MAX_STAGE_WORKERS || fates > FATE_COUNT)
@@ -124,7 +124,7 @@ void super_write(uint8_t bytes[SUPER_BYTES], const struct super *super)
 {
 	memset(bytes, 0, SUPER_BYTES);
 	memcpy(bytes, super_magic, sizeof super_magic);
-	put_le32(bytes + 8, FORMAT);
+	put_le32(bytes + 8, JOURNAL_FORMAT);
 	put_le64(bytes + 16, super->uuid.half[0]);
 	put_le64(bytes + 24, super->uuid.half[1]);
 	put_le64(bytes + 32, super->epoch);
@@ -136,11 +136,13 @@ enum super_state super_parse(const uint8_t *bytes, uint32_t count, struct super 
 {
 	if (count < SUPER_BYTES || memcmp(bytes, super_magic, sizeof super_magic) != 0)
 		return SUPER_DAMAGED;
-	if (get_le32(bytes + 8) != FORMAT)
+	super->format = get_le32(bytes + 8);
+	if (super->format != JOURNAL_FORMAT)
 		return SUPER_OTHER_VERSION;
 	if (get_le32(bytes + CRC_AT) != crc_without_field(bytes, SUPER_BYTES))
 		return SUPER_DAMAGED;
 	*super = (struct super){
+	    .format = JOURNAL_FORMAT,
 	    .uuid = {{get_le64(bytes + 16), get_le64(bytes + 24)}},
 	    .epoch = get_le64(bytes + 32),
 	    .created_ms = (int64_t)get_le64(bytes + 40),

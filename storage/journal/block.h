@@ -12,6 +12,7 @@
 #include "contract/fate.h"
 #include "contract/limits.h"
 
+#define JOURNAL_FORMAT      1u /* of blocks and superblock */
 #define BLOCK_ALIGN         4096u /* blocks begin and end at multiples of it */
 #define BLOCK_HEADER_BYTES  1024u
 #define BLOCK_BYTES_MAX     (1024u * 1024u)
@@ -56,6 +57,7 @@ bool block_crc_good(const uint8_t *block, const struct block_header *h);
 #define SUPER_BYTES 64u
 
 struct super {
+	uint32_t format;
 	struct journal_uuid uuid;
 	uint64_t epoch;      /* of the newest opening */
 	int64_t created_ms;
@@ -64,6 +66,7 @@ struct super {
 void super_write(uint8_t bytes[SUPER_BYTES], const struct super *super);
 
 enum super_state { SUPER_GOOD, SUPER_DAMAGED, SUPER_OTHER_VERSION };
+/* SUPER_OTHER_VERSION: super->format says which. */
 enum super_state super_parse(const uint8_t *bytes, uint32_t count, struct super *super);
 
 #endif

@@ -63,9 +63,9 @@ static enum result super_read(struct journal_inspect *in, const char *dir, struc
 		return RESULT_OK;
 	case SUPER_OTHER_VERSION:
 		return fail(RESULT_INPUT, err,
-		            "%s: the journal was written by another format version of this "
-		            "program",
-		            dir);
+		            "%s: its format is version %u, this program's is %u; use the program "
+		            "that wrote it",
+		            dir, in->super.format, JOURNAL_FORMAT);
 	case SUPER_DAMAGED:
 		break;
 	}

@@ -130,7 +130,9 @@ static enum result super_load(struct journal_io *io, struct recovered *out, stru
 		return RESULT_OK;
 	case SUPER_OTHER_VERSION:
 		return fail(RESULT_INPUT, err,
-		            "journal: written by another format version of this program");
+		            "journal: its format is version %u, this program's is %u; use the "
+		            "program that wrote it",
+		            out->super.format, JOURNAL_FORMAT);
 	case SUPER_DAMAGED:
 		break;
 	}

@@ -90,7 +90,8 @@ static void superblock_comes_back(void **state)
 {
 	(void)state;
 	uint8_t bytes[SUPER_BYTES];
-	struct super super = {.uuid = {{7, 8}}, .epoch = 9, .created_ms = 10}, back;
+	struct super back, super = {
+	    .format = JOURNAL_FORMAT, .uuid = {{7, 8}}, .epoch = 9, .created_ms = 10};
 	super_write(bytes, &super);
 	assert_int_equal(super_parse(bytes, sizeof bytes, &back), SUPER_GOOD);
 	assert_memory_equal(&super, &back, sizeof super);

@@ -151,6 +151,19 @@ static void superblock_is_needed(void **state)
 	assert_non_null(strstr(err.text, "no journal here"));
 }
 
+static void other_format_is_refused_by_its_version(void **state)
+{
+	struct bench *t = *state;
+	struct journal_inspect *in;
+	struct error err;
+	write_blocks(t, 1);
+	put_le32(t->disk.super + 8, 7);
+	assert_int_equal(journal_inspect_open_io("here", &t->disk.io, &in, &err), RESULT_INPUT);
+	assert_non_null(strstr(err.text, "format is version 7, this program's is 1"));
+	assert_int_equal(bench_try_open(t, 0, &err), RESULT_INPUT);
+	assert_non_null(strstr(err.text, "format is version 7, this program's is 1"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +175,7 @@ int main(void)
 	    CASE(every_damage_is_told),
 	    CASE(totals_that_do_not_add_up_are_a_problem),
 	    CASE(superblock_is_needed),
+	    CASE(other_format_is_refused_by_its_version),
 #undef CASE
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
