@@ -29,13 +29,24 @@ struct bench {
 	uint32_t found;
 };
 
-static void open_store(struct bench *b)
+/* Not to be compressed. */
+static int64_t value_of(int64_t block, uint32_t device)
 {
-	struct error err;
+	return (int64_t)((uint64_t)(block * 64 + device + 1) * 0x9e3779b97f4a7c15u >> 20);
+}
+
+static enum result try_open(struct bench *b, struct error *err)
+{
 	const struct store_config config = {
 	    .dir = b->dir, .run_readings_max = 100000, .run_age_ms = 600000,
 	    .cache_bytes = 1 << 20, .background_threads = 2};
-	assert_ok(store_open(&config, &b->store, &err), err);
+	return store_open(&config, &b->store, err);
+}
+
+static void open_store(struct bench *b)
+{
+	struct error err;
+	assert_ok(try_open(b, &err), err);
 }
 
 static int setup(void **state)
@@ -74,7 +85,7 @@ static void apply_block(struct bench *b)
 		    .meter_ts_ms = T0 + (int64_t)b->blocks * 60000,
 		    .ts_ms = T0 + (int64_t)b->blocks * 60000,
 		    .channel = {1},
-		    .value = {(int64_t)b->blocks * 1000 + i},
+		    .value = {value_of((int64_t)b->blocks, i)},
 		};
 		end = record_put(end, b->batch, i);
 	}
@@ -90,7 +101,7 @@ static bool on_row(void *context, const struct stored_reading *r)
 {
 	struct bench *b = context;
 	int64_t block = (r->meter_ts_ms - T0) / 60000;
-	assert_int_equal(r->value[0], block * 1000 + r->device);
+	assert_int_equal(r->value[0], value_of(block, r->device));
 	b->found++;
 	return true;
 }
@@ -193,15 +204,20 @@ static void flipped_bit_on_reading_is_reported_never_shown(void **state)
 {
 	struct bench *b = *state;
 	struct error err;
-	while (b->blocks < 600) /* more than the part that opening reads */
+	while (b->blocks < 1500) /* several blocks of the table */
 		apply_block(b);
 	assert_ok(store_flush(b->store, &err), err);
-	reopen(b);
+	store_close(b->store);
 	fault_set(FAULT_READ_FLIP, ".sst", 0);
-	b->found = 0;
-	assert_int_equal(store_scan_all(b->store, on_row, b, &err), RESULT_MEDIA);
+	enum result r = try_open(b, &err);
+	if (r == RESULT_OK) { /* opening may read all there is, or little of it */
+		r = store_scan_all(b->store, on_row, b, &err);
+		store_close(b->store);
+	}
 	assert_true(fault_count() > 0);
+	assert_int_equal(r, RESULT_MEDIA);
 	fault_set(FAULT_NONE, NULL, 0);
+	open_store(b);
 	expect_all(b);
 }
 
