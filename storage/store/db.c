@@ -124,21 +124,28 @@ void db_close(struct db *d)
 	*d = (struct db){0};
 }
 
+static bool memory_of(struct db *d, uint64_t *entries, uint64_t *tables)
+{
+	return rocksdb_property_int(d->db, "rocksdb.num-entries-active-mem-table", entries) == 0 &&
+	       rocksdb_property_int(d->db, "rocksdb.num-immutable-mem-table", tables) == 0;
+}
+
 /*
  * While RocksDB recovers from a full disk its flush may say that all is well without having written
- * anything: only an empty memory proves it. Only the caller's thread writes here.
+ * anything: a memory that still holds what it held proves that. (What others write meanwhile is in
+ * it, too, but that is less than a run.)
  */
 enum result db_flush(struct db *d, struct error *err)
 {
 	char *message = NULL;
-	uint64_t entries = 0, tables = 0;
+	uint64_t before = 0, after = 0, tables = 0;
+	bool known = memory_of(d, &before, &tables);
 	rocksdb_flush(d->db, d->flush, &message);
 	if (message)
 		return db_failed("flush", message, err);
-	if (rocksdb_property_int(d->db, "rocksdb.num-entries-active-mem-table", &entries) != 0 ||
-	    rocksdb_property_int(d->db, "rocksdb.num-immutable-mem-table", &tables) != 0)
+	if (!known || !memory_of(d, &after, &tables))
 		return fail(RESULT_BUG, err, "store: RocksDB does not tell what its memory holds");
-	if (entries > 0 || tables > 0)
+	if ((before > 0 && after >= before) || tables > 0)
 		return fail(RESULT_RESOURCE, err,
 		            "store: RocksDB has not written its memory yet; after the disk was "
 		            "full it goes on by itself within seconds when %u MiB are free",
