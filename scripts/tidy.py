@@ -61,7 +61,8 @@ MODULES = {
     "storage": BELOW + ["storage"],
     "storage/journal": BELOW + ["storage/varint.h"],
     # The store reads the journal's blocks, and keeps the position that its data covers.
-    "storage/store": BELOW + ["storage/varint.h", "storage/journal/journal.h",
+    "storage/store": BELOW + ["storage/varint.h", "storage/aggregate/aggregate.h",
+                              "storage/journal/journal.h",
                               "storage/journal/record.h"],
     # A backup copies both, and looks at the journal from outside.
     "storage/backup": BELOW + ["storage/journal/journal.h", "storage/journal/inspect.h",

@@ -17,10 +17,6 @@
 #include "storage/store/keys.h"
 #include "storage/store/store_priv.h"
 
-/* How far the effective time may be from the meter's: replaced timestamps differ by an hour at
- * most with the usual profile; a day and an hour cover every sensible one. */
-#define REPLACED_MAX_MS (25 * 3600 * 1000ll)
-
 enum result query_no_memory(struct error *err)
 {
 	return fail(RESULT_RESOURCE, err, "store: no memory for the answer");

@@ -194,6 +194,7 @@ enum result store_open(const struct store_config *config, struct store **out, st
 	s->config = *config;
 	atomic_init(&s->merge.closed_end, INT64_MIN);
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->marks, NULL);
 	page_cache_init(&s->pages);
 	enum result r = databases_open(s, err);
 	if (r == RESULT_OK)
@@ -216,6 +217,7 @@ void store_close(struct store *s)
 	page_scratch_fini(&s->scratch);
 	page_cache_fini(&s->pages);
 	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->marks);
 	memory_free(s);
 }
 
@@ -351,6 +353,24 @@ static bool device_raise(struct run_writing *w, uint32_t first, uint32_t end, in
 	                    &w->chunk_changed);
 }
 
+/* Mark the days of effective time of these rows: their aggregates are to be computed. */
+static void marks_put(struct run_writing *w, uint32_t first, uint32_t count)
+{
+	struct store *s = w->s;
+	int64_t marked = INT64_MIN;
+	uint8_t value[8], key[KEY_BYTES_MAX];
+	put_le64(value, s->frozen_block);
+	for (uint32_t i = first; i < first + count; i++) {
+		int64_t day = day_of(s->order[i]->ts_ms);
+		if (day == marked)
+			continue;
+		size_t key_bytes = key_mark(key, day, s->order[i]->device / PAGE_DEVICES);
+		rocksdb_writebatch_put(w->batch, (const char *)key, key_bytes,
+		                       (const char *)value, sizeof value);
+		marked = day;
+	}
+}
+
 /* Rows first..first+count of s->order make one page. */
 static bool page_put(struct run_writing *w, int64_t day, uint32_t first, uint32_t count)
 {
@@ -365,6 +385,8 @@ static bool page_put(struct run_writing *w, int64_t day, uint32_t first, uint32_
 		if (!device_raise(w, i, i + n, day))
 			return false;
 	}
+	if (s->config.aggregates)
+		marks_put(w, first, count);
 	if (!page_encode(&s->scratch, s->order + first, count, &bytes))
 		return false;
 	rocksdb_writebatch_merge(w->batch, (const char *)key, key_bytes,
@@ -478,7 +500,9 @@ static enum result frozen_write(struct store *s, struct error *err)
 		meta_write(meta, s->frozen_block, &s->frozen_totals);
 		rocksdb_writebatch_put(w.batch, (const char *)&key, 1, (const char *)meta,
 		                       sizeof meta);
+		pthread_mutex_lock(&s->marks);
 		rocksdb_write(s->readings.db, s->readings.write, w.batch, &message);
+		pthread_mutex_unlock(&s->marks);
 		if (message)
 			r = db_failed("write a run", message, err);
 	}

@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "contract/fate.h"
 #include "contract/stored.h"
+#include "storage/aggregate/aggregate.h"
 #include "storage/journal/journal.h"
 
 struct store;
@@ -37,6 +38,7 @@ struct store_config {
 	uint32_t background_threads;
 	store_register_fn *has_register; /* NULL: none has */
 	void *register_context;
+	const struct aggregate_rules *aggregates; /* outlives the store; NULL: none are kept */
 };
 
 /* A store of another format version is refused with a clear message. */
@@ -66,6 +68,10 @@ MUST_USE enum result store_flush(struct store *s, struct error *err);
  * have come but for late ones; what comes late is packed with them. */
 MUST_USE enum result store_merge(struct store *s, int64_t first_day, int64_t end_day,
                                  struct error *err);
+
+/* Compute the aggregates of the oldest change that has not been, of UTC days before `end_day`, for
+ * 64 devices. RESULT_ABSENT: all are done. From one thread at a time. */
+MUST_USE enum result store_rollup(struct store *s, int64_t end_day, struct error *err);
 
 /* --- reading back --- */
 
@@ -106,6 +112,13 @@ MUST_USE enum result store_scan_all(struct store *s, store_reading_fn *fn, void 
 /* Error entries with number >= from, oldest first. */
 MUST_USE enum result store_scan_errors(struct store *s, uint64_t from, store_error_fn *fn,
                                        void *context, struct error *err);
+
+/* A device's hours, days or months that have a reading and lie, as far as that, within
+ * from <= time < to; they are as of everything applied. Days before 1970 have none. */
+typedef bool store_aggregate_fn(void *context, const struct aggregate *aggregate);
+MUST_USE enum result store_aggregates(struct store *s, uint32_t device,
+                                      enum aggregate_level level, int64_t from_ms, int64_t to_ms,
+                                      store_aggregate_fn *fn, void *context, struct error *err);
 
 /* Totals by fate as of store_applied_block. */
 void store_totals(struct store *s, struct fate_totals *totals);

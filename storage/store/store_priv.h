@@ -38,6 +38,8 @@ struct store {
 
 	struct page_cache pages; /* of generation runs_written */
 
+	pthread_mutex_t marks; /* held while a run is written, and while a mark is taken away */
+
 	pthread_mutex_t lock;
 	struct run run[2];
 	struct run *active, *frozen; /* frozen: NULL when there is none */
@@ -52,6 +54,10 @@ struct store {
 /* The value of the meta key, taken apart. */
 MUST_USE enum result store_meta_parse(const uint8_t *bytes, size_t count, uint64_t *applied,
                                       struct fate_totals *totals, struct error *err);
+
+/* How far the effective time may be from the meter's: replaced timestamps differ by an hour at
+ * most with the usual profile; a day and an hour cover every sensible one. */
+#define REPLACED_MAX_MS (25 * 3600 * 1000ll)
 
 /* --- shared by the queries (query.c, scan.c) --- */
 

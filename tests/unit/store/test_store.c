@@ -15,11 +15,28 @@
 #include "storage/journal/record.h"
 #include "storage/store/store.h"
 #include "tests/unit/journal/batch_make.h"
+#include "tests/unit/store/test_calendar.h"
 #include "tests/unit/store/temp_dir.h"
 
 #define ROWS_MAX   20000u
 #define BLOCKS_MAX 2000u
 #define BLOCK_ROOM (128u * 1024u)
+
+/* Readings of profile 1 have a register in front, of profile 2 behind it, of profile 3 none. */
+static const struct profile profiles[4] = {
+    {0},
+    {.id = 1, .register_slot = 0, .channels = {{.channel = 11}}, .interval_ms = 900000,
+     .dials = 6, .register_kwh_pow10 = 3},
+    {.id = 2, .register_slot = 0, .channels = {{.channel = 22}}, .interval_ms = 3600000},
+    {.id = 3, .register_slot = -1}};
+static const struct profile_set set = {
+    .by_id = {NULL, &profiles[1], &profiles[2], &profiles[3]}};
+static const struct channel_catalogue channels = {
+    .by_id = {[12] = {.id = 12, .kind = CHANNEL_DEMAND}}};
+static const struct aggregate_rules rules = {
+    .profiles = &set, .channels = &channels, .zone = "test", .day_of = test_day_of,
+    .day_start_ms = test_day_start_ms, .month_of = test_month_of,
+    .month_first_day = test_month_first_day};
 
 struct kept_block {
 	uint8_t *records;
@@ -43,11 +60,10 @@ struct model {
 	struct fate_totals totals;
 };
 
-/* About a third of the readings have one. */
 static bool has_register(void *context, const struct stored_reading *r)
 {
 	(void)context;
-	return r->channel_count > 0 && r->channel[0] % 3 == 0;
+	return aggregate_register(&rules, r) >= 0;
 }
 
 static void open_store(struct model *m)
@@ -57,7 +73,8 @@ static void open_store(struct model *m)
 	snprintf(dir, sizeof dir, "%s/store", m->dir);
 	const struct store_config config = {
 	    .dir = dir, .run_readings_max = 300, .run_age_ms = 60000, .cache_bytes = 8 << 20,
-	    .background_threads = 2, .has_register = has_register};
+	    .background_threads = 2, .has_register = has_register,
+	    .aggregates = &rules};
 	assert_ok(store_open(&config, &m->store, &err), err);
 }
 
@@ -292,6 +309,102 @@ static void check_day(struct model *m)
 	free(c.row);
 }
 
+/* --- aggregates --- */
+
+struct periods {
+	struct aggregate *a;
+	uint32_t count;
+};
+
+static bool collect_period(void *context, const struct aggregate *a)
+{
+	struct periods *p = context;
+	p->a[p->count++] = *a;
+	return true;
+}
+
+/* All readings of a device so far, by effective time. */
+static const struct stored_reading **device_rows(struct model *m, uint32_t device,
+                                                 uint32_t *count)
+{
+	const struct stored_reading **row = calloc(m->rows + 1, sizeof row[0]);
+	qsort(m->row, m->rows, sizeof m->row[0], by_ts);
+	*count = 0;
+	for (uint32_t i = 0; i < m->rows; i++) {
+		if (m->row[i].device == device)
+			row[(*count)++] = &m->row[i];
+	}
+	return row;
+}
+
+static bool same_period(const struct aggregate *a, const struct aggregate *b)
+{
+	return a->start_ms == b->start_ms && a->end_ms == b->end_ms && a->energy == b->energy &&
+	       a->peak == b->peak && a->peak_ms == b->peak_ms && a->readings == b->readings &&
+	       a->slots == b->slots && a->flags == b->flags &&
+	       a->register_channel == b->register_channel &&
+	       a->demand_channel == b->demand_channel;
+}
+
+/* The hours, or days, of a device around now: as one computes them from all readings at once. */
+static void check_periods(struct model *m, enum aggregate_level level, uint32_t device)
+{
+	struct error err;
+	int64_t bounds[12 * AGGREGATE_HOURS_MAX];
+	struct aggregate expected[12 * AGGREGATE_HOURS_MAX], got[12 * AGGREGATE_HOURS_MAX];
+	struct periods p = {.a = got};
+	int32_t today = test_day_of(NULL, m->make.now_ms), day = today - 5;
+	uint32_t count, rows, at = 0;
+	for (count = 0; day <= today + 1; day++) {
+		if (level == AGGREGATE_HOUR)
+			count += aggregate_hours(&rules, day, bounds + count);
+		else
+			bounds[count++] = test_day_start_ms(NULL, day);
+	}
+	bounds[count] = test_day_start_ms(NULL, day);
+	const struct stored_reading **row = device_rows(m, device, &rows);
+	aggregate_compute(&rules, row, rows, bounds, count, expected);
+	assert_ok(store_aggregates(m->store, device, level, bounds[0], bounds[count],
+	                           collect_period, &p, &err), err);
+	for (uint32_t i = 0; i < count; i++) {
+		if (expected[i].readings > 0)
+			assert_true(at < p.count && same_period(&got[at++], &expected[i]));
+	}
+	assert_int_equal(at, p.count);
+	free(row);
+}
+
+static void check_months(struct model *m, uint32_t device)
+{
+	struct error err;
+	struct aggregate months[40], days[400];
+	struct periods month = {.a = months}, day = {.a = days};
+	int64_t from = m->make.now_ms - 60 * 86400000ll, to = m->make.now_ms + 86400000;
+	assert_ok(store_aggregates(m->store, device, AGGREGATE_MONTH, from, to, collect_period,
+	                           &month, &err), err);
+	assert_ok(store_aggregates(m->store, device, AGGREGATE_DAY, from, to, collect_period, &day,
+	                           &err), err);
+	for (uint32_t i = 0; i < month.count; i++) {
+		struct aggregate sum = {.start_ms = months[i].start_ms,
+		                        .end_ms = months[i].end_ms};
+		for (uint32_t k = 0; k < day.count; k++) {
+			if (days[k].start_ms >= sum.start_ms && days[k].start_ms < sum.end_ms)
+				aggregate_add(&sum, &days[k]);
+		}
+		assert_true(same_period(&months[i], &sum));
+	}
+}
+
+static void check_aggregates(struct model *m)
+{
+	for (uint32_t i = 0; i < 4; i++) {
+		uint32_t device = (uint32_t)make_below(&m->make, m->make.devices);
+		check_periods(m, AGGREGATE_HOUR, device);
+		check_periods(m, AGGREGATE_DAY, device);
+		check_months(m, device);
+	}
+}
+
 struct errors_seen {
 	struct model *m;
 	uint64_t next;
@@ -335,6 +448,7 @@ static void check(struct model *m)
 	check_device(m, 5, 5);
 	check_all(m);
 	check_day(m);
+	check_aggregates(m);
 	check_errors(m);
 	store_totals(m->store, &totals);
 	assert_memory_equal(&totals, &m->totals, sizeof totals);
@@ -353,6 +467,19 @@ static void reopen(struct model *m)
 	uint64_t from = kept > 2 ? kept - 2 : 1;
 	for (uint64_t n = from; n <= m->blocks; n++)
 		apply(m, n);
+}
+
+/* Some of what is to be computed, or all of it (3). */
+static void roll_up(struct model *m, uint64_t how_much)
+{
+	struct error err;
+	int64_t end = m->make.now_ms / 86400000 + (how_much == 3 ? 2 : 0);
+	for (uint64_t n = 0; how_much == 3 || n < 3 * how_much; n++) {
+		enum result r = store_rollup(m->store, end, &err);
+		if (r == RESULT_ABSENT)
+			return;
+		assert_ok(r, err);
+	}
 }
 
 static void random_operations_agree_with_model(void **state)
@@ -376,6 +503,9 @@ static void random_operations_agree_with_model(void **state)
 		case 3:
 			check(m);
 			break;
+		case 5:
+			roll_up(m, make_below(&m->make, 4));
+			break;
 		case 4:
 			if (make_below(&m->make, 4) == 0) {
 				int64_t today = m->make.now_ms / 86400000;
@@ -392,6 +522,9 @@ static void random_operations_agree_with_model(void **state)
 	}
 	check(m);
 	assert_ok(store_flush(m->store, &err), err);
+	roll_up(m, 3);
+	assert_int_equal(store_rollup(m->store, INT64_MAX, &err), RESULT_ABSENT);
+	check(m);
 	reopen(m);
 	check(m);
 }
