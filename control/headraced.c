@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/aggregation.h"
 #include "control/api/api.h"
 #include "control/broker/broker.h"
 #include "control/calendar/calendar.h"
@@ -27,6 +28,7 @@
 #include "net/port.h"
 #include "storage/backup/backup.h"
 #include "storage/journal/journal.h"
+#include "storage/keeper.h"
 #include "storage/store/store.h"
 #include "storage/writer.h"
 #include "worker/pipeline.h"
@@ -44,7 +46,9 @@ struct daemon {
 	struct vee_rules vee_rules;
 	struct tariff_book tariffs;
 	struct invoices *invoices;
+	struct aggregate_rules aggregates;
 	struct store *store;
+	struct store_keeper *keeper;
 	struct journal *journal;
 	struct store_writer *writer;
 	struct registry *registry;
@@ -80,7 +84,9 @@ static enum result start_store(struct daemon *d, struct error *err)
 	    .background_threads = 1,
 	    .has_register = has_register,
 	    .register_context = &d->profiles,
+	    .aggregates = &d->aggregates,
 	};
+	aggregation_rules(&d->aggregates, d->calendar, &d->profiles, &d->channels, &d->registry);
 	return store_open(&c, &d->store, err);
 }
 
@@ -138,6 +144,23 @@ static void stop_writer(struct daemon *d)
 		d->unflushed = true;
 	}
 	d->writer = NULL;
+}
+
+static enum result start_keeper(struct daemon *d, struct error *err)
+{
+	const struct store_retention retention = {
+	    .raw_days = d->config->retention.raw_days,
+	    .hour_days = d->config->retention.hour_days,
+	    .day_days = d->config->retention.day_days,
+	};
+	return store_keeper_start(d->store, &retention, &d->aggregates, &d->keeper, err);
+}
+
+static void stop_keeper(struct daemon *d)
+{
+	if (d->keeper)
+		store_keeper_stop(d->keeper);
+	d->keeper = NULL;
 }
 
 struct warming {
@@ -589,6 +612,7 @@ static const struct step steps[] = {
     {"ports", start_ports, stop_ports},
     {"registry", start_registry, stop_registry},
     {"store writer", start_writer, stop_writer},
+    {"housekeeping", start_keeper, stop_keeper},
     {"CoAP service", start_coap, stop_coap},
     {"broker", start_broker, stop_broker},
     {"pipeline", start_pipeline, stop_pipeline},
@@ -633,6 +657,8 @@ static enum result load(struct daemon *d, const char *path, struct error *err)
 	if (r == RESULT_OK)
 		r = config_load_profiles(d->config->profiles_dir, &d->channels, d->config,
 		                         &d->profiles, err);
+	if (r == RESULT_OK)
+		r = aggregation_check(d->config, &d->profiles, err);
 	vee_rules_default(&d->vee_rules);
 	if (r == RESULT_OK && d->config->vee_file)
 		r = vee_rules_load(d->config->vee_file, &d->vee_rules, err);

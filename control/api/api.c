@@ -57,6 +57,8 @@ static const struct route {
     {"POST", "/devices/import", api_devices_import, {NULL}, API_IMPORT_BYTES_MAX, false},
     {"GET", "/devices/", api_device, {NULL}, 0, false},
     {"GET", "/readings/", api_readings, {"from", "to", "after", "limit", "format"}, 0, false},
+    {"GET", "/aggregates/", api_aggregates, {"level", "from", "to", "format"}, 0, false},
+    {"GET", "/retention", api_retention, {NULL}, 0, false},
     {"GET", "/usage/", api_usage, {"from", "to", "by"}, 0, false},
     {"GET", "/bills/", api_bill, {"month", "tariff"}, 0, false},
     {"GET", "/bills", api_bills, {"month", "prefix", "limit"}, 0, false},

@@ -72,11 +72,15 @@ bool api_number(const struct api_request *request, struct api_reply *reply, cons
                 uint64_t least, uint64_t most, uint64_t otherwise, uint64_t *out);
 bool api_time(const struct api_request *request, struct api_reply *reply, const char *name,
               int64_t otherwise, int64_t *out);
+/* The same; a day without a time is the territory's, from its first instant. */
+bool api_local_time(const struct api_request *request, struct api_reply *reply, const char *name,
+                    int64_t otherwise, int64_t *out);
 
 api_endpoint api_health, api_status, api_metrics;
 api_endpoint api_devices, api_device, api_devices_import, api_device_approve, api_device_reject;
 api_endpoint api_usage, api_bill, api_bills;
 api_endpoint api_billing, api_billing_run, api_billing_review;
+api_endpoint api_aggregates, api_retention;
 api_endpoint api_readings, api_errors, api_error, api_audit, api_backup, api_export;
 
 /* Totals by fate since this start; and readings taken but not yet durable. */

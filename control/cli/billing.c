@@ -69,7 +69,7 @@ int command_bill(const struct arguments *a)
 {
 	static const enum option query[] = {OPTION_MONTH, OPTION_TARIFF};
 	struct answer answer;
-	int code = client_get_of(a, "bills", query, 2, &answer);
+	int code = client_ask(a, "bills", query, 2, &answer);
 	if (code != EXIT_GOOD)
 		return code;
 	if (a->options[OPTION_JSON])

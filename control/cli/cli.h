@@ -34,6 +34,7 @@ enum option {
 	OPTION_BY,
 	OPTION_MONTH,
 	OPTION_TARIFF,
+	OPTION_LEVEL,
 	OPTION_HELP,
 	OPTION_VERSION,
 	OPTION_COUNT
@@ -75,10 +76,9 @@ json_t *answer_json(const struct answer *answer);
 char *client_escape(const char *text);
 /* "?a=b&c=d" of those options that were given, as parameters of the same name; free() it. */
 char *client_query(const struct arguments *a, const enum option *options, size_t count);
-
-/* GET of /WHAT/SUBJECT with those options. Only with EXIT_GOOD there is an answer to be freed. */
-int client_get_of(const struct arguments *a, const char *what, const enum option *query,
-                  size_t count, struct answer *answer);
+/* GET /WHAT/WORD with those options; EXIT_GOOD: *answer is to be freed. */
+int client_ask(const struct arguments *a, const char *what, const enum option *query, size_t count,
+               struct answer *answer);
 
 /* --- table.c --- */
 
@@ -132,6 +132,8 @@ int command_devices_approve(const struct arguments *a);
 int command_devices_reject(const struct arguments *a);
 int command_readings(const struct arguments *a);
 int command_usage(const struct arguments *a);
+int command_aggregates(const struct arguments *a);
+int command_retention(const struct arguments *a);
 int command_bill(const struct arguments *a);
 int command_bills_list(const struct arguments *a);
 int command_billing_run(const struct arguments *a);

@@ -224,13 +224,13 @@ char *client_query(const struct arguments *a, const enum option *options, size_t
 	return query;
 }
 
-int client_get_of(const struct arguments *a, const char *what, const enum option *query,
-                  size_t count, struct answer *answer)
+int client_ask(const struct arguments *a, const char *what, const enum option *query, size_t count,
+               struct answer *answer)
 {
-	char *path = NULL, *subject = client_escape(a->words[0]);
+	char *path = NULL, *meter = client_escape(a->words[0]);
 	char *tail = client_query(a, query, count);
 	int code = EXIT_FAILED;
-	if (!subject || !tail || asprintf(&path, "/%s/%s%s", what, subject, tail) < 0) {
+	if (!meter || !tail || asprintf(&path, "/%s/%s%s", what, meter, tail) < 0) {
 		path = NULL;
 		fprintf(stderr, "headrace: no memory\n");
 	}
@@ -240,7 +240,7 @@ int client_get_of(const struct arguments *a, const char *what, const enum option
 			answer_free(answer);
 	}
 	free(path);
-	free(subject);
+	free(meter);
 	free(tail);
 	return code;
 }

@@ -37,6 +37,7 @@ static const struct option_info {
     [OPTION_METERS] = {"--meters", "A,B", "only these meters, in this order"},
     [OPTION_AFTER] = {"--after", "ROW", "go on behind this row: METER,TIME,METER_TIME"},
     [OPTION_OUTPUT] = {"--output", "PATH", "the file, or for columns the folder, to write"},
+    [OPTION_LEVEL] = {"--level", "LEVEL", "hour, day or month"},
     [OPTION_HELP] = {"--help", NULL, "this text"},
     [OPTION_VERSION] = {"--version", NULL, "the version"},
 };
@@ -78,6 +79,13 @@ static const struct command {
      "--to is given.\n"
      "Example: headrace readings SM-00001 --from 2026-01-31 --to 2026-02-01 --format csv\n",
      BIT(FROM) | BIT(TO) | BIT(LIMIT) | BIT(FORMAT), command_readings},
+    {"aggregates", NULL, "METER", "energy, demand, completeness of hours, days or months",
+     "In the territory's calendar; days without a time are its days. Energy is the difference of\n"
+     "the register between the last readings at or before the period's ends.\n"
+     "Example: headrace aggregates SM-00001 --level month --from 2026-01-01\n",
+     BIT(LEVEL) | BIT(FROM) | BIT(TO) | BIT(FORMAT), command_aggregates},
+    {"retention", NULL, NULL, "what is kept for how long, and what goes next", NULL, BIT(JSON),
+     command_retention},
     {"usage", NULL, "METER", "what a meter used in local days, missing values estimated",
      "From the first day up to, not including, the last. Each value tells where it comes from:\n"
      "actual, interpolated, like_day, even (the register's difference shared out), missing.\n"

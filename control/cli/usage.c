@@ -95,7 +95,7 @@ int command_usage(const struct arguments *a)
 {
 	static const enum option query[] = {OPTION_FROM, OPTION_TO, OPTION_BY};
 	struct answer answer;
-	int code = client_get_of(a, "usage", query, 3, &answer);
+	int code = client_ask(a, "usage", query, 3, &answer);
 	if (code != EXIT_GOOD)
 		return code;
 	if (a->options[OPTION_JSON])

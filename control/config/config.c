@@ -31,6 +31,9 @@ static char *resolve(const struct yaml_file *file, const char *text, const char 
 	return out;
 }
 
+/* As storage/aggregate.h: gaps of more days have no energy. */
+#define AGGREGATE_REACH_DAYS 35u
+
 #define TAKE_NUMBER(section, key, otherwise, least, most)                                          \
 	if (result == RESULT_OK)                                                                   \
 		result = yaml_int(file, #section "." #key, raw->section.key, otherwise, least,     \
@@ -49,6 +52,7 @@ static enum result take_numbers(struct yaml_file *file, const struct raw_config 
 	LIMITS_NUMBERS(TAKE_NUMBER)
 	JOURNAL_NUMBERS(TAKE_NUMBER)
 	STORE_NUMBERS(TAKE_NUMBER)
+	RETENTION_NUMBERS(TAKE_NUMBER)
 	VALIDATION_NUMBERS(TAKE_NUMBER)
 	REGISTRY_NUMBERS(TAKE_NUMBER)
 	c->coap.interop = raw->coap.interop ? *raw->coap.interop : false;
@@ -116,6 +120,27 @@ static enum result take_texts(struct yaml_file *file, const struct raw_config *r
 	if (raw->api.listen)
 		whole = (c->api.listen = strdup(raw->api.listen)) && whole;
 	return whole ? RESULT_OK : fail(RESULT_RESOURCE, err, "%s: no memory", file->path);
+}
+
+/* What is computed from readings must not need any that are gone: the longest late one, a gap
+ * before it, and a day for either end of the time zone. */
+static enum result check_retention(struct yaml_file *file, const struct config *c,
+                                   struct error *err)
+{
+	uint32_t late_days = c->validation.late_max_h / 24 + 1;
+	uint32_t least = late_days + AGGREGATE_REACH_DAYS + 2;
+	if (c->retention.raw_days != 0 && c->retention.raw_days < least)
+		return yaml_fail(file, "retention.raw_days", err,
+		                 "retention.raw_days is %u; expected 0 (for ever) or at least %u: "
+		                 "readings may come %u h late and end a gap of %u days",
+		                 c->retention.raw_days, least, c->validation.late_max_h,
+		                 AGGREGATE_REACH_DAYS);
+	if (c->retention.day_days != 0 && c->retention.day_days < 62)
+		return yaml_fail(file, "retention.day_days", err,
+		                 "retention.day_days is %u; expected 0 (for ever) or at least 62: "
+		                 "months are made of days",
+		                 c->retention.day_days);
+	return RESULT_OK;
 }
 
 static enum result check_numbers(struct yaml_file *file, const struct config *c,
@@ -267,6 +292,8 @@ enum result config_load(const char *path, struct config **out, struct error *err
 		result = check_texts(&file, c, err);
 	if (result == RESULT_OK)
 		result = check_territory(&file, c, err);
+	if (result == RESULT_OK)
+		result = check_retention(&file, c, err);
 	yaml_close(&file);
 	if (result == RESULT_OK)
 		*out = c;

@@ -128,11 +128,16 @@ struct config {
 	} journal;
 	struct {
 		char *dir;
-		uint32_t run_readings; /* default 65,536 */
-		uint32_t run_age_ms;   /* default 1,000 */
+		uint32_t run_readings; /* default 262,144 */
+		uint32_t run_age_ms;   /* default 5,000 */
 		uint32_t cache_mb;     /* default 64 */
-		uint32_t flush_s;      /* flushed, and the journal cut, this often; default 60 */
+		uint32_t flush_s;      /* flushed, and the journal cut, this often; default 300 */
 	} store;
+	struct {
+		uint32_t raw_days;  /* readings; default 90; 0: for ever */
+		uint32_t hour_days; /* aggregates of hours; 365 */
+		uint32_t day_days;  /* of days; 1,825; those of months stay for ever */
+	} retention;
 	/* defaults for profiles that don't say otherwise */
 	struct {
 		uint32_t drift_accept_s;  /* 60 */

@@ -63,10 +63,14 @@
 	S(journal, buffers,             32,     3,       64) \
 	S(journal, inflight,             2,     1,        8)
 #define STORE_NUMBERS(S) \
-	S(store, run_readings,       65536,   256, 16777216) \
-	S(store, run_age_ms,          1000,    10,   600000) \
+	S(store, run_readings,      262144,   256, 16777216) \
+	S(store, run_age_ms,          5000,    10,   600000) \
 	S(store, cache_mb,              64,     1,  1048576) \
-	S(store, flush_s,               60,     1,    86400)
+	S(store, flush_s,              300,     1,    86400)
+#define RETENTION_NUMBERS(S) \
+	S(retention, raw_days,          90,     0,    36500) \
+	S(retention, hour_days,        365,     0,    36500) \
+	S(retention, day_days,        1825,     0,    36500)
 #define VALIDATION_NUMBERS(S) \
 	S(validation, drift_accept_s,   60,     0,    86400) \
 	S(validation, drift_flag_s,    300,     0,    86400) \
@@ -119,6 +123,9 @@ struct raw_store {
 	STORE_NUMBERS(RAW_NUMBER)
 	char *dir;
 };
+struct raw_retention {
+	RETENTION_NUMBERS(RAW_NUMBER)
+};
 struct raw_validation {
 	VALIDATION_NUMBERS(RAW_NUMBER)
 };
@@ -147,6 +154,7 @@ struct raw_config {
 	struct raw_limits limits;
 	struct raw_journal journal;
 	struct raw_store store;
+	struct raw_retention retention;
 	struct raw_validation validation;
 	char *channels_file, *profiles_dir, *tariffs_dir, *vee_file;
 	struct raw_territory territory;

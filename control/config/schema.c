@@ -88,6 +88,8 @@ static const cyaml_schema_field_t journal_fields[] = {
     JOURNAL_NUMBERS(FIELD_NUMBER) FIELD_TEXT(journal, dir), CYAML_FIELD_END};
 static const cyaml_schema_field_t store_fields[] = {
     STORE_NUMBERS(FIELD_NUMBER) FIELD_TEXT(store, dir), CYAML_FIELD_END};
+static const cyaml_schema_field_t retention_fields[] = {
+    RETENTION_NUMBERS(FIELD_NUMBER) CYAML_FIELD_END};
 static const cyaml_schema_field_t validation_fields[] = {
     VALIDATION_NUMBERS(FIELD_NUMBER) CYAML_FIELD_END};
 static const cyaml_schema_field_t registry_fields[] = {
@@ -120,6 +122,7 @@ static const cyaml_schema_field_t config_fields[] = {
     FIELD_SECTION(limits),
     FIELD_SECTION(journal),
     FIELD_SECTION(store),
+    FIELD_SECTION(retention),
     FIELD_SECTION(validation),
     FIELD_TEXT(config, channels_file),
     FIELD_TEXT(config, profiles_dir),

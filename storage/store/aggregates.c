@@ -69,26 +69,6 @@ static enum result has_mark(const struct query *q, int64_t day, bool *has, struc
 	return RESULT_OK;
 }
 
-/* The day of the first page; INT64_MAX: there is none. */
-static int64_t first_page_day(struct store *s)
-{
-	const char start = KEY_PAGE;
-	int64_t day = INT64_MAX;
-	bool before = merge_reading(true);
-	rocksdb_iterator_t *it = rocksdb_create_iterator(s->readings.db, s->readings.read);
-	rocksdb_iter_seek(it, &start, 1);
-	if (rocksdb_iter_valid(it)) {
-		struct page_place place;
-		size_t bytes;
-		const char *key = rocksdb_iter_key(it, &bytes);
-		if (key_page_parse(key, bytes, &place))
-			day = place.day;
-	}
-	rocksdb_iter_destroy(it);
-	merge_reading(before);
-	return day;
-}
-
 static void fresh_from(struct query *q, int64_t utc_day)
 {
 	int32_t local = aggregate_day_of(q->rules, utc_day * DAY_MS);
@@ -111,7 +91,7 @@ static enum result find_fresh(struct query *q, struct error *err)
 	if (!room)
 		return query_no_memory(err);
 	int64_t reach = q->from_ms - (AGGREGATE_REACH_DAYS + 1) * DAY_MS;
-	int64_t day = first_page_day(q->s), last = newest_get(&q->s->newest, q->device).day;
+	int64_t day = store_first_day(q->s), last = newest_get(&q->s->newest, q->device).day;
 	if (day == INT64_MAX || last == NEWEST_NONE)
 		return RESULT_OK;
 	day = day - 2 > day_of(reach) ? day - 2 : day_of(reach);

@@ -9,6 +9,8 @@
  *   mark             'q' | day, 8 bytes | page, 4 bytes      readings came: aggregates are to do
  *   aggregates       'a' | level | group, 4 bytes | page, 4  aggregate_page.h
  *   error entry      'e' | number, 8 bytes                   the body of an error record
+ *   removed          'r'                                     readings that retention took away
+ *   zone             'z'                                     whose days the aggregates are
  *   meta             'm'                                     format, journal position, totals
  *
  * Integers are big-endian, so that keys sort as numbers do; the day (UTC days since 1970 of
@@ -29,6 +31,8 @@
 #define KEY_ERROR  'e'
 #define KEY_META   'm'
 #define KEY_MARK   'q'
+#define KEY_REMOVED 'r'
+#define KEY_ZONE   'z'
 #define KEY_AGGREGATE 'a'
 
 #define KEY_PAGE_BYTES   13u

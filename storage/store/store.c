@@ -164,6 +164,29 @@ static enum result newest_load(struct store *s, struct error *err)
 	return message ? db_failed("read the newest days", message, err) : r;
 }
 
+/* The days of the aggregates are those of one time zone; it is written down with the first. */
+static enum result zone_check(struct store *s, const char *zone, struct error *err)
+{
+	const char key = KEY_ZONE;
+	char *message = NULL;
+	size_t bytes = 0;
+	char *kept =
+	    rocksdb_get(s->readings.db, s->readings.read, &key, 1, &bytes, &message);
+	if (!message && !kept)
+		rocksdb_put(s->readings.db, s->readings.write, &key, 1, zone, strlen(zone),
+		            &message);
+	if (message)
+		return db_failed("read the time zone", message, err);
+	enum result r = RESULT_OK;
+	if (kept && (bytes != strlen(zone) || memcmp(kept, zone, bytes) != 0))
+		r = fail(RESULT_INPUT, err,
+		         "store: its hours, days and months are those of %.*s, the territory's "
+		         "time zone is %s; set it back, or start with an empty store",
+		         (int)bytes, kept, zone);
+	rocksdb_free(kept);
+	return r;
+}
+
 static void memory_free(struct store *s)
 {
 	run_fini(&s->run[0]);
@@ -201,6 +224,10 @@ enum result store_open(const struct store_config *config, struct store **out, st
 		r = meta_load(s, err);
 	if (r == RESULT_OK)
 		r = newest_load(s, err);
+	if (r == RESULT_OK)
+		r = store_removed_load(s, err);
+	if (r == RESULT_OK && s->config.aggregates)
+		r = zone_check(s, s->config.aggregates->zone, err);
 	s->config.dir = NULL; /* the caller's */
 	if (r != RESULT_OK) {
 		store_close(s);

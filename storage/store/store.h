@@ -73,6 +73,22 @@ MUST_USE enum result store_merge(struct store *s, int64_t first_day, int64_t end
  * 64 devices. RESULT_ABSENT: all are done. From one thread at a time. */
 MUST_USE enum result store_rollup(struct store *s, int64_t end_day, struct error *err);
 
+/* --- retention; all from one thread at a time --- */
+
+/* Drop all readings of the oldest UTC day, if that is before `end_day`. RESULT_ABSENT: it is not,
+ * or its aggregates are still to be computed. */
+MUST_USE enum result store_drop_readings(struct store *s, int64_t end_day, struct error *err);
+/* Drop the aggregates of groups before end_group: local days of hours, months (year * 12 + 0..11)
+ * of days. RESULT_ABSENT: there are none. */
+MUST_USE enum result store_drop_aggregates(struct store *s, enum aggregate_level level,
+                                           int32_t end_group, struct error *err);
+
+/* The oldest there is: UTC day of readings (INT64_MAX: none), group of aggregates (INT32_MAX). */
+int64_t store_first_day(struct store *s);
+int32_t store_first_aggregate(struct store *s, enum aggregate_level level);
+/* Stored readings that retention has taken away since the store was made. */
+uint64_t store_removed(const struct store *s);
+
 /* --- reading back --- */
 
 /* The reading with exactly this identity. RESULT_ABSENT: none. */

@@ -48,6 +48,7 @@ struct store {
 	uint64_t run_started_us; /* when active's oldest block was applied; 0: none */
 
 	_Atomic uint64_t applied_block, durable_block;
+	_Atomic uint64_t removed; /* by retention */
 	_Atomic uint64_t run_readings, readings_written, runs_written;
 };
 
@@ -58,6 +59,9 @@ MUST_USE enum result store_meta_parse(const uint8_t *bytes, size_t count, uint64
 /* How far the effective time may be from the meter's: replaced timestamps differ by an hour at
  * most with the usual profile; a day and an hour cover every sensible one. */
 #define REPLACED_MAX_MS (25 * 3600 * 1000ll)
+
+/* The count of what retention took away. */
+MUST_USE enum result store_removed_load(struct store *s, struct error *err);
 
 /* --- shared by the queries (query.c, scan.c) --- */
 

@@ -50,6 +50,13 @@ def test_mqtt(rig):
         publish("SM-00020", FLAT.format(meter="SM-00020", ts=now(), kwh=f"60000.{i:03}"))
         readings = rig.api.readings("SM-00020")
         harness.check(len(readings) == i + 1, f"reading {i} is acknowledged and not there")
+    energy = sum(float(a["energy"]["value"]) for a in rig.api.call(
+        "GET", "/aggregates/SM-00020", level="hour")["aggregates"] if a["energy"])
+    harness.check(abs(energy - 0.019) < 1e-9, f"20 readings make 0.019 kWh, not {energy}")
+    table = rig.headrace("aggregates", "SM-00020", "--level", "month")
+    harness.check("0.019 kWh" in table, f"no energy in the month: {table}")
+    levels = rig.headrace("retention")
+    harness.check("90 days" in levels and "for ever" in levels, f"retention: {levels}")
     # a topic that no profile names is ordinary publish and subscribe, and no reading
     before = rig.api.totals()
     text = publish("SM-00001", "not a reading", topic="meter/SM-00001/reading")

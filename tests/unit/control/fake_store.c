@@ -25,6 +25,8 @@ struct store {
 	struct stored_error errors[ERRORS_MAX];
 	size_t error_count;
 	struct fate_totals totals;
+	int64_t aggregates_from, aggregates_to;
+	uint64_t removed;
 };
 
 struct store *fake_store_new(void)
@@ -253,4 +255,45 @@ uint64_t store_applied_block(const struct store *s)
 {
 	(void)s;
 	return 7;
+}
+
+enum result store_aggregates(struct store *s, uint32_t device, enum aggregate_level level,
+                             int64_t from_ms, int64_t to_ms, store_aggregate_fn *fn,
+                             void *context, struct error *err)
+{
+	(void)err;
+	s->aggregates_from = from_ms;
+	s->aggregates_to = to_ms;
+	for (int64_t i = 0; device == 0 && i < 2; i++) {
+		struct aggregate a = {
+		    .start_ms = 1749945600000 + i * 86400000,
+		    .end_ms = 1749945600000 + (i + 1) * 86400000,
+		    .energy = 12500 + i, .peak = 3210, .peak_ms = 1749945600000 + 5 * 900000,
+		    .readings = 95, .slots = 95, .slots_expected = 96, .register_channel = 1,
+		    .demand_channel = (uint8_t)(level == AGGREGATE_DAY ? 3 : 0),
+		    .flags = AGGREGATE_F_ENERGY | AGGREGATE_F_PEAK};
+		if (level != AGGREGATE_DAY)
+			a.flags |= AGGREGATE_F_DERIVED | AGGREGATE_F_GAP;
+		if (i == 1)
+			a.flags = 0;
+		if (!fn(context, &a))
+			break;
+	}
+	return RESULT_OK;
+}
+
+int64_t store_first_day(struct store *s)
+{
+	return s->reading_count > 0 ? 20254 : INT64_MAX;
+}
+
+int32_t store_first_aggregate(struct store *s, enum aggregate_level level)
+{
+	(void)s;
+	return level == AGGREGATE_HOUR ? 20255 : level == AGGREGATE_DAY ? 2025 * 12 + 5 : INT32_MAX;
+}
+
+uint64_t store_removed(const struct store *s)
+{
+	return s->removed;
 }

@@ -197,6 +197,40 @@ static void readings_are_shown_when_the_store_has_them_all(void **state)
 	assert_int_equal(ask("/readings/SM-1"), 200);
 }
 
+static void aggregates_are_shown_as_json_and_csv(void **state)
+{
+	(void)state;
+	assert_int_equal(ask("/aggregates/SM-1?from=2025-06-15&to=2025-06-17"), 200);
+	assert_has("\"level\":\"day\",\"zone\":\"");
+	assert_has("\"energy\":{\"value\":\"");
+	assert_has("\"readings\":95,\"intervals\":95,\"expected\":96,"
+	           "\"completeness\":\"98.95\",\"flags\":[]");
+	assert_has("\"energy\":null,\"mean_power\":null,\"max_demand\":null");
+	assert_has("\"load_profile\":{\"level\":\"hour\",\"from\":\"2025-06-15T00:00:00");
+	assert_has("\"count\":2}");
+	assert_int_equal(ask("/aggregates/SM-1?level=month&format=csv"), 200);
+	assert_has("start,end,energy,energy_unit,");
+	assert_has(",95,95,96,demand_derived gap_before\r\n");
+	assert_int_equal(ask("/aggregates/SM-1?level=year"), 400);
+	assert_has("give hour, day or month");
+	assert_int_equal(ask("/aggregates/SM-1?format=xml"), 400);
+	assert_int_equal(ask("/aggregates/SM-1?from=yesterday"), 400);
+	assert_int_equal(ask("/aggregates/SM-77"), 404);
+	f.writer.behind = true;
+	assert_int_equal(ask("/aggregates/SM-1"), 503);
+	f.writer.behind = false;
+}
+
+static void retention_says_what_is_kept(void **state)
+{
+	(void)state;
+	assert_int_equal(ask("/retention"), 200);
+	assert_has("{\"level\":\"readings\",\"keep_days\":");
+	assert_has("{\"level\":\"months\",\"keep_days\":null,\"keeps_from\":null,"
+	           "\"oldest\":null,\"past\":false,\"next_goes\":null}");
+	assert_has("\"removed_readings\":0}");
+}
+
 static void readings_are_exact_decimals(void **state)
 {
 	(void)state;
@@ -602,6 +636,8 @@ int main(void)
 	    CASE(pending_devices_are_approved_and_rejected),
 	    CASE(import_takes_csv_and_json),
 	    CASE(second_import_waits_for_the_first),
+	    CASE(aggregates_are_shown_as_json_and_csv),
+	    CASE(retention_says_what_is_kept),
 	    CASE(readings_are_shown_when_the_store_has_them_all),
 	    CASE(readings_are_exact_decimals),
 	    CASE(readings_are_chosen_by_period_and_limit),

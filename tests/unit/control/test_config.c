@@ -76,7 +76,10 @@ static void minimal_file_gets_defaults(void **state)
 	assert_int_equal(c->coap.port, 5683);
 	assert_int_equal(c->limits.devices, 100000);
 	assert_string_equal(c->journal.dir, "/var/lib/headrace/journal");
-	assert_int_equal(c->store.flush_s, 60);
+	assert_int_equal(c->store.flush_s, 300);
+	assert_int_equal(c->retention.raw_days, 90);
+	assert_int_equal(c->retention.hour_days, 365);
+	assert_int_equal(c->retention.day_days, 1825);
 	assert_int_equal(c->validation.late_max_h, 48);
 	assert_string_equal(c->channels_file, folder_path("channels.yaml"));
 	assert_string_equal(c->profiles_dir, folder_path("profiles"));
@@ -375,6 +378,7 @@ static void shipped_file_equals_defaults(void **state)
 	assert_int_equal(shipped->journal.inflight, minimal->journal.inflight);
 	assert_int_equal(shipped->store.run_readings, minimal->store.run_readings);
 	assert_int_equal(shipped->store.flush_s, minimal->store.flush_s);
+	assert_memory_equal(&shipped->retention, &minimal->retention, sizeof shipped->retention);
 	assert_string_equal(shipped->journal.dir, minimal->journal.dir);
 	assert_string_equal(shipped->store.dir, minimal->store.dir);
 	assert_string_equal(shipped->api.socket, minimal->api.socket);
@@ -404,6 +408,7 @@ static void manual_page_equals_the_table(void **state)
 	LIMITS_NUMBERS(CHECK_ROW)
 	JOURNAL_NUMBERS(CHECK_ROW)
 	STORE_NUMBERS(CHECK_ROW)
+	RETENTION_NUMBERS(CHECK_ROW)
 	VALIDATION_NUMBERS(CHECK_ROW)
 }
 
