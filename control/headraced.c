@@ -133,7 +133,8 @@ static void stop_journal(struct daemon *d)
 
 static enum result start_writer(struct daemon *d, struct error *err)
 {
-	return store_writer_start(d->journal, d->store, d->config->store.flush_s, &d->writer, err);
+	return store_writer_start(d->journal, d->config->journal.dir, d->store,
+	                          d->config->store.flush_s, &d->writer, err);
 }
 
 static void stop_writer(struct daemon *d)

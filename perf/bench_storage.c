@@ -279,7 +279,7 @@ static void open_all(struct bench *b)
 	    journal_open(&jc, store_durable_block(b->store), apply, b->store, &b->journal, &err) !=
 	        RESULT_OK ||
 	    journal_attach(b->journal, &err) != RESULT_OK ||
-	    store_writer_start(b->journal, b->store, 600, &b->writer, &err) != RESULT_OK)
+	    store_writer_start(b->journal, NULL, b->store, 600, &b->writer, &err) != RESULT_OK)
 		die(&err);
 }
 

@@ -6,8 +6,8 @@
  *
  * What fails is tried again once a second, without going on: while runs can't be written, blocks
  * are applied until the store is full; the journal keeps what was not, and says so when it is
- * full. RocksDB stays in error after a failed background flush and its C interface cannot resume
- * it: only a restart heals that, and store_writer_failed says so when it lasts.
+ * full. RocksDB stays in error after a failed background write: when the disk takes writes again,
+ * it is opened anew, and what it had in memory comes from the journal's files once more.
  * Threads: two of its own. Memory: one struct. Never acknowledges anything and never touches the
  * appending side.
  */
@@ -24,6 +24,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "storage/journal/inspect.h"
 
 #define NAP_US_MIN       1000u
 #define NAP_US_MAX       5000u
@@ -33,13 +34,13 @@
 #define SEGMENTS_IN_USE  8u       /* flush early beyond so many ... */
 #define FLUSH_US_MIN     1000000u /* ... but not more often than this */
 #define STATUS_US        100000u
-#define RESTART_US       30000000u /* failing for so long: RocksDB does not heal by itself */
+#define HEAL_US          2000000u  /* failing for so long: RocksDB is opened anew */
 
 /* How the last step of a loop went. Under the lock, but for what the loop keeps for itself. */
 struct loop {
 	const char *name;
 	bool failed;
-	uint64_t media_since_us; /* failing, not for want of space or memory; 0: it is not */
+	uint64_t failing_since_us; /* 0: it is not */
 	char failure[ERROR_TEXT_BYTES];
 	enum result result; /* for store_writer_stop, when the thread has ended */
 	struct error err;
@@ -48,10 +49,13 @@ struct loop {
 struct store_writer {
 	struct journal *journal;
 	struct store *store;
+	const char *journal_dir; /* NULL: nothing can be replayed */
 	uint64_t flush_us;
 	uint64_t flushed_at_us, looked_at_us; /* the run thread's */
 	pthread_t apply_thread, run_thread;
 	struct loop apply, run;
+
+	pthread_mutex_t applying; /* held while a block is applied, and while RocksDB is reopened */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;  /* visible or applied rose, or stop was set */
@@ -99,10 +103,10 @@ static bool outcome(struct store_writer *w, struct loop *loop, enum result r,
 	bool good = r == RESULT_OK;
 	uint64_t now = clock_mono_us();
 	pthread_mutex_lock(&w->lock);
-	if (good || r == RESULT_RESOURCE)
-		loop->media_since_us = 0;
-	else if (loop->media_since_us == 0)
-		loop->media_since_us = now;
+	if (good)
+		loop->failing_since_us = 0;
+	else if (loop->failing_since_us == 0)
+		loop->failing_since_us = now;
 	bool news = loop->failed == good;
 	loop->failed = !good;
 	if (!good)
@@ -169,6 +173,52 @@ static void run_sleep(struct store_writer *w, uint64_t us)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* Apply the journal's blocks after < number <= through from its files. */
+static enum result replay(void *context, uint64_t after, uint64_t through, struct error *err)
+{
+	struct store_writer *w = context;
+	struct journal_inspect *in;
+	struct inspect_found found;
+	enum result r = journal_inspect_open(w->journal_dir, &in, err);
+	if (r != RESULT_OK)
+		return r;
+	journal_inspect_seek(in, after + 1);
+	while (r == RESULT_OK && store_applied_block(w->store) < through) {
+		r = journal_inspect_next(in, &found, err);
+		if (r == RESULT_OK && found.kind == INSPECT_BLOCK)
+			r = store_apply(w->store, &found.block, err);
+		else if (r == RESULT_OK && found.kind != INSPECT_RELEASED)
+			r = fail(RESULT_MEDIA, err, "journal: block %" PRIu64 " can't be read again",
+			         store_applied_block(w->store) + 1);
+		if (r == RESULT_OK)
+			r = store_write_run(w->store, false, err);
+	}
+	journal_inspect_close(in);
+	return r;
+}
+
+static bool heal_again(void *context, enum result r, const struct error *err)
+{
+	struct store_writer *w = context;
+	outcome(w, &w->run, r, err);
+	run_sleep(w, RETRY_US);
+	return !applied_all(w) && !stopping(w);
+}
+
+/* Open RocksDB anew, if it has been failing for a while and the disk takes writes. */
+static void heal(struct store_writer *w)
+{
+	struct error err;
+	if (!w->journal_dir || clock_mono_us() - w->run.failing_since_us < HEAL_US ||
+	    store_probe(w->store, &err) != RESULT_OK)
+		return;
+	log_info("store", "the disk takes writes: RocksDB is opened anew");
+	pthread_mutex_lock(&w->applying);
+	enum result r = store_reopen(w->store, replay, heal_again, w, &err);
+	pthread_mutex_unlock(&w->applying);
+	outcome(w, &w->run, r, &err);
+}
+
 static void *run_main(void *context)
 {
 	struct store_writer *w = context;
@@ -184,6 +234,8 @@ static void *run_main(void *context)
 		pthread_mutex_unlock(&w->lock);
 		if (last)
 			return NULL;
+		if (!good)
+			heal(w);
 		run_sleep(w, good ? NAP_US_RUN : RETRY_US);
 	}
 }
@@ -220,7 +272,9 @@ static enum result step(struct store_writer *w, struct journal_block *block, boo
 			return r;
 		*pending = true;
 	}
+	pthread_mutex_lock(&w->applying);
 	enum result r = store_apply(w->store, block, err);
+	pthread_mutex_unlock(&w->applying);
 	if (r == RESULT_OK) {
 		*pending = false;
 		publish(w, block);
@@ -271,8 +325,9 @@ static enum result threads_start(struct store_writer *w, struct error *err)
 	return RESULT_OK;
 }
 
-enum result store_writer_start(struct journal *journal, struct store *store, uint32_t flush_s,
-                               struct store_writer **out, struct error *err)
+enum result store_writer_start(struct journal *journal, const char *journal_dir,
+                               struct store *store, uint32_t flush_s, struct store_writer **out,
+                               struct error *err)
 {
 	if (flush_s == 0)
 		return fail(RESULT_INPUT, err, "store: flush_s must be at least 1");
@@ -281,12 +336,14 @@ enum result store_writer_start(struct journal *journal, struct store *store, uin
 		return fail(RESULT_RESOURCE, err, "store: no memory");
 	w->journal = journal;
 	w->store = store;
+	w->journal_dir = journal_dir;
 	w->flush_us = (uint64_t)flush_s * 1000000u;
 	w->flushed_at_us = clock_mono_us();
 	w->apply.name = "blocks are applied";
 	w->run.name = "runs are written";
 	w->applied_block = store_applied_block(store);
 	pthread_mutex_init(&w->lock, NULL);
+	pthread_mutex_init(&w->applying, NULL);
 	pthread_condattr_t monotonic;
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -324,6 +381,7 @@ enum result store_writer_stop(struct store_writer *w, struct error *err)
 	pthread_cond_destroy(&w->run_wake);
 	pthread_cond_destroy(&w->written);
 	pthread_mutex_destroy(&w->lock);
+	pthread_mutex_destroy(&w->applying);
 	free(w);
 	return r;
 }
@@ -365,18 +423,10 @@ bool store_writer_catch_up(struct store_writer *w, uint32_t timeout_ms)
 
 bool store_writer_failed(struct store_writer *w, char *text, size_t bytes)
 {
-	uint64_t now = clock_mono_us();
 	pthread_mutex_lock(&w->lock);
 	const struct loop *loop = w->run.failed ? &w->run : &w->apply;
 	bool failed = loop->failed;
-	uint64_t since = loop->media_since_us;
-	if (failed && since != 0 && now >= since + RESTART_US)
-		snprintf(text, bytes,
-		         "restart headraced: the journal will be replayed; stuck for %" PRIu64
-		         " s: %s",
-		         (now - since) / 1000000, loop->failure);
-	else
-		snprintf(text, bytes, "%s", failed ? loop->failure : "");
+	snprintf(text, bytes, "%s", failed ? loop->failure : "");
 	pthread_mutex_unlock(&w->lock);
 	return failed;
 }

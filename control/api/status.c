@@ -291,8 +291,8 @@ void api_health(const struct api_request *request, struct api_reply *reply)
 		            "%s", j.alarm);
 	else if (stuck)
 		api_problem(reply, 503, "The store can't be written",
-		            "look at the store's disk, then restart headraced: readings are safe "
-		            "in the journal meanwhile, and are replayed at the start",
+		            "look at the store's disk: readings are safe in the journal meanwhile; "
+		            "it goes on by itself when the disk takes writes",
 		            "%s", trouble);
 	else
 		text_add(&reply->text, "{\"status\":\"ok\"}\n");

@@ -295,6 +295,7 @@ enum result store_aggregates(struct store *s, uint32_t device, enum aggregate_le
 			     int64_t from_ms, int64_t to_ms, store_aggregate_fn *fn, void *context,
 			     struct error *err)
 {
+	STORE_READS(s);
 	struct query q = {.s = s,
 			  .rules = s->config.aggregates,
 			  .level = level,

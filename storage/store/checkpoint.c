@@ -47,6 +47,7 @@ static enum result position_read(const char *dir, uint64_t *position, struct err
 enum result store_checkpoint_readings(struct store *s, const char *dir, uint64_t *position,
                                       struct error *err)
 {
+	STORE_READS(s);
 	enum result r = checkpoint(&s->readings, dir, err);
 	return r == RESULT_OK ? position_read(dir, position, err) : r;
 }

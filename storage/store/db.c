@@ -35,7 +35,7 @@ enum result db_failed(const char *what, char *message, struct error *err)
  * ends. */
 static void quiet_log(rocksdb_options_t *o)
 {
-	rocksdb_options_set_info_log_level(o, 4); /* fatal */
+	rocksdb_options_set_info_log_level(o, 5); /* headers */
 	rocksdb_options_set_max_log_file_size(o, MIB);
 	rocksdb_options_set_keep_log_file_num(o, 2);
 	rocksdb_options_set_stats_dump_period_sec(o, 0);

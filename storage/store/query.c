@@ -73,6 +73,7 @@ static enum result find_absent(uint32_t device, int64_t meter_ts_ms, struct erro
 enum result store_find(struct store *s, uint32_t device, int64_t meter_ts_ms,
                        struct stored_reading *out, struct error *err)
 {
+	STORE_READS(s);
 	pthread_mutex_lock(&s->lock);
 	const struct stored_reading *r = run_find(s->active, device, meter_ts_ms);
 	if (!r && s->frozen)
@@ -126,6 +127,7 @@ static const struct stored_reading *runs_newest(const struct store *s, uint32_t 
 enum result store_last(struct store *s, uint32_t device, struct stored_reading *out,
                        struct error *err)
 {
+	STORE_READS(s);
 	pthread_mutex_lock(&s->lock);
 	const struct stored_reading *newest = runs_newest(s, device);
 	if (newest)
@@ -332,6 +334,7 @@ static enum result scan_days(struct view *v, struct device_scan *scan, int64_t f
 enum result store_scan_device(struct store *s, uint32_t device, int64_t from_ms, int64_t to_ms,
                               store_reading_fn *fn, void *context, struct error *err)
 {
+	STORE_READS(s);
 	if (from_ms >= to_ms)
 		return RESULT_OK;
 	struct device_scan scan = {
@@ -404,6 +407,7 @@ static enum result error_show(uint64_t number, const uint8_t *body, size_t bytes
 enum result store_scan_errors(struct store *s, uint64_t from, store_error_fn *fn, void *context,
                               struct error *err)
 {
+	STORE_READS(s);
 	struct error_view v = {0};
 	uint64_t next = from; /* nothing below it any more: it was shown */
 	bool ended = false;

@@ -52,6 +52,7 @@ static bool page_find(rocksdb_iterator_t *it, int64_t day, struct page_place *pl
 
 int64_t store_first_day(struct store *s)
 {
+	STORE_READS(s);
 	struct page_place place = {.day = INT64_MAX};
 	bool before = merge_reading(true);
 	rocksdb_iterator_t *it = rocksdb_create_iterator(s->readings.db, s->readings.read);
@@ -136,6 +137,7 @@ static bool has_mark_before(struct store *s, int64_t day)
 
 enum result store_drop_readings(struct store *s, int64_t end_day, struct error *err)
 {
+	STORE_READS(s);
 	const char removed_key = KEY_REMOVED;
 	uint8_t removed[REMOVED_BYTES];
 	int64_t day = store_first_day(s);
@@ -181,6 +183,7 @@ static int32_t first_group(struct store *s, enum aggregate_level level)
 
 int32_t store_first_aggregate(struct store *s, enum aggregate_level level)
 {
+	STORE_READS(s);
 	bool before = merge_reading(true); /* the iterator may step onto a page */
 	int32_t group = first_group(s, level);
 	merge_reading(before);
@@ -190,6 +193,7 @@ int32_t store_first_aggregate(struct store *s, enum aggregate_level level)
 enum result store_drop_aggregates(struct store *s, enum aggregate_level level, int32_t end_group,
 				  struct error *err)
 {
+	STORE_READS(s);
 	struct range range;
 	if (store_first_aggregate(s, level) >= end_group)
 		return fail(RESULT_ABSENT, err, "store: no aggregates before group %d",

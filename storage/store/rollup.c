@@ -361,6 +361,7 @@ static void rollup_fini(struct rollup *r)
 
 enum result store_rollup(struct store *s, int64_t end_day, struct error *err)
 {
+	STORE_READS(s);
 	struct page_place place;
 	uint64_t value;
 	struct rollup r;

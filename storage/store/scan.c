@@ -120,6 +120,7 @@ static enum result group_next(struct page_scan *scan, struct error *err)
 
 static enum result scan_pages(struct store *s, struct page_scan *scan, struct error *err)
 {
+	STORE_READS(s);
 	char *message = NULL;
 	uint8_t start[KEY_BYTES_MAX];
 	size_t start_bytes = key_page(start, scan->first_day, 0);
@@ -249,6 +250,7 @@ static enum result runs_expect(struct store *s, struct error *err)
 
 enum result store_scan_last(struct store *s, store_last_fn *fn, void *context, struct error *err)
 {
+	STORE_READS(s);
 	const uint32_t pages = NEWEST_CHUNK / PAGE_DEVICES;
 	struct rows rows = {0};
 	enum result r = runs_expect(s, err);

@@ -127,8 +127,11 @@ static enum result databases_open(struct store *s, struct error *err)
 	enum result r = dir_make(s->config.dir, err);
 	if (r != RESULT_OK)
 		return r;
-	snprintf(path, sizeof path, "%s/readings", s->config.dir);
-	r = db_open_readings(&s->readings, path, s->config.cache_bytes,
+	if (asprintf(&s->readings_dir, "%s/readings", s->config.dir) < 0) {
+		s->readings_dir = NULL;
+		return fail(RESULT_RESOURCE, err, "store: no memory");
+	}
+	r = db_open_readings(&s->readings, s->readings_dir, s->config.cache_bytes,
 	                     s->config.background_threads, &s->merge, err);
 	if (r != RESULT_OK)
 		return r;
@@ -187,11 +190,24 @@ static enum result zone_check(struct store *s, const char *zone, struct error *e
 	return r;
 }
 
+enum result store_load(struct store *s, struct error *err)
+{
+	enum result r = meta_load(s, err);
+	if (r == RESULT_OK)
+		r = newest_load(s, err);
+	if (r == RESULT_OK)
+		r = store_removed_load(s, err);
+	if (r == RESULT_OK && s->config.aggregates)
+		r = zone_check(s, s->config.aggregates->zone, err);
+	return r;
+}
+
 static void memory_free(struct store *s)
 {
 	run_fini(&s->run[0]);
 	run_fini(&s->run[1]);
 	newest_fini(&s->newest);
+	free(s->readings_dir);
 	free(s->order);
 	free(s->rest);
 	free(s);
@@ -218,16 +234,11 @@ enum result store_open(const struct store_config *config, struct store **out, st
 	atomic_init(&s->merge.closed_end, INT64_MIN);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->marks, NULL);
+	pthread_rwlock_init(&s->open, NULL);
 	page_cache_init(&s->pages);
 	enum result r = databases_open(s, err);
 	if (r == RESULT_OK)
-		r = meta_load(s, err);
-	if (r == RESULT_OK)
-		r = newest_load(s, err);
-	if (r == RESULT_OK)
-		r = store_removed_load(s, err);
-	if (r == RESULT_OK && s->config.aggregates)
-		r = zone_check(s, s->config.aggregates->zone, err);
+		r = store_load(s, err);
 	s->config.dir = NULL; /* the caller's */
 	if (r != RESULT_OK) {
 		store_close(s);
@@ -245,6 +256,7 @@ void store_close(struct store *s)
 	page_cache_fini(&s->pages);
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->marks);
+	pthread_rwlock_destroy(&s->open);
 	memory_free(s);
 }
 
@@ -589,6 +601,8 @@ static enum result run_write(struct store *s, bool force, struct error *err)
 
 enum result store_write_run(struct store *s, bool force, struct error *err)
 {
+	if (!s->readings.db) /* store_reopen gave up */
+		return fail(RESULT_MEDIA, err, "store: the readings' database is closed");
 	bool rest = s->frozen != NULL; /* a write that failed: `force` means what came since too */
 	enum result r = run_write(s, force, err);
 	return rest && r == RESULT_OK ? run_write(s, force, err) : r;
@@ -608,6 +622,7 @@ enum result store_flush(struct store *s, struct error *err)
 
 enum result store_merge(struct store *s, int64_t first_day, int64_t end_day, struct error *err)
 {
+	STORE_READS(s);
 	uint8_t from[KEY_BYTES_MAX], to[KEY_BYTES_MAX];
 	size_t from_bytes = key_page(from, first_day, 0), to_bytes = key_page(to, end_day, 0);
 	char *message = NULL;
@@ -646,6 +661,7 @@ void store_totals(struct store *s, struct fate_totals *totals)
 
 void store_status_get(struct store *s, struct store_status *status)
 {
+	STORE_READS(s);
 	uint64_t disk = 0;
 	rocksdb_property_int(s->readings.db, "rocksdb.live-sst-files-size", &disk);
 	*status = (struct store_status){

@@ -73,6 +73,22 @@ MUST_USE enum result store_merge(struct store *s, int64_t first_day, int64_t end
  * 64 devices. RESULT_ABSENT: all are done. From one thread at a time. */
 MUST_USE enum result store_rollup(struct store *s, int64_t end_day, struct error *err);
 
+/* --- after a failure of the disk; from the thread that writes runs, with nothing being applied --- */
+
+/* RESULT_OK: the store's disk takes writes. */
+MUST_USE enum result store_probe(struct store *s, struct error *err);
+
+/* store_apply the journal's blocks after < number <= through, store_write_run now and then. */
+typedef enum result store_replay_fn(void *context, uint64_t after, uint64_t through,
+                                    struct error *err);
+/* It failed: false, to give up. */
+typedef bool store_again_fn(void *context, enum result r, const struct error *err);
+
+/* Open RocksDB anew and have the journal replayed behind what it has durably; whoever reads waits.
+ * Again until it succeeds or `again` gives up: then the store can only be closed. */
+MUST_USE enum result store_reopen(struct store *s, store_replay_fn *replay,
+                                  store_again_fn *again, void *context, struct error *err);
+
 /* --- retention; all from one thread at a time --- */
 
 /* Drop all readings of the oldest UTC day, if that is before `end_day`. RESULT_ABSENT: it is not,

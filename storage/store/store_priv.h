@@ -26,6 +26,7 @@
 struct store {
 	struct store_config config;
 	struct db readings;
+	char *readings_dir;
 	struct db control;
 	struct merge_state merge;
 	struct newest newest;
@@ -38,6 +39,9 @@ struct store {
 
 	struct page_cache pages; /* of generation runs_written */
 
+	/* Whoever uses `readings` holds it for reading (the run writer needs not); store_reopen for
+	 * writing. Taken before the other locks, and again by those who have it. */
+	pthread_rwlock_t open;
 	pthread_mutex_t marks; /* held while a run is written, and while a mark is taken away */
 
 	pthread_mutex_t lock;
@@ -60,8 +64,27 @@ MUST_USE enum result store_meta_parse(const uint8_t *bytes, size_t count, uint64
  * most with the usual profile; a day and an hour cover every sensible one. */
 #define REPLACED_MAX_MS (25 * 3600 * 1000ll)
 
+/* What an opened database says of itself: position, totals, newest days ... */
+MUST_USE enum result store_load(struct store *s, struct error *err);
+
 /* The count of what retention took away. */
 MUST_USE enum result store_removed_load(struct store *s, struct error *err);
+
+static inline void store_open_unlock(struct store **s)
+{
+	pthread_rwlock_unlock(&(*s)->open);
+}
+
+static inline struct store *store_open_lock(struct store *s)
+{
+	pthread_rwlock_rdlock(&s->open);
+	return s;
+}
+
+/* Hold s->open to the end of the function. */
+#define STORE_READS(s)                                                                             \
+	__attribute__((cleanup(store_open_unlock), unused)) struct store *store_held_ =            \
+	    store_open_lock(s)
 
 /* --- shared by the queries (query.c, scan.c) --- */
 

@@ -84,7 +84,7 @@ static void child_main(const char *dir, const char *shared_path)
 		exit(1);
 	open_all(dir, &store, &journal);
 	if (journal_attach(journal, &err) != RESULT_OK ||
-	    store_writer_start(journal, store, 1, &writer, &err) != RESULT_OK)
+	    store_writer_start(journal, NULL, store, 1, &writer, &err) != RESULT_OK)
 		exit(1);
 	struct { uint64_t block, last; } waiting[256];
 	uint64_t first = 0, end = 0, next = shared->appended + 1;

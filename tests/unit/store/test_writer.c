@@ -2,8 +2,11 @@
 /* Journal, writer and store together, on the real disk: what is durable is found, once. */
 #include "tests/unit/journal/test_common.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "storage/writer.h"
 #include "tests/unit/journal/batch_make.h"
@@ -40,7 +43,7 @@ static void open_all(struct fixture *f)
 	    journal_open(&jc, store_durable_block(f->store), apply, f->store, &f->journal, &err) !=
 	        RESULT_OK ||
 	    journal_attach(f->journal, &err) != RESULT_OK ||
-	    store_writer_start(f->journal, f->store, 1, &f->writer, &err) != RESULT_OK)
+	    store_writer_start(f->journal, f->journal_dir, f->store, 1, &f->writer, &err) != RESULT_OK)
 		test_failed("%s", err.text);
 }
 
@@ -185,11 +188,50 @@ static void stop_flushes_so_that_nothing_is_replayed(void **state)
 	close_all(f);
 }
 
+/* Every write of a file fails for a while, after which RocksDB is in error for good: it is opened
+ * anew, what it had in memory comes from the journal's files, nothing is missing or twice. */
+static void disk_that_fails_for_a_while_heals_without_restart(void **state)
+{
+	struct fixture *f = *state;
+	char text[300] = "";
+	struct rlimit before;
+	open_all(f);
+	append_batches(f, 200);
+	assert_true(store_writer_wait_visible(f->writer, 0, f->make.stage_seq, 20000));
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	const struct rlimit none = {0, before.rlim_max};
+	append_batches(f, 50);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	bool failed = false;
+	for (int i = 0; i < 20000 && !failed; i++) {
+		usleep(1000);
+		failed = store_writer_failed(f->writer, text, sizeof text);
+	}
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_true(failed);
+	for (int i = 0; store_writer_failed(f->writer, text, sizeof text); i++) {
+		assert_true(i < 30000);
+		usleep(1000);
+	}
+	assert_true(store_writer_catch_up(f->writer, 20000));
+	check_all(f);
+	append_batches(f, 50);
+	assert_true(store_writer_wait_visible(f->writer, 0, f->make.stage_seq, 20000));
+	check_all(f);
+	close_all(f);
+	open_all(f);
+	check_all(f);
+	close_all(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(batches_appended_are_visible, setup, teardown),
 	    cmocka_unit_test_setup_teardown(reopening_keeps_all_and_goes_on, setup, teardown),
+	    cmocka_unit_test_setup_teardown(disk_that_fails_for_a_while_heals_without_restart,
+	                                    setup, teardown),
 	    cmocka_unit_test_setup_teardown(stop_flushes_so_that_nothing_is_replayed, setup,
 	                                    teardown),
 	};
