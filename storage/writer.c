@@ -188,7 +188,8 @@ static enum result replay(void *context, uint64_t after, uint64_t through, struc
 		if (r == RESULT_OK && found.kind == INSPECT_BLOCK)
 			r = store_apply(w->store, &found.block, err);
 		else if (r == RESULT_OK && found.kind != INSPECT_RELEASED)
-			r = fail(RESULT_MEDIA, err, "journal: block %" PRIu64 " can't be read again",
+			r = fail(RESULT_MEDIA, err,
+			         "journal: block %" PRIu64 " can't be read again",
 			         store_applied_block(w->store) + 1);
 		if (r == RESULT_OK)
 			r = store_write_run(w->store, false, err);

@@ -23,8 +23,8 @@
 struct store_writer;
 
 /* Start the threads. The journal has been opened (so that the store has applied everything that
- * was replayed); both outlive the writer, and so does
- * `journal_dir`, where its files are (NULL: the store can't be healed without a restart). `flush_s`: seconds between two flushes, >= 1. */
+ * was replayed); both outlive the writer, and so does `journal_dir`, where its files are (NULL:
+ * the store can't be healed without a restart). `flush_s`: seconds between two flushes, >= 1. */
 MUST_USE enum result store_writer_start(struct journal *journal, const char *journal_dir,
                                         struct store *store, uint32_t flush_s,
                                         struct store_writer **out, struct error *err);
@@ -46,8 +46,8 @@ bool store_writer_wait_visible(struct store_writer *w, uint32_t stage, uint64_t 
  * `timeout_ms`: who was acknowledged before finds what he sent. False: not yet. */
 bool store_writer_catch_up(struct store_writer *w, uint32_t timeout_ms);
 
-/* True while the writer can't proceed (it keeps retrying); `text` then says why. May be asked at any
- * time; `text` has room for `bytes`. */
+/* True while the writer can't proceed (it keeps retrying); `text` then says why. May be asked at
+ * any time; `text` has room for `bytes`. */
 bool store_writer_failed(struct store_writer *w, char *text, size_t bytes);
 
 #endif

@@ -73,7 +73,7 @@ MUST_USE enum result store_merge(struct store *s, int64_t first_day, int64_t end
  * 64 devices. RESULT_ABSENT: all are done. From one thread at a time. */
 MUST_USE enum result store_rollup(struct store *s, int64_t end_day, struct error *err);
 
-/* --- after a failure of the disk; from the thread that writes runs, with nothing being applied --- */
+/* --- after a failure of the disk; from the thread that writes runs, nothing being applied --- */
 
 /* RESULT_OK: the store's disk takes writes. */
 MUST_USE enum result store_probe(struct store *s, struct error *err);

@@ -43,7 +43,8 @@ static void open_all(struct fixture *f)
 	    journal_open(&jc, store_durable_block(f->store), apply, f->store, &f->journal, &err) !=
 	        RESULT_OK ||
 	    journal_attach(f->journal, &err) != RESULT_OK ||
-	    store_writer_start(f->journal, f->journal_dir, f->store, 1, &f->writer, &err) != RESULT_OK)
+	    store_writer_start(f->journal, f->journal_dir, f->store, 1, &f->writer, &err) !=
+	        RESULT_OK)
 		test_failed("%s", err.text);
 }
 

@@ -161,7 +161,8 @@ static struct store_writer *start(void)
 	blocks_there = 10;
 	probes = reopened = reopen_failures = 0;
 	probe_result = RESULT_OK;
-	assert_ok(store_writer_start((struct journal *)&nothing, "", (struct store *)&nothing, 1, &w,
+	assert_ok(store_writer_start((struct journal *)&nothing, "", (struct store *)&nothing, 1,
+	                             &w,
 	                             &err),
 	          err);
 	assert_true(store_writer_wait_visible(w, 0, 10, 5000));
