@@ -103,7 +103,7 @@ void page_scratch_fini(struct page_scratch *s)
 struct piece {
 	struct page_scratch *s;
 	const struct stored_reading *const *rows;
-	uint32_t count, shapes, channels;
+	uint32_t count, shapes, channels, channels_least;
 	uint64_t present;
 	uint32_t device_rows[PAGE_DEVICES];
 	int64_t base;
@@ -192,6 +192,7 @@ static void piece_survey(struct piece *p)
 	for (uint32_t i = 0; i < p->shapes; i++) {
 		uint32_t channels = p->s->shapes[i]->channel_count;
 		p->channels = channels > p->channels ? channels : p->channels;
+		p->channels_least = channels < p->channels_least ? channels : p->channels_least;
 	}
 	for (uint32_t i = 0; i < p->count; i++) {
 		const struct stored_reading *r = p->rows[i];
@@ -219,6 +220,14 @@ static uint8_t *channel_put(uint8_t *at, const struct piece *p, uint32_t first,
 {
 	uint32_t rows[PAGE_DEVICES], n = 0;
 	bool exact;
+	if (c < p->channels_least) {
+		for (uint32_t d = 0; d < devices; d++)
+			n += device_rows[d];
+		for (uint32_t i = 0; i < n; i++)
+			p->s->value[i] = divisor_quotient(&p->channel[c],
+			                                  p->rows[first + i]->value[c], &exact);
+		return series_pack(at, p->s->value, n, device_rows, devices, p->s->spare);
+	}
 	for (uint32_t d = 0; d < devices; first += device_rows[d], d++) {
 		uint32_t before = n;
 		for (uint32_t i = first; i < first + device_rows[d]; i++) {
@@ -289,7 +298,8 @@ static uint8_t *head_put(uint8_t *at, const struct piece *p)
 static uint8_t *piece_encode(struct page_scratch *s, const struct stored_reading *const *rows,
                              uint32_t count, uint8_t *start)
 {
-	struct piece p = {.s = s, .rows = rows, .count = count};
+	struct piece p = {
+	    .s = s, .rows = rows, .count = count, .channels_least = READING_CHANNELS};
 	uint32_t segment_rows[PAGE_DEVICES], first = 0, n;
 	piece_survey(&p);
 	uint8_t *at = head_put(start, &p), *body = s->body;
@@ -334,8 +344,8 @@ struct page_reader {
 	uint64_t shape_count;
 	int64_t base;
 	uint64_t time_divisor, divisor[READING_CHANNELS];
-	uint32_t channels; /* of the largest shape */
-	uint32_t rows;     /* of all devices */
+	uint32_t channels, channels_least; /* of the largest shape, of the smallest */
+	uint32_t rows;                     /* of all devices */
 	uint32_t device_rows[PAGE_DEVICES];
 	/* the rows wanted: first, count; they go to `row` */
 	uint32_t first, count;
@@ -384,9 +394,11 @@ static bool shapes_get(struct page_reader *p)
 	p->at += p->shape_count * SHAPE_BYTES;
 	for (uint64_t i = 0; i < p->shape_count; i++) {
 		uint32_t channels = p->shapes[i * SHAPE_BYTES + 1];
-		if (channels > READING_CHANNELS)
+		uint64_t ids = get_le64(p->shapes + i * SHAPE_BYTES + 2);
+		if (channels > READING_CHANNELS || (channels < 8 && ids >> 8 * channels != 0))
 			return false;
 		p->channels = channels > p->channels ? channels : p->channels;
+		p->channels_least = channels < p->channels_least ? channels : p->channels_least;
 	}
 	return true;
 }
@@ -416,7 +428,7 @@ static bool column_set(const struct page_reader *p, struct stored_reading *r, en
 		const uint8_t *shape = p->shapes + value * SHAPE_BYTES;
 		r->profile = shape[0];
 		r->channel_count = shape[1];
-		memcpy(r->channel, shape + 2, shape[1]);
+		memcpy(r->channel, shape + 2, sizeof r->channel);
 		return true;
 	case COLUMN_TS: /* completed when meter_ts is known */
 		r->ts_ms = unzigzag(value);
@@ -471,11 +483,28 @@ static bool times_get(struct page_reader *p, const uint8_t **at, const uint8_t *
 	return true;
 }
 
+/* A channel that all rows have. */
+static bool channel_get_all(struct page_reader *p, const uint8_t **at, const uint8_t *end,
+                            struct stored_reading *row, const uint32_t *device_rows,
+                            uint32_t devices, uint32_t c)
+{
+	uint32_t n = 0;
+	for (uint32_t d = 0; d < devices; d++)
+		n += device_rows[d];
+	if (!series_unpack(at, end, p->value, n, device_rows, devices, p->spare))
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		row[i].value[c] = (int64_t)((uint64_t)p->value[i] * p->divisor[c]);
+	return true;
+}
+
 static bool channel_get(struct page_reader *p, const uint8_t **at, const uint8_t *end,
                         struct stored_reading *row, const uint32_t *device_rows,
                         uint32_t devices, uint32_t c)
 {
 	uint32_t rows[PAGE_DEVICES], n = 0;
+	if (c < p->channels_least)
+		return channel_get_all(p, at, end, row, device_rows, devices, c);
 	for (uint32_t d = 0, i = 0; d < devices; d++) {
 		uint32_t before = n;
 		for (uint32_t k = 0; k < device_rows[d]; k++, i++)
@@ -552,21 +581,49 @@ static uint32_t choose(struct page_reader *p, uint32_t slot, uint32_t *own, uint
 
 static void devices_set(struct page_reader *p, uint32_t first_device)
 {
-	for (uint32_t slot = 0, i = 0; slot < PAGE_DEVICES; slot++) {
-		for (uint32_t k = 0; k < p->device_rows[slot]; k++, i++) {
-			if (i >= p->first && i < p->first + p->count)
-				p->row[i - p->first].device = first_device + slot;
-		}
+	uint32_t end = p->first + p->count;
+	for (uint32_t slot = 0, at = 0; slot < PAGE_DEVICES; slot++) {
+		uint32_t from = at > p->first ? at : p->first;
+		at += p->device_rows[slot];
+		for (uint32_t i = from; i < at && i < end; i++)
+			p->row[i - p->first].device = first_device + slot;
 	}
 }
 
-static bool rows_get(struct page_reader *p, uint32_t first_device, uint32_t segments)
+/* Most pieces have one value in each of the four columns: all rows begin as copies of one.
+ * False: this one has not, nothing was taken. */
+static bool uniform_get(struct page_reader *p)
 {
+	const uint8_t *at = p->at;
+	struct stored_reading first = {0};
+	for (enum column c = 0; c < COLUMN_COUNT; c++) {
+		uint64_t value, run;
+		if (!varint_get(&at, p->end, &value) || !varint_get(&at, p->end, &run) ||
+		    run != p->rows || !column_set(p, &first, c, value))
+			return false;
+	}
+	for (uint32_t i = 0; i < p->count; i++)
+		p->row[i] = first;
+	p->at = at;
+	return true;
+}
+
+static bool columns_get(struct page_reader *p)
+{
+	if (uniform_get(p))
+		return true;
 	memset(p->row, 0, p->count * sizeof p->row[0]);
 	for (enum column c = 0; c < COLUMN_COUNT; c++) {
 		if (!column_get(p, c))
 			return false;
 	}
+	return true;
+}
+
+static bool rows_get(struct page_reader *p, uint32_t first_device, uint32_t segments)
+{
+	if (!columns_get(p))
+		return false;
 	const uint8_t *sizes = p->at;
 	for (uint32_t i = 0; i < segments; i++) {
 		uint64_t bytes;
@@ -580,7 +637,8 @@ static bool rows_get(struct page_reader *p, uint32_t first_device, uint32_t segm
 static enum page_result piece_decode(const uint8_t *piece, size_t bytes, uint32_t first_device,
                                      uint32_t slot, struct rows *out)
 {
-	struct page_reader p = {.at = piece, .end = piece + bytes};
+	struct page_reader p = {
+	    .at = piece, .end = piece + bytes, .channels_least = READING_CHANNELS};
 	int64_t small[2 * ROWS_ON_STACK + PAGE_DEVICES], *large = NULL;
 	uint32_t own, largest, segments;
 	if (!head_get(&p))
