@@ -180,7 +180,7 @@ static enum result take_channel(struct profile_load *p, uint32_t i, struct error
 	p->out->fields[i].scale_pow10 = (int8_t)scale;
 	p->out->fields[i].divisor = (uint8_t)divisor;
 	p->out->fields[i].sum = is_sum(f);
-	snprintf(p->out->fields[i].unit, PROFILE_UNIT_BYTES, "%s", unit);
+	memcpy(p->out->fields[i].unit, unit, strlen(unit) + 1); /* it fits: see above */
 	p->out->fields[i].slot = (uint8_t)p->out->channel_count++;
 	if (divisor > 1 && (f->min || f->max))
 		return yaml_fail(&p->file, where(i, f->min ? "min" : "max", path), err,
