@@ -132,16 +132,31 @@ struct origin_place {
 	uint16_t from, bytes, raw; /* the payload's bytes at `from` are the arena's at `raw` */
 };
 
-/* The raw bytes; readings of one message may share theirs. */
+/* Readings of one message may share their raw bytes. */
+static bool has_raw(const struct origin_place *place, const struct reading *r)
+{
+	return place->bytes > 0 && place->from == r->raw_offset && place->bytes == r->raw_bytes;
+}
+
 static uint16_t put_raw(struct batch *b, const struct message *m, const struct reading *r,
                         struct origin_place *place)
 {
-	if (place->bytes == 0 || place->from != r->raw_offset || place->bytes != r->raw_bytes) {
+	if (!has_raw(place, r)) {
 		place->from = r->raw_offset;
 		place->bytes = r->raw_bytes;
 		place->raw = batch_put(b, m->payload + r->raw_offset, r->raw_bytes);
 	}
 	return place->raw;
+}
+
+/* What the reading adds to the stage's open batch. (All of it fits an empty one.) */
+static uint32_t arena_needed(const struct io *io, const struct message *m,
+                             const struct reading *r, uint32_t stage,
+                             const struct origin_place *place)
+{
+	if (!place->batch || place->batch != io->open[stage])
+		return r->raw_bytes + r->id_bytes + origin_bytes(m);
+	return r->id_bytes + (has_raw(place, r) ? 0u : r->raw_bytes);
 }
 
 static void put_reading(struct io *io, const struct message *m, struct reading *r,
@@ -150,8 +165,8 @@ static void put_reading(struct io *io, const struct message *m, struct reading *
 	uint32_t stage = stage_of(io, r->device);
 	bool id_inside = !r->id_apart && (uint32_t)r->id_offset + r->id_bytes <= r->raw_bytes;
 	const uint8_t *id = decode_id(io->decoder, m->payload, r);
-	struct batch *b = open_batch(io, stage, r->raw_bytes + r->id_bytes + origin_bytes(m));
 	struct origin_place *place = &places[stage];
+	struct batch *b = open_batch(io, stage, arena_needed(io, m, r, stage, place));
 	if (place->batch != b)
 		*place = (struct origin_place){.batch = b, .offset = put_origin(b, m)};
 	r->raw_offset = put_raw(b, m, r, place);

@@ -217,6 +217,21 @@ def test_sparkplug(c):
         harness.check(got == count, f"{name}: {got}, expected {count}")
 
 
+def test_large_packs(c):
+    """A pack shares its bytes among its readings: 500 of them need few batches."""
+    ts = now_ms() // 1000
+    before = c.rig.api.totals()["stored"]
+    pack = [{"bn": f"urn:dev:PL-{meter:05}:", "bt": ts - 600 + i, "n": "energy", "u": "kWh",
+             "v": 50 + i / 1000} for meter in range(50, 60) for i in range(50)]
+    bad = [{"bn": "urn:dev:PL-00050:", "n": "energy", "bt": ts, "v": "x" * 20000}]
+    c.publish("senml/x", pack + bad)
+    c.publish("senml/x", pack)  # again: duplicates, some of which only the store can tell
+    c.expect("PL-00059", (ts - 600 + 49) * 1000, active_energy="50.049")
+    totals = c.rig.api.totals()
+    harness.check(totals["stored"] == before + 500,
+                  f"{totals['stored'] - before} of 500 readings of a large pack are stored")
+
+
 def test_content_formats(c):
     """What the sender says of its payload must be a format of the path's profiles."""
     batch = cbor([1, now_ms(), 1, ["kWh", 0], [["PL-00041", 0, 7]]])
@@ -234,7 +249,7 @@ def test():
         rig.start()
         clients = Clients(rig)
         for part in (test_thingsboard, test_senml, test_compact, test_sparkplug,
-                     test_content_formats):
+                     test_large_packs, test_content_formats):
             part(clients)
         rig.check_audit()
         totals = rig.api.totals()
