@@ -132,7 +132,7 @@ struct reading *build_reading(struct message *m, const uint8_t *raw)
 	r->profile = m->plan->profile->id;
 	r->raw_offset = (uint16_t)(raw - m->payload);
 	if (m->id.bytes > 0)
-		build_set_id(m, r, m->id);
+		build_set_id(r, m->id);
 	return r;
 }
 
@@ -267,7 +267,7 @@ static struct reading *group_new(struct message *m, struct id_place id, int64_t 
 
 	if (!r)
 		return NULL;
-	build_set_id(m, r, id);
+	build_set_id(r, id);
 	r->meter_ts_ms = ts_ms;
 	if (ts_ms < TIME_MIN_MS || ts_ms > TIME_MAX_MS)
 		refuse(r, FATE_REJECT_FIELD);

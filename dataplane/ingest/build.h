@@ -70,9 +70,8 @@ static inline uint32_t *build_present(struct message *m, const struct reading *r
 	return &m->decoder->present[r - m->out];
 }
 
-static inline void build_set_id(struct message *m, struct reading *r, struct id_place id)
+static inline void build_set_id(struct reading *r, struct id_place id)
 {
-	(void)m;
 	r->id_bytes = id.bytes;
 	r->id_apart = id.apart;
 	r->id_offset = id.apart ? id.offset : (uint16_t)(id.offset - r->raw_offset);

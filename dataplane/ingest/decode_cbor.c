@@ -226,18 +226,18 @@ static const uint8_t *take_device(struct message *m, struct reading *r, const ui
 		return p + 1;
 	if (*p >> 5 != CBOR_TEXT) {
 		m->id.bytes = 0;
-		build_set_id(m, r, m->id);
+		build_set_id(r, m->id);
 		return wrong_type(m, r, p);
 	}
 	const uint8_t *after = cbor_text(p, m->end, &id);
 	m->id = (struct id_place){0};
 	if (!after || id.count == 0 || id.count > DEVICE_ID_BYTES) {
-		build_set_id(m, r, m->id);
+		build_set_id(r, m->id);
 		return wrong_type(m, r, p);
 	}
 	m->id.offset = (uint16_t)(id.data - m->payload);
 	m->id.bytes = (uint8_t)id.count;
-	build_set_id(m, r, m->id);
+	build_set_id(r, m->id);
 	return after;
 }
 

@@ -217,6 +217,7 @@ uint64_t pipeline_memory_bytes(const struct pipeline *p)
 	                  c->batches * sizeof(struct batch) + c->messages * sizeof(struct ticket);
 	if (c->coap_port)
 		per_io += coap_server_memory(&c->coap);
+	per_io += decoder_memory(&c->decoder);
 	uint64_t bytes = p->io_count * per_io;
 	for (uint32_t i = 0; i < p->io_count; i++)
 		bytes += p->io[i]->tcp_memory_bytes;
