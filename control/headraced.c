@@ -25,6 +25,7 @@
 #include "control/config/vee_file.h"
 #include "control/registry/registration.h"
 #include "control/registry/registry.h"
+#include "control/start_ports.h"
 #include "net/port.h"
 #include "storage/backup/backup.h"
 #include "storage/journal/journal.h"
@@ -303,32 +304,9 @@ static void stop_broker(struct daemon *d)
 
 /* --- ports and workers --- */
 
-static bool is_pci_address(const char *device)
+static enum result init_dpdk(struct daemon *d, struct error *err)
 {
-	unsigned domain, bus, slot, function;
-	return sscanf(device, "%x:%x:%x.%x", &domain, &bus, &slot, &function) == 4 ||
-	       sscanf(device, "%x:%x.%x", &bus, &slot, &function) == 3;
-}
-
-static enum result start_dpdk(struct daemon *d, struct error *err)
-{
-	uint32_t cpus[MAX_WORKERS];
-	struct dpdk_config c = {
-	    .hugepages = (enum dpdk_hugepages)d->config->dpdk.hugepages,
-	    .memory_mb = d->config->dpdk.memory_mb,
-	    .file_prefix = d->config->dpdk.file_prefix,
-	    .worker_cpus = cpus,
-	    .worker_count = d->config->workers_count,
-	};
-	_Static_assert((int)HUGEPAGES_AUTO == (int)DPDK_HUGEPAGES_AUTO &&
-	                   (int)HUGEPAGES_NO == (int)DPDK_HUGEPAGES_NO, "same order");
-	_Static_assert((int)DISTRIBUTION_AUTO == (int)PORT_AUTO &&
-	                   (int)DISTRIBUTION_SOFTWARE == (int)PORT_BY_SOFTWARE, "same order");
-	for (uint32_t i = 0; i < d->config->workers_count; i++)
-		cpus[i] = d->config->workers[i].cpu;
-	for (uint32_t i = 0; i < d->config->ports_count; i++)
-		c.pci = c.pci || is_pci_address(d->config->ports[i].device);
-	enum result r = dpdk_init(&c, err);
+	enum result r = start_dpdk(d->config, err);
 	d->dpdk_running = r == RESULT_OK;
 	return r;
 }
@@ -339,48 +317,9 @@ static void stop_dpdk(struct daemon *d)
 		dpdk_fini();
 }
 
-static void log_port(const struct config_port *c, const struct port *port)
+static enum result open_ports(struct daemon *d, struct error *err)
 {
-	log_info("net", "port %s: %s%s%s, %u queues, checksums in %s", c->device, c->address,
-	         c->address6 ? ", " : "", c->address6 ? c->address6 : "", port->queues,
-	         port->tx_checksums ? "hardware" : "software");
-	if (port->distribution != PORT_ALONE)
-		log_info("net", "port %s: flows are spread over %u io stages by %s", c->device,
-		         port->workers,
-		         port->distribution == PORT_BY_DEVICE ? "the device" : "software");
-}
-
-static enum result start_ports(struct daemon *d, struct error *err)
-{
-	d->ports = calloc(d->config->ports_count, sizeof d->ports[0]);
-	if (!d->ports)
-		return fail(RESULT_RESOURCE, err, "no memory for %u ports", d->config->ports_count);
-	for (uint32_t i = 0; i < d->config->ports_count; i++) {
-		const struct config_port *p = &d->config->ports[i];
-		struct port_config c = {
-		    .device = p->device,
-		    .prefix_bits = p->prefix_bits,
-		    .has_gateway = p->has_gateway,
-		    .mtu = p->mtu,
-		    .workers = p->queues,
-		    .distribution = (enum port_distribution)p->distribution,
-		    .has_ipv6 = p->has_ipv6,
-		    .ipv6_prefix_bits = p->ipv6_prefix_bits,
-		    .has_gateway6 = p->has_gateway6,
-		    .vlan = p->vlan,
-		    .coap_groups = d->config->coap.port != 0 && d->config->coap.multicast,
-		};
-		memcpy(c.ipv4, p->ipv4, sizeof c.ipv4);
-		memcpy(c.gateway_ipv4, p->gateway_ipv4, sizeof c.gateway_ipv4);
-		memcpy(c.ipv6, p->ipv6, sizeof c.ipv6);
-		memcpy(c.gateway6, p->gateway_ipv6, sizeof c.gateway6);
-		enum result r = port_open(&c, &d->ports[i], err);
-		if (r != RESULT_OK)
-			return r;
-		d->ports_open++;
-		log_port(p, &d->ports[i]);
-	}
-	return RESULT_OK;
+	return start_ports(d->config, &d->ports, &d->ports_open, err);
 }
 
 static void stop_ports(struct daemon *d)
@@ -608,9 +547,9 @@ static const struct step steps[] = {
     {"store", start_store, stop_store},
     {"journal", start_journal, stop_journal}, /* replays into the store */
     {"device tracks", start_tracks, stop_tracks},
-    {"DPDK", start_dpdk, stop_dpdk},
+    {"DPDK", init_dpdk, stop_dpdk},
     {"pipeline memory", start_nothing, free_pipeline},
-    {"ports", start_ports, stop_ports},
+    {"ports", open_ports, stop_ports},
     {"registry", start_registry, stop_registry},
     {"store writer", start_writer, stop_writer},
     {"housekeeping", start_keeper, stop_keeper},

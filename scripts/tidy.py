@@ -72,6 +72,8 @@ MODULES = {
     "control/config": BELOW + ["control/billing", "control/calendar", "control/vee"],
     # The daemon is the start-up order of everything.
     "control/headraced.c": ["dataplane", "storage", "control"],
+    "control/start_ports.c": BELOW + ["control", "dataplane/net"],
+    "control/start_ports.h": BELOW + ["control", "dataplane/net"],
     "tests": ["dataplane", "storage", "control", "tests"],
     "tests/unit/gen": BELOW + ["perf/gen", "dataplane/net"],
     # Clients know the server from outside only.
