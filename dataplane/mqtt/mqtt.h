@@ -110,6 +110,7 @@ enum mqtt_reason {
 struct mqtt_props {
 	uint64_t present;       /* bit n: property n */
 	struct bytes all;       /* as on the wire, without the length before them */
+	struct bytes content_type; /* when it is present */
 	uint32_t forward_bytes; /* of those that go on to subscribers: see mqtt_props_forward */
 	uint32_t session_expiry_s, message_expiry_s; /* UINT32_MAX: never */
 	uint32_t will_delay_s, packet_bytes_max, subscription_id;

@@ -166,6 +166,8 @@ static enum counter parse_one(struct mqtt_cursor *c, enum mqtt_type type, struct
 	if (NOT_ZERO & bit && value == 0)
 		return zero_error(id);
 	keep(props, id, value);
+	if (id == MQTT_P_CONTENT_TYPE) /* behind its identifier and two bytes of length */
+		props->content_type = (struct bytes){start + 3, (uint32_t)(c->at - start) - 3};
 	props->present |= bit;
 	if (FORWARDED & bit)
 		props->forward_bytes += (uint32_t)(c->at - start);

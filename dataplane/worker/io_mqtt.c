@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ingest/content.h"
 #include "worker/io.h"
 
 #define UNBLOCK_PER_POLL 32
@@ -239,6 +240,17 @@ uint32_t io_mqtt_ticket(struct io *io, struct io_conn *c, const struct mqtt_publ
 	return index;
 }
 
+/* Of the profiles that the topic may belong to, those in a format that the Content Type (MQTT5
+ * 3.3.2.3.9) leaves open. */
+static uint64_t fit_content(const struct io *io, const struct mqtt_publish *p, uint64_t candidates)
+{
+	const struct bytes *type = &p->props.content_type;
+	if (type->count == 0)
+		return candidates;
+	uint8_t formats = content_of_media_type((const char *)type->data, type->count);
+	return candidates & match_formats(io->matcher, formats);
+}
+
 static bool take_telemetry(struct io *io, struct mqtt_session *s, const struct mqtt_publish *p,
 			   uint64_t candidates, uint32_t ticket)
 {
@@ -248,7 +260,7 @@ static bool take_telemetry(struct io *io, struct mqtt_session *s, const struct m
 		return false;
 	return io_dispatch(
 	    io, &(struct message){
-		    .candidates = candidates,
+		    .candidates = fit_content(io, p, candidates),
 		    .sender_hash = s->client_hash,
 		    .ticket = ticket,
 		    .payload = p->payload.data,

@@ -87,10 +87,11 @@ class Clients:
         with open(self.file, "wb") as f:
             f.write(payload if isinstance(payload, bytes) else json.dumps(payload).encode())
 
-    def publish(self, topic, payload, qos=1):
+    def publish(self, topic, payload, qos=1, content_type=None):
         self.keep(payload)
+        more = ["-V", "5", "-D", "publish", "content-type", content_type] if content_type else []
         text = self.run("mosquitto_pub", "-d", "-h", harness.SERVER, "-q", str(qos), "-i",
-                        "payloads", "-t", topic, "-f", self.file)
+                        "payloads", "-t", topic, "-f", self.file, *more)
         harness.check(qos == 0 or "received PUBACK" in text, f"{topic}: no PUBACK: {text}")
 
     def post(self, path, payload, kind):
@@ -238,6 +239,15 @@ def test_content_formats(c):
     for kind, code in ("json", "4.15"), ("senml+cbor", "4.15"), (40, "4.15"), (42, "2.04"):
         text = c.post("cbor", batch, kind)
         harness.check(code in text, f"Content-Format {kind}: expected {code}: {text}")
+    ts = now_ms()
+    c.publish("cbor/x/readings", cbor([1, ts, 1, ["kWh", 0], [["PL-00042", 0, 7]]]),
+              content_type="application/cbor")
+    c.expect("PL-00042", ts, active_energy="7")
+    refused = c.rig.api.totals()["no_profile"]
+    c.publish("cbor/x/readings", batch, content_type="application/json")
+    c.rig.settle()
+    harness.check(c.rig.api.totals()["no_profile"] == refused + 1,
+                  "a content type that no profile of the topic has was taken")
     text = c.post("senml", b"[]", "cbor")
     harness.check("4.00" in text and "empty" in text, f"an empty pack: {text}")
 
