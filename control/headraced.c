@@ -349,19 +349,6 @@ static bool wait_visible(void *context, uint32_t stage, uint64_t seq, uint32_t t
 	return store_writer_wait_visible(d->writer, stage, seq, timeout_ms);
 }
 
-/* Sparkplug's pools only where a profile needs them. */
-static struct decoder_config decoder_limits(const struct daemon *d)
-{
-	struct decoder_config c = {0};
-	for (uint32_t i = 0; i < d->profiles.count; i++)
-		if (d->profiles.profiles[i].format == FORMAT_SPARKPLUG)
-			c = (struct decoder_config){
-			    .nodes = d->config->limits.sparkplug_nodes,
-			    .aliases = d->config->limits.sparkplug_metrics,
-			};
-	return c;
-}
-
 static void fill_pipeline_config(struct daemon *d, struct pipeline_config *c)
 {
 	const struct config *k = d->config;
@@ -403,7 +390,7 @@ static void fill_pipeline_config(struct daemon *d, struct pipeline_config *c)
 	    .rx_memory_bytes = (uint64_t)k->limits.rx_memory_mb << 20,
 	    .tx_memory_bytes = (uint64_t)k->limits.tx_memory_mb << 20,
 	    .detours = k->limits.detours,
-	    .decoder = decoder_limits(d),
+	    .decoder = {k->limits.sparkplug_nodes, k->limits.sparkplug_metrics},
 	    .profiles = &d->profiles,
 	    .device_tracks = d->tracks,
 	    .devices = k->limits.devices,

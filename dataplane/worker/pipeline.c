@@ -114,6 +114,14 @@ static enum result build_rcu(struct pipeline *p, struct error *err)
 	return RESULT_OK;
 }
 
+static bool has_format(const struct profile_set *set, enum payload_format format)
+{
+	for (uint32_t i = 0; i < set->count; i++)
+		if (set->profiles[i].format == format)
+			return true;
+	return false;
+}
+
 enum result pipeline_new(const struct pipeline_config *config, struct pipeline **out,
                          struct error *err)
 {
@@ -122,6 +130,8 @@ enum result pipeline_new(const struct pipeline_config *config, struct pipeline *
 		return fail(RESULT_RESOURCE, err, "pipeline: no memory");
 	memset(p, 0, sizeof *p);
 	p->config = *config;
+	if (!has_format(config->profiles, FORMAT_SPARKPLUG))
+		p->config.decoder = (struct decoder_config){0};
 	atomic_init(&p->phase, PHASE_RUN);
 	atomic_init(&p->registry, config->registry);
 	for (uint32_t i = 0; i < config->port_count; i++)

@@ -64,7 +64,7 @@ struct pipeline_config {
 	/* per io worker */
 	uint32_t connections, batches, messages;
 	uint64_t rx_memory_bytes, tx_memory_bytes;
-	struct decoder_config decoder;
+	struct decoder_config decoder; /* taken only where a profile needs it */
 	/* per stage worker */
 	uint32_t detours;
 
