@@ -59,6 +59,8 @@ static void *job_main(void *context)
 	    {c->config_file, "headrace.yaml"},
 	    {c->config->channels_file, "channels.yaml"},
 	    {c->config->profiles_dir, "profiles"},
+	    {c->config->broker.password_file, "passwords"},
+	    {c->config->broker.acl_file, "acl"},
 	};
 	const struct backup_source source = {
 	    .store = c->store,

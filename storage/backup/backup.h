@@ -6,6 +6,7 @@
  *   DIR/journal                              superblock, and the segments from the store's position
  *                                            on, up to what was durable when the backup ended
  *   DIR/config                               copies of the configuration's files
+ *                                            (the broker's sessions are not in it)
  *   DIR/MANIFEST                             every file with its checksum; written last
  *
  * The journal may not recycle what is still to be copied (journal_hold), so a backup costs disk
