@@ -142,7 +142,7 @@ bool tcp_send(struct tcp_engine *e, tcp_handle conn, const void *bytes, uint32_t
 /* How many bytes tcp_send would take now (0: stale or closing). */
 uint32_t tcp_send_room(const struct tcp_engine *e, tcp_handle conn);
 
-/* Have `writable` called once an acknowledgement has made at least half of the send buffer free, as
+/* Have `writable` called once at least half of the send buffer is free and memory is not short, as
  * if a tcp_send had failed. */
 void tcp_notify_writable(struct tcp_engine *e, tcp_handle conn);
 

@@ -321,8 +321,12 @@ uint32_t tcp_send_room(const struct tcp_engine *e, tcp_handle conn)
 void tcp_notify_writable(struct tcp_engine *e, tcp_handle conn)
 {
 	struct conn *c = conn_get(e, conn);
-	if (c)
-		c->flags |= C_WANT_WRITE;
+	if (!c || c->flags & C_FIN_QUEUED)
+		return;
+	/* by timer, too: no ACK may be coming for this connection */
+	c->flags |= C_WANT_WRITE;
+	c->poke_at = tick_in_ms(e, POKE_MS);
+	timer_update(e, c);
 }
 
 bool tcp_send(struct tcp_engine *e, tcp_handle conn, const void *bytes, uint32_t count_)
