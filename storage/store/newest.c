@@ -105,7 +105,9 @@ static int32_t last_day(const struct newest_chunk *c)
 	int32_t last = NEWEST_NONE + 1;
 	for (uint32_t i = 0; i < NEWEST_CHUNK; i++) {
 		int32_t day = atomic_load_explicit(&c->day[i], memory_order_relaxed);
+		int32_t other = atomic_load_explicit(&c->register_day[i], memory_order_relaxed);
 		last = day > last ? day : last;
+		last = other > last ? other : last;
 	}
 	return last;
 }
