@@ -118,6 +118,18 @@ static struct session *make_way(struct core *c, struct session *s, bool clean)
 	return s;
 }
 
+/* A will is a PUBLISH in advance. 0, or why it is refused. */
+static uint8_t judge_will(struct core *c, const struct broker_connect *r, const struct parts *p)
+{
+	uint64_t bytes = sizeof(struct message) + p->will_topic.count + p->will_props.count +
+	                 p->will_payload.count;
+	if (!(r->flags & BROKER_CONNECT_WILL))
+		return REASON_SUCCESS;
+	if (!core_may_publish(c, p->client, p->username, p->will_topic))
+		return REASON_NOT_AUTHORISED;
+	return core_memory(c) + bytes > c->config.memory_bytes ? REASON_QUOTA : REASON_SUCCESS;
+}
+
 static bool no_room(const struct core *c, const struct session *s, uint32_t expiry_s)
 {
 	bool counted = s && s->state && s->state->persistent;
@@ -128,6 +140,8 @@ void core_connect(struct core *c, uint32_t io, const struct broker_connect *r)
 {
 	struct parts p = parts_of(r);
 	uint8_t reason = authenticate(c, r, &p);
+	if (reason == REASON_SUCCESS && (reason = judge_will(c, r, &p)) != REASON_SUCCESS)
+		COUNT(c, REFUSED_WILL);
 	if (reason != REASON_SUCCESS) {
 		answer(c, io, r, reason, false, 0);
 		return;

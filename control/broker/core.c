@@ -197,6 +197,7 @@ void core_tick(struct core *c, int64_t now_ms)
 	set_level(c, BROKER_LEVEL_RETAINED, c->tree.retained_count);
 	set_level(c, BROKER_LEVEL_QUEUED, c->queued);
 	set_level(c, BROKER_LEVEL_MESSAGE_BYTES, c->pool.bytes);
+	set_level(c, BROKER_LEVEL_FILTER_BYTES, c->tree.bytes);
 	if (now_ms - c->tick_ms < TICK_MS)
 		return;
 	c->tick_ms = now_ms;

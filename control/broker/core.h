@@ -24,7 +24,7 @@
 #include "control/broker/memory.h"
 
 struct core_config {
-	uint64_t memory_bytes;        /* of messages, queued and retained, and of the queues */
+	uint64_t memory_bytes;        /* of messages, queues and subscriptions */
 	uint32_t queue_messages;      /* that wait in one session */
 	uint32_t inflight_max;        /* unacknowledged ones to one client; also its receive max */
 	uint32_t sessions_max;        /* persistent ones */

@@ -159,6 +159,12 @@ static inline struct bytes client_of(const struct session *s)
 	return (struct bytes){s->client, s->client_bytes};
 }
 
+/* What broker.memory_mb limits. */
+static inline uint64_t core_memory(const struct core *c)
+{
+	return c->pool.bytes + c->tree.bytes;
+}
+
 static inline bool is_online(const struct session *s)
 {
 	return s->conn != 0 && !s->closing;
@@ -217,6 +223,9 @@ void core_acked(struct core *c, struct session *s, const struct broker_ack *r);
 /* --- publish.c --- */
 
 void core_published(struct core *c, uint32_t io, const struct broker_publish *r);
+/* May a client publish to this topic? */
+bool core_may_publish(struct core *c, struct bytes client, struct bytes username,
+                      struct bytes topic);
 void core_released(struct core *c, uint32_t io, const struct broker_ack *r);
 /* To all subscribers; `retain` as published. Returns how many it was meant for. */
 uint32_t core_route(struct core *c, const struct state *publisher, struct message *m,

@@ -12,6 +12,7 @@
 	X(TAKEN_OVER, "broker_taken_over", "connections closed for a newer one of the same client (MQTT5 3.1.4)") \
 	X(REFUSED_CREDENTIALS, "broker_refused_credentials", "connections refused: unknown user or wrong password") \
 	X(REFUSED_ANONYMOUS, "broker_refused_anonymous", "connections refused: no user name, and broker.anonymous is false") \
+	X(REFUSED_WILL, "broker_refused_will", "connections refused: their will's topic is not allowed, or there is no memory for it") \
 	X(REFUSED_SESSIONS, "broker_refused_sessions", "connections refused: broker.sessions_max persistent sessions") \
 	X(SESSIONS_EXPIRED, "broker_sessions_expired", "sessions ended by their expiry interval (MQTT5 3.1.2.11.2)") \
 	X(WILLS, "broker_wills", "wills published (MQTT5 3.1.2.5)") \
@@ -52,7 +53,8 @@
 	X(SUBSCRIPTIONS, "broker_subscriptions", "subscriptions") \
 	X(RETAINED, "broker_retained", "retained messages") \
 	X(QUEUED, "broker_queued", "copies of messages that wait for subscribers or their acknowledgement") \
-	X(MESSAGE_BYTES, "broker_message_bytes", "memory of all messages, queued and retained, and of the queues")
+	X(MESSAGE_BYTES, "broker_message_bytes", "memory of all messages, queued and retained, and of the queues") \
+	X(FILTER_BYTES, "broker_filter_bytes", "memory of all subscriptions")
 /* clang-format on */
 
 enum broker_counter {

@@ -154,10 +154,11 @@ static uint16_t new_packet_id(struct state *st)
 	for (;;) {
 		if (++st->last_packet_id == 0)
 			st->last_packet_id = 1;
+		/* those that have an id come before those that were never sent */
 		const struct entry *e = st->first;
-		while (e && e->packet_id != st->last_packet_id)
+		while (e && e->packet_id != 0 && e->packet_id != st->last_packet_id)
 			e = e->next;
-		if (!e)
+		if (!e || e->packet_id == 0)
 			return st->last_packet_id;
 	}
 }
@@ -273,9 +274,10 @@ static void deliver_qos0(struct core *c, struct state *st, struct message *m, bo
 static bool queue_has_room(struct core *c, struct state *st, bool keep)
 {
 	uint32_t most = c->config.queue_messages + st->session->window + ENTRIES_LEAST;
-	if (keep ? c->pool.bytes < c->config.memory_bytes : st->entry_count - st->kept_count < most)
+	if (keep && core_memory(c) < c->config.memory_bytes)
 		return true;
-	drop_expired(c, st);
+	if (!keep && st->entry_count - st->kept_count >= most)
+		drop_expired(c, st);
 	if (!keep && st->entry_count - st->kept_count < most)
 		return true;
 	COUNT(c, DROPPED_FULL);

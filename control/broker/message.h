@@ -24,7 +24,7 @@ struct message {
 	uint8_t data[]; /* topic, properties, payload */
 };
 
-/* What all messages together take. */
+/* What all messages together take, and the queues' entries. */
 struct message_pool {
 	uint64_t count, bytes;
 	uint64_t last_id;

@@ -225,14 +225,13 @@ static bool is_servers_own(struct bytes topic)
 	                                memcmp(topic.data, readings, sizeof readings - 1) == 0);
 }
 
-static bool may_publish(struct core *c, const struct session *s, struct bytes topic)
+bool core_may_publish(struct core *c, struct bytes client, struct bytes username,
+                      struct bytes topic)
 {
 	if (is_servers_own(topic))
 		return false;
 	return !c->hooks.allowed ||
-	       c->hooks.allowed(c->context, client_of(s),
-	                        (struct bytes){s->username, s->username_bytes}, topic,
-	                        CORE_PUBLISH);
+	       c->hooks.allowed(c->context, client, username, topic, CORE_PUBLISH);
 }
 
 /* MQTT 3.1.1 has no way to refuse a PUBLISH but to end the connection (3.3.5.2). */
@@ -251,7 +250,7 @@ static uint8_t accept(struct core *c, struct session *s, const struct broker_pub
 {
 	uint64_t bytes = sizeof(struct message) + topic.count + props.count + payload.count;
 	bool retain = p->flags & BROKER_PUBLISH_RETAIN;
-	if (c->pool.bytes + bytes > c->config.memory_bytes ||
+	if (core_memory(c) + bytes > c->config.memory_bytes ||
 	    (retain && tree_levels(topic) > TREE_LEVELS_MAX))
 		return over_quota(c, s, p);
 	struct message *m =
@@ -285,7 +284,8 @@ void core_published(struct core *c, uint32_t io, const struct broker_publish *p)
 		return;
 	}
 	uint8_t reason = REASON_NOT_AUTHORISED;
-	if (!may_publish(c, s, topic)) {
+	if (!core_may_publish(c, client_of(s), (struct bytes){s->username, s->username_bytes},
+	                      topic)) {
 		COUNT(c, IN_NOT_ALLOWED);
 	} else if (c->hooks.take &&
 	           c->hooks.take(c->context, &from, client_of(s), topic, props, payload)) {

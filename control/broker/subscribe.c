@@ -108,8 +108,9 @@ static uint8_t subscribe(struct core *c, struct state *st, struct bytes text, ui
 	                      (struct bytes){s->username, s->username_bytes}, filter,
 	                      CORE_SUBSCRIBE))
 		return REASON_NOT_AUTHORISED;
-	if (st->subscriber.count >= c->config.subscriptions_max &&
-	    !tree_find(&c->tree, &st->subscriber, text))
+	bool full = st->subscriber.count >= c->config.subscriptions_max ||
+	            core_memory(c) >= c->config.memory_bytes;
+	if (full && !tree_find(&c->tree, &st->subscriber, text))
 		return REASON_QUOTA;
 	if (!tree_subscribe(&c->tree, &st->subscriber, text, options, id, &is_new))
 		return REASON_QUOTA;

@@ -96,6 +96,12 @@ static struct subscription *find(const struct subscriber *owner, const struct no
 	return s;
 }
 
+void subscription_free(struct tree *t, struct subscription *s)
+{
+	t->bytes -= sizeof *s;
+	free(s);
+}
+
 struct subscription *tree_find(struct tree *t, const struct subscriber *owner,
                                struct bytes text)
 {
@@ -119,6 +125,7 @@ struct subscription *tree_subscribe(struct tree *t, struct subscriber *owner, st
 	*is_new = !s;
 	if (!s) {
 		s = memory_new(sizeof *s);
+		t->bytes += sizeof *s;
 		s->owner = owner;
 		s->node = n;
 		s->share = share;
@@ -149,7 +156,7 @@ void tree_unsubscribe(struct tree *t, struct subscription *s)
 		s->owner_next->owner_prev = s->owner_prev;
 	s->owner->count--;
 	t->subscription_count--;
-	free(s);
+	subscription_free(t, s);
 	node_drop(t, n);
 }
 

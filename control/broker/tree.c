@@ -17,12 +17,12 @@ void tree_init(struct tree *t, struct message_pool *pool, struct hash_key key)
 	t->buckets = memory_new(BUCKETS_FIRST * sizeof t->buckets[0]);
 }
 
-static void free_shares(struct share *s)
+static void free_shares(struct tree *t, struct share *s)
 {
 	while (s) {
 		struct share *next = s->next;
 		for (uint32_t i = 0; i < s->members.count; i++)
-			free(s->members.all[i]);
+			subscription_free(t, s->members.all[i]);
 		free(s->members.all);
 		free(s);
 		s = next;
@@ -32,10 +32,12 @@ static void free_shares(struct share *s)
 static void free_node(struct tree *t, struct node *n)
 {
 	for (uint32_t i = 0; i < n->subscriptions.count; i++)
-		free(n->subscriptions.all[i]);
+		subscription_free(t, n->subscriptions.all[i]);
 	free(n->subscriptions.all);
-	free_shares(n->shares);
+	free_shares(t, n->shares);
 	message_put(t->pool, n->retained);
+	if (n != t->root)
+		t->bytes -= sizeof *n + n->level_bytes;
 	free(n);
 }
 
@@ -129,6 +131,7 @@ static struct node *node_make(struct tree *t, struct node *parent, struct bytes 
 	n->parent = parent;
 	n->hash = hash_of(t, parent, level);
 	n->level_bytes = (uint16_t)level.count;
+	t->bytes += sizeof *n + level.count;
 	memcpy(n->level, level.data, level.count);
 	n->hash_next = t->buckets[n->hash & (t->bucket_count - 1)];
 	t->buckets[n->hash & (t->bucket_count - 1)] = n;

@@ -77,6 +77,7 @@ struct tree {
 	struct hash_key key;
 	struct message_pool *pool;
 	uint64_t node_count, bucket_count, retained_count, retained_bytes, subscription_count;
+	uint64_t bytes; /* of nodes and subscriptions */
 };
 
 void tree_init(struct tree *t, struct message_pool *pool, struct hash_key key);

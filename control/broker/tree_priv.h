@@ -13,6 +13,8 @@ struct node *node_child(const struct tree *t, const struct node *parent, struct 
 struct node *node_find(const struct tree *t, struct bytes path);
 /* Made where absent. */
 struct node *node_path(struct tree *t, struct bytes path);
+/* The struct alone. */
+void subscription_free(struct tree *t, struct subscription *s);
 /* Free it, and its parents, as far as they have no purpose. */
 void node_drop(struct tree *t, struct node *n);
 

@@ -90,6 +90,28 @@ static void too_many_subscriptions_are_refused(void **state)
 	rig_expect("1:suback 97;1:suback 01;");
 }
 
+static void filters_take_memory_that_is_limited(void **state)
+{
+	char filter[400];
+	unsigned refused = 0;
+	(void)state;
+	rig.config.memory_bytes = 4000;
+	rig.config.subscriptions_max = 100;
+	core_free(rig.core);
+	rig_start();
+	rig_connect(1, "one", true);
+	for (int i = 0; i < 20; i++) {
+		snprintf(filter, sizeof filter, "%0300d", i);
+		rig_forget();
+		rig_subscribe(1, filter, 0);
+		refused += strstr(rig.log, "suback 97") != NULL;
+		rig.log[0] = '\0';
+	}
+	assert_true(refused > 5 && refused < 20);
+	rig_disconnect(1);
+	assert_int_equal(rig_level(BROKER_LEVEL_FILTER_BYTES), 0);
+}
+
 /* MQTT5 4.8.2 */
 static void share_takes_turns_and_prefers_the_ready(void **state)
 {
@@ -510,6 +532,10 @@ static void strangers_and_forbidden_topics_are_refused(void **state)
 	rig_connect_with((struct rig_connect){.conn = 1003, .client = "one", .username = "bob",
 	                                      .password = "pw1"});
 	rig_expect("1001:connected 87;1002:connected 86;1003:connected 00;");
+	rig_connect_with((struct rig_connect){.conn = 1004, .client = "two", .username = "bob",
+	                                      .password = "pw1", .will_topic = "secret/x",
+	                                      .will_payload = "w"});
+	rig_expect("1004:connected 87;");
 	rig_subscribe(1003, "secret/#", 1);
 	rig_subscribe(1003, "a", 1);
 	rig_expect("1003:suback 87;1003:suback 01;");
@@ -584,6 +610,7 @@ int main(void)
 	    CASE(unsubscribe_ends_delivery),
 	    CASE(options_of_5_are_kept),
 	    CASE(too_many_subscriptions_are_refused),
+	    CASE(filters_take_memory_that_is_limited),
 	    CASE(share_takes_turns_and_prefers_the_ready),
 	    CASE(window_holds_messages_back),
 	    CASE(receive_maximum_of_the_client_is_kept),
