@@ -81,7 +81,7 @@ struct config {
 	} mqtt;
 	/* what the MQTT broker keeps for its clients */
 	struct {
-		uint32_t memory_mb;      /* of messages, queued and retained; default 256 */
+		uint32_t memory_mb;      /* of messages, queues and subscriptions; default 256 */
 		uint32_t queue_messages; /* that wait in one session; default 1,000 */
 		uint32_t inflight_max;   /* unacknowledged ones to one client; default 64 */
 		uint32_t sessions_max;   /* persistent ones; default 100,000 */
