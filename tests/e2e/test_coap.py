@@ -190,6 +190,26 @@ def test_blocks_of_readings(rig):
     want(text, "c:4.13", "Size1:60000")
 
 
+# --- commands ---
+
+def test_commands(rig):
+    """Published by MQTT, observed by CoAP."""
+    before = rig.api.counters()["coap_observe_begun"]
+    observer = Observer(rig, "cmd/SM-00014/valve")
+    wait_for("a device observes its commands",
+             lambda: rig.api.counters()["coap_observe_begun"] == before + 1)
+    for command in ("open", "close", "half-way"):
+        harness.run("mosquitto_pub", "-h", harness.SERVER, "-q", "1", "-i", "operator",
+                    "-t", "cmd/SM-00014/valve", "-m", command)
+    observer.wait("half-way")
+    text = observer.text()
+    harness.check(text.index("'open'") < text.index("'close'") < text.index("'half-way'"),
+                  f"commands out of order: {text}")
+    observer.end()
+    want(get("cmd/SM-00014"), '{"topic":"cmd/SM-00014/valve","payload":"half-way"}')
+    want(get("cmd/SM-77777"), "c:4.04")
+
+
 # --- options ---
 
 def test_options():
@@ -315,6 +335,7 @@ def test():
         test_readings(rig)
         test_observe(rig)
         test_blocks_of_readings(rig)
+        test_commands(rig)
         test_options()
         test_directory(rig)
         test_interop(rig)
