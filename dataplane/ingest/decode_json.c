@@ -32,7 +32,7 @@ static const uint8_t *take_device(struct element *e, const uint8_t *p)
 {
 	struct json_text id;
 
-	p = json_string(p, e->end, &id);
+	p = json_scan_string(p, e->end, &id);
 	if (!p)
 		return NULL;
 	if (id.escaped || id.bytes == 0 || id.bytes > DEVICE_ID_BYTES) {
@@ -51,7 +51,7 @@ static const uint8_t *take_status(struct element *e, const struct profile_field 
 	struct json_text text;
 	char plain[PROFILE_TEXT_BYTES];
 
-	p = json_string(p, e->end, &text);
+	p = json_scan_string(p, e->end, &text);
 	if (!p)
 		return NULL;
 	size_t bytes = strnlen(field->good, sizeof field->good);
@@ -86,7 +86,7 @@ static const uint8_t *take_time(struct element *e, const struct profile_field *f
 	if (field->time_format == TIME_ISO8601) {
 		if (*p != '"')
 			return wrong_type(e, p, levels);
-		p = json_string(p, e->end, &text);
+		p = json_scan_string(p, e->end, &text);
 		if (!p)
 			return NULL;
 		good = decode_rfc3339_after(&e->m->decoder->date, (const char *)text.data,
@@ -210,7 +210,7 @@ static const uint8_t *take_name(struct element *e, uint16_t node, uint16_t expec
 		return after;
 	}
 	*index = PLAN_NONE;
-	p = json_string(p, e->end, &text);
+	p = json_scan_string(p, e->end, &text);
 	if (!p)
 		return NULL;
 	if (text.escaped) {
@@ -368,7 +368,7 @@ static const uint8_t *take_key(struct message *m, const uint8_t *p)
 	struct json_text text;
 	char plain[DEVICE_ID_BYTES];
 
-	p = json_string(p, m->end, &text);
+	p = json_scan_string(p, m->end, &text);
 	if (!p)
 		return NULL;
 	m->id = (struct id_place){0};

@@ -119,7 +119,7 @@ static const uint8_t *escape_sequence(const uint8_t *p, const uint8_t *end)
 	}
 }
 
-const uint8_t *json_string(const uint8_t *p, const uint8_t *end, struct json_text *text)
+const uint8_t *json_scan_string(const uint8_t *p, const uint8_t *end, struct json_text *text)
 {
 	if (p == end || *p != '"')
 		return NULL;
@@ -157,7 +157,7 @@ static const uint8_t *skip_member(const uint8_t *p, const uint8_t *end, uint32_t
 {
 	struct json_text name;
 
-	p = json_string(p, end, &name);
+	p = json_scan_string(p, end, &name);
 	if (!p)
 		return NULL;
 	p = json_space(p, end);
@@ -201,7 +201,7 @@ const uint8_t *json_skip(const uint8_t *p, const uint8_t *end, uint32_t levels)
 		return NULL;
 	switch (*p) {
 	case '"':
-		return json_string(p, end, &text);
+		return json_scan_string(p, end, &text);
 	case '{':
 	case '[':
 		return skip_nest(p, end, levels);

@@ -32,7 +32,7 @@ static inline const uint8_t *json_space(const uint8_t *p, const uint8_t *end)
 }
 
 /* A string (RFC 8259 §7); `p` is at its opening quote. UTF-8 must be well-formed (§8.1). */
-const uint8_t *json_string(const uint8_t *p, const uint8_t *end, struct json_text *text);
+const uint8_t *json_scan_string(const uint8_t *p, const uint8_t *end, struct json_text *text);
 
 /* Is it well-formed UTF-8 (Unicode 15, table 3-7)? */
 bool json_is_utf8(const uint8_t *p, uint32_t bytes);
@@ -44,7 +44,7 @@ const uint8_t *json_word(const uint8_t *p, const uint8_t *end, const char *word,
 const uint8_t *json_skip(const uint8_t *p, const uint8_t *end, uint32_t levels);
 
 /* The text with its escapes resolved, as UTF-8, at most `max` bytes. Returns its length, or -1
- * when it is longer or holds half a surrogate pair. `text` is what json_string accepted. */
+ * when it is longer or holds half a surrogate pair. `text` is what json_scan_string accepted. */
 int32_t json_unescape(const struct json_text *text, char *out, uint32_t max);
 
 #endif

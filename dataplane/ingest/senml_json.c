@@ -20,7 +20,7 @@ static const uint8_t *take_text(struct senml_record *r, enum senml_label label, 
 
 	if (*p != '"')
 		return wrong(r, label, p, end);
-	p = json_string(p, end, &text);
+	p = json_scan_string(p, end, &text);
 	if (!p)
 		return NULL;
 	/* names and units have no characters that need one (§4.5.1, §12.1) */
@@ -71,7 +71,7 @@ static const uint8_t *take_record(struct senml_record *r, const uint8_t *p, cons
 	if (p < end && *p == '}')
 		return p + 1;
 	for (;;) {
-		p = json_string(p, end, &label);
+		p = json_scan_string(p, end, &label);
 		if (!p)
 			return NULL;
 		p = json_space(p, end);

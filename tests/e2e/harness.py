@@ -278,6 +278,7 @@ store:
   flush_s: {flush_s}
 channels_file: {root}/configs/channels.yaml
 profiles_dir: {root}/configs/profiles
+tariffs_dir: {root}/configs/tariffs
 registry:
   file: {folder}/devices.csv
 api:

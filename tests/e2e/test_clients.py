@@ -40,6 +40,22 @@ def post(payload, method="post", path="readings", kind=None):
     return text
 
 
+def test_billing(rig):
+    """The bills of a month that has hardly begun: nothing to close, and each meter says why."""
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    usage = rig.headrace("usage", "SM-00020", "--from", str(today), "--to",
+                         str(today + datetime.timedelta(days=1)), "--by", "day")
+    harness.check(str(today) in usage and "% actual" in usage, f"no usage of today: {usage}")
+    month = f"{today:%Y-%m}"
+    run = rig.headrace("billing", "run", "--month", month, "--tariff", "sample-a",
+                       "--prefix", "SM-0002")
+    harness.check("ended" in run and "not_billed             1" in run, f"the run: {run}")
+    bills = rig.headrace("bills", "list", "--month", month)
+    harness.check("SM-00020" in bills and "actual values; expected 95.00 %" in bills,
+                  f"no cause why SM-00020 is not billed: {bills}")
+    rig.headrace("bill", "SM-00020", "--month", month, expect=1)
+
+
 def test_mqtt(rig):
     text = publish("SM-00001", FLAT.format(meter="SM-00001", ts=now(), kwh="60000.125"))
     harness.check("received PUBACK" in text, f"mosquitto_pub got no PUBACK: {text}")
@@ -57,6 +73,7 @@ def test_mqtt(rig):
     harness.check("0.019 kWh" in table, f"no energy in the month: {table}")
     levels = rig.headrace("retention")
     harness.check("90 days" in levels and "for ever" in levels, f"retention: {levels}")
+    test_billing(rig)
     # a topic that no profile names is ordinary publish and subscribe, and no reading
     before = rig.api.totals()
     text = publish("SM-00001", "not a reading", topic="meter/SM-00001/reading")

@@ -76,7 +76,7 @@ static const uint8_t *put_value(struct wire *w, const uint8_t *p, const uint8_t 
 	if (p == end)
 		return NULL;
 	if (*p == '"') {
-		p = json_string(p, end, &text);
+		p = json_scan_string(p, end, &text);
 		if (!p || text.escaped)
 			return NULL;
 		wire_head(w, 3, text.bytes);
@@ -111,7 +111,7 @@ static bool translate(struct wire *w, const uint8_t *p, const uint8_t *end)
 			return false;
 		wire_byte(w, 0xbf);
 		do {
-			p = json_string(json_space(p + 1, end), end, &name);
+			p = json_scan_string(json_space(p + 1, end), end, &name);
 			if (!p || name.escaped)
 				return false;
 			int label = cbor_label(&name);

@@ -114,7 +114,7 @@ static void expect_text(const char *json, const char *text)
 	const uint8_t *p = (const uint8_t *)json;
 	char out[16];
 
-	assert_non_null(json_string(p, p + strlen(json), &t));
+	assert_non_null(json_scan_string(p, p + strlen(json), &t));
 	int32_t bytes = json_unescape(&t, out, sizeof out);
 	assert_int_equal(bytes, text ? (int32_t)strlen(text) : -1);
 	if (text)
