@@ -12,8 +12,7 @@ import scale  # noqa: E402
 
 CONNECTIONS, ZERO_WINDOWS = 20000, 2000
 FLOOD_PER_S = 20000  # the cache of half-open connections has 5,756 places
-EACH_BYTES = {"connection blocks", "connection table", "MQTT sessions", "io connection state",
-              "client ids"}
+EACH_BYTES = {"connection blocks", "connection table", "MQTT sessions", "io connection state"}
 
 
 def check_memory(result):
