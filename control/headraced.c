@@ -489,9 +489,9 @@ static enum result start_api(struct daemon *d, struct error *err)
 	    .memory_budget_bytes = pipeline_memory_bytes(d->pipeline),
 	    .version = VERSION,
 	    .tallies = {{registration_info, registration_counts(d->registration),
-	                 REGISTRATION_OUTCOME_COUNT},
+	                 REGISTRATION_OUTCOME_COUNT, .levels = false},
 	                {broker_counter_info, broker_counters(d->broker),
-	                 BROKER_COUNTER_COUNT},
+	                 BROKER_COUNTER_COUNT, .levels = false},
 	                {broker_level_info, broker_levels(d->broker), BROKER_LEVEL_COUNT,
 	                 .levels = true}},
 	};

@@ -9,7 +9,9 @@
 
 void *pages_new(uint64_t count, size_t record_bytes)
 {
-	size_t all = (size_t)count * record_bytes;
+	size_t all;
+	if (__builtin_mul_overflow(count, record_bytes, &all))
+		return NULL;
 	size_t align = all >= LARGE_PAGE_BYTES ? LARGE_PAGE_BYTES : 64;
 	void *p;
 	if (posix_memalign(&p, align, all ? all : align) != 0)
