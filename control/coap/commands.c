@@ -169,7 +169,7 @@ static bool is_exact(const char *topic)
 void commands_serve(struct coap_call *call)
 {
 	struct coap_service *s = call->service;
-	char topic[TOPIC_MAX + sizeof PREFIX], id[DEVICE_ID_BYTES + 1];
+	char topic[TOPIC_MAX + sizeof PREFIX];
 	if (!call_method(call, ALLOW_GET))
 		return;
 	size_t id_bytes = strcspn(call->rest, "/");
@@ -179,8 +179,6 @@ void commands_serve(struct coap_call *call)
 		             (int)(id_bytes < 64 ? id_bytes : 64), call->rest);
 		return;
 	}
-	memcpy(id, call->rest, id_bytes);
-	id[id_bytes] = '\0';
 	snprintf(topic, sizeof topic, PREFIX "%s", call->rest);
 	const struct command *c = kept_newest(s->commands, topic);
 	call->reply.code = CODE_CONTENT;

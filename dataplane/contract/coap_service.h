@@ -44,16 +44,14 @@ enum coap_ask_kind {
 
 enum {
 	COAP_ASK_OBSERVE = 1 << 0,
-	COAP_ASK_MULTICAST = 1 << 1,
-	COAP_ASK_IF_MATCH = 1 << 2,
-	COAP_ASK_IF_NONE_MATCH = 1 << 3,
+	COAP_ASK_IF_MATCH = 1 << 1,
+	COAP_ASK_IF_NONE_MATCH = 1 << 2,
 };
 
 struct coap_ask {
 	uint64_t exchange;
 	uint64_t observer;
 	uint8_t address[16]; /* of the peer; IPv6 or v4-mapped */
-	uint8_t local[16];   /* of ours that it sent to */
 	uint16_t port;
 	uint16_t content_format, accept;
 	uint8_t kind;   /* enum coap_ask_kind */

@@ -12,7 +12,6 @@
 static uint8_t flags_of(const struct coap_request *r)
 {
 	return (uint8_t)((r->observe ? COAP_ASK_OBSERVE : 0) |
-	                 (r->multicast ? COAP_ASK_MULTICAST : 0) |
 	                 (r->if_match ? COAP_ASK_IF_MATCH : 0) |
 	                 (r->if_none_match ? COAP_ASK_IF_NONE_MATCH : 0));
 }
@@ -43,7 +42,6 @@ bool io_coap_ask(struct io *io, coap_handle exchange, const struct coap_request 
 	    .payload_bytes = r->payload.count,
 	};
 	memcpy(ask->address, r->peer.address, sizeof ask->address);
-	memcpy(ask->local, r->peer.local, sizeof ask->local);
 	memcpy(ask->etags, r->etags, r->etag_count * sizeof ask->etags[0]);
 	memcpy(ask->matches, r->matches, r->match_count * sizeof ask->matches[0]);
 	char *text = (char *)(ask + 1);
