@@ -13,6 +13,7 @@
 
 #define BODY_MAX     16384
 #define CREATED_MAX  16   /* at /large-create */
+#define LATER_MAX    64   /* of /separate, at once */
 #define LARGE_LINE   34
 #define LARGE_BYTES  (40 * LARGE_LINE) /* more than a block */
 #define SEPARATE_MS  2000 /* later than any empty ACK */
@@ -120,7 +121,7 @@ static bool put_item(struct coap_call *call, struct item *item)
 	if (!call_condition(call, existed ? &etag : NULL))
 		return false;
 	if (!item_set(item, call->payload.data, call->payload.count, call->ask->content_format)) {
-		call_problem(call, CODE(4, 13), "at most %u bytes", BODY_MAX);
+		call_problem(call, CODE_TOO_LARGE, "at most %u bytes", BODY_MAX);
 		return false;
 	}
 	call->reply.code = existed ? CODE_CHANGED : CODE_CREATED;

@@ -14,27 +14,27 @@
 #include <stdatomic.h>
 
 #include "base/tally.h"
+#include "contract/fate.h"
 #include "control/api/text.h"
 #include "control/coap/link.h"
 #include "control/coap/service.h"
 
-#define CODE(class, detail) ((uint8_t)((class) << 5 | (detail)))
-
 enum {
-	CODE_CREATED = CODE(2, 1),
-	CODE_DELETED = CODE(2, 2),
-	CODE_VALID = CODE(2, 3),
-	CODE_CHANGED = CODE(2, 4),
-	CODE_CONTENT = CODE(2, 5),
-	CODE_BAD_REQUEST = CODE(4, 0),
-	CODE_FORBIDDEN = CODE(4, 3),
-	CODE_NOT_FOUND = CODE(4, 4),
-	CODE_NOT_ALLOWED = CODE(4, 5),
-	CODE_NOT_ACCEPTABLE = CODE(4, 6),
-	CODE_PRECONDITION = CODE(4, 12),
-	CODE_BAD_FORMAT = CODE(4, 15),
-	CODE_INTERNAL = CODE(5, 0),
-	CODE_UNAVAILABLE = CODE(5, 3),
+	CODE_CREATED = COAP_CODE(2, 1),
+	CODE_DELETED = COAP_CODE(2, 2),
+	CODE_VALID = COAP_CODE(2, 3),
+	CODE_CHANGED = COAP_CODE(2, 4),
+	CODE_CONTENT = COAP_CODE(2, 5),
+	CODE_BAD_REQUEST = COAP_CODE(4, 0),
+	CODE_FORBIDDEN = COAP_CODE(4, 3),
+	CODE_NOT_FOUND = COAP_CODE(4, 4),
+	CODE_NOT_ALLOWED = COAP_CODE(4, 5),
+	CODE_NOT_ACCEPTABLE = COAP_CODE(4, 6),
+	CODE_PRECONDITION = COAP_CODE(4, 12),
+	CODE_TOO_LARGE = COAP_CODE(4, 13),
+	CODE_BAD_FORMAT = COAP_CODE(4, 15),
+	CODE_INTERNAL = COAP_CODE(5, 0),
+	CODE_UNAVAILABLE = COAP_CODE(5, 3),
 };
 
 enum { /* content formats: RFC 7252 12.3, RFC 8428 12.3 */
@@ -112,7 +112,6 @@ struct watch *watch_next(struct coap_service *s, const struct watch *w);
 /* ---- the service ---- */
 
 #define RESOURCES_MAX 48
-#define LATER_MAX     64
 
 struct directory;
 struct commands;
