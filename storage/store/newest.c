@@ -43,6 +43,23 @@ bool newest_has_chunk(const struct newest *n, uint32_t chunk)
 	return chunk_get(n, chunk) != NULL;
 }
 
+static void chunk_clear(struct newest_chunk *c)
+{
+	for (uint32_t i = 0; i < NEWEST_CHUNK; i++) {
+		atomic_store_explicit(&c->day[i], NEWEST_NONE, memory_order_relaxed);
+		atomic_store_explicit(&c->register_day[i], NEWEST_NONE, memory_order_relaxed);
+	}
+}
+
+void newest_clear(struct newest *n)
+{
+	for (uint32_t i = 0; i < CHUNKS; i++) {
+		struct newest_chunk *c = chunk_get(n, i);
+		if (c)
+			chunk_clear(c);
+	}
+}
+
 static struct newest_chunk *chunk_make(struct newest *n, uint32_t chunk)
 {
 	struct newest_chunk *c = chunk_get(n, chunk);
@@ -51,10 +68,7 @@ static struct newest_chunk *chunk_make(struct newest *n, uint32_t chunk)
 	c = malloc(sizeof *c);
 	if (!c)
 		return NULL;
-	for (uint32_t i = 0; i < NEWEST_CHUNK; i++) {
-		atomic_init(&c->day[i], NEWEST_NONE);
-		atomic_init(&c->register_day[i], NEWEST_NONE);
-	}
+	chunk_clear(c);
 	struct newest_chunk *other = NULL;
 	if (atomic_compare_exchange_strong_explicit(&n->chunk[chunk], &other, c,
 	                                            memory_order_release, memory_order_acquire))

@@ -43,6 +43,8 @@ struct newest_days {
 
 MUST_USE bool newest_init(struct newest *n);
 void newest_fini(struct newest *n);
+/* No device was heard; the chunks stay. */
+void newest_clear(struct newest *n);
 
 struct newest_days newest_get(const struct newest *n, uint32_t device);
 /* Days later than known are taken over; *changed is set when there was one, else left alone.

@@ -50,6 +50,7 @@ static void forget(struct store *s)
 	s->frozen = NULL;
 	s->run_started_us = 0;
 	s->totals = (struct fate_totals){0};
+	newest_clear(&s->newest); /* what is known already would not be written again */
 	pthread_mutex_unlock(&s->lock);
 }
 

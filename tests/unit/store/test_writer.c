@@ -189,20 +189,14 @@ static void stop_flushes_so_that_nothing_is_replayed(void **state)
 	close_all(f);
 }
 
-/* Every write of a file fails for a while, after which RocksDB is in error for good: it is opened
- * anew, what it had in memory comes from the journal's files, nothing is missing or twice. */
-static void disk_that_fails_for_a_while_heals_without_restart(void **state)
+/* Every write of a file fails until the writer says so. */
+static void fail_for_a_while(struct fixture *f)
 {
-	struct fixture *f = *state;
 	char text[300] = "";
 	struct rlimit before;
-	open_all(f);
-	append_batches(f, 200);
-	assert_true(store_writer_wait_visible(f->writer, 0, f->make.stage_seq, 20000));
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	const struct rlimit none = {0, before.rlim_max};
-	append_batches(f, 50);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
 	bool failed = false;
 	for (int i = 0; i < 20000 && !failed; i++) {
@@ -215,6 +209,18 @@ static void disk_that_fails_for_a_while_heals_without_restart(void **state)
 		assert_true(i < 30000);
 		usleep(1000);
 	}
+}
+
+/* After which RocksDB is in error for good: it is opened anew, what it had in memory comes from
+ * the journal's files, nothing is missing or twice. */
+static void disk_that_fails_for_a_while_heals_without_restart(void **state)
+{
+	struct fixture *f = *state;
+	open_all(f);
+	append_batches(f, 200);
+	assert_true(store_writer_wait_visible(f->writer, 0, f->make.stage_seq, 20000));
+	append_batches(f, 50);
+	fail_for_a_while(f);
 	assert_true(store_writer_catch_up(f->writer, 20000));
 	check_all(f);
 	append_batches(f, 50);
@@ -226,6 +232,40 @@ static void disk_that_fails_for_a_while_heals_without_restart(void **state)
 	close_all(f);
 }
 
+static void check_last(struct fixture *f)
+{
+	struct error err;
+	struct stored_reading got;
+	const struct stored_reading *last[100] = {0};
+	for (uint32_t i = 0; i < f->expected_count; i++) { /* time only rises: see append_batches */
+		assert_true(f->expected[i].device < 100);
+		last[f->expected[i].device] = &f->expected[i];
+	}
+	for (uint32_t device = 0; device < 100; device++) {
+		if (!last[device])
+			continue;
+		assert_int_equal(store_last(f->store, device, &got, &err), RESULT_OK);
+		assert_true(make_same(&got, last[device]));
+	}
+}
+
+/* When a device was heard last is written when it changes; what RocksDB lost is written again. */
+static void newest_days_lost_by_rocksdb_are_written_again(void **state)
+{
+	struct fixture *f = *state;
+	open_all(f);
+	append_batches(f, 20); /* in less than the second until the first flush */
+	assert_true(store_writer_wait_visible(f->writer, 0, f->make.stage_seq, 20000));
+	usleep(200000); /* a run is written when it is 50 ms old */
+	fail_for_a_while(f);
+	assert_true(store_writer_catch_up(f->writer, 20000));
+	check_last(f);
+	close_all(f);
+	open_all(f);
+	check_last(f);
+	close_all(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +273,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(reopening_keeps_all_and_goes_on, setup, teardown),
 	    cmocka_unit_test_setup_teardown(disk_that_fails_for_a_while_heals_without_restart,
 	                                    setup, teardown),
+	    cmocka_unit_test_setup_teardown(newest_days_lost_by_rocksdb_are_written_again, setup,
+	                                    teardown),
 	    cmocka_unit_test_setup_teardown(stop_flushes_so_that_nothing_is_replayed, setup,
 	                                    teardown),
 	};
