@@ -82,7 +82,7 @@ int command_aggregates(const struct arguments *a)
 	bool table = strcmp(format, "table") == 0;
 	if (table)
 		asked.options[OPTION_FORMAT] = NULL;
-	int code = client_ask(&asked, "aggregates", query, 4, &answer);
+	int code = client_fetch(a, "/aggregates/", client_subject(&asked, query, 4), &answer);
 	if (code != EXIT_GOOD)
 		return code;
 	if (table)
@@ -112,26 +112,17 @@ static void print_level(struct table *t, const json_t *level)
 int command_retention(const struct arguments *a)
 {
 	static const char *const names[] = {"LEVEL", "KEPT", "OLDEST", "GOES NEXT"};
-	struct answer answer;
-	json_t *level;
+	json_t *all, *level;
 	size_t i;
-	if (!client_get(a, "/retention", &answer))
-		return EXIT_FAILED;
-	int code = answer_check(&answer);
-	json_t *all = code == EXIT_GOOD && !a->options[OPTION_JSON] ? answer_json(&answer) : NULL;
-	if (code == EXIT_GOOD && a->options[OPTION_JSON])
-		fputs(answer.text, stdout);
-	else if (code == EXIT_GOOD && !all)
-		code = EXIT_FAILED;
-	if (all) {
-		struct table *t = table_new(names, 4);
-		json_array_foreach(json_object_get(all, "levels"), i, level)
-			print_level(t, level);
-		table_print(t);
-		table_free(t);
-		printf("\n%s readings went so far\n", grouped(number_of(all, "removed_readings")));
-		json_decref(all);
-	}
-	answer_free(&answer);
-	return code;
+	int code = client_json(a, "/retention", client_query(a, NULL, 0), &all);
+	if (!all)
+		return code;
+	struct table *t = table_new(names, 4);
+	json_array_foreach(json_object_get(all, "levels"), i, level)
+		print_level(t, level);
+	table_print(t);
+	table_free(t);
+	printf("\n%s readings went so far\n", grouped(number_of(all, "removed_readings")));
+	json_decref(all);
+	return EXIT_GOOD;
 }

@@ -31,17 +31,14 @@ static void print_line(struct table *t, const json_t *line)
 	table_add(t, text_of(line, "amount"));
 }
 
-static int print_bill(const struct answer *answer)
+static int print_bill(const json_t *bill)
 {
 	static const char *const names[] = {"WHAT", "kWh", "PRICE", "TIMES", "AMOUNT"};
-	json_t *bill = answer_json(answer), *line;
+	json_t *line;
 	size_t i;
-	if (!bill)
-		return EXIT_FAILED;
 	if (strcmp(text_of(bill, "state"), "not_billed") == 0) {
 		printf("%s, %s: not billed: %s\n", text_of(bill, "meter"), text_of(bill, "month"),
 		       text_of(bill, "cause"));
-		json_decref(bill);
 		return EXIT_FAILED;
 	}
 	printf("%s, %s to %s (%s), tariff %s, %s %% actual\n\n", text_of(bill, "meter"),
@@ -61,22 +58,18 @@ static int print_bill(const struct answer *answer)
 		       "%s: %s\n", number_of(line, "number"), text_of(line, "kwh"),
 		       text_of(line, "kwh_was"), text_of(line, "total"),
 		       text_of(line, "total_was"), text_of(line, "difference"));
-	json_decref(bill);
 	return EXIT_GOOD;
 }
 
 int command_bill(const struct arguments *a)
 {
 	static const enum option query[] = {OPTION_MONTH, OPTION_TARIFF};
-	struct answer answer;
-	int code = client_ask(a, "bills", query, 2, &answer);
-	if (code != EXIT_GOOD)
+	json_t *bill;
+	int code = client_json(a, "/bills/", client_subject(a, query, 2), &bill);
+	if (!bill)
 		return code;
-	if (a->options[OPTION_JSON])
-		fputs(answer.text, stdout);
-	else
-		code = print_bill(&answer);
-	answer_free(&answer);
+	code = print_bill(bill);
+	json_decref(bill);
 	return code;
 }
 
@@ -87,36 +80,24 @@ int command_bills_list(const struct arguments *a)
 	static const enum option query[] = {OPTION_MONTH, OPTION_PREFIX, OPTION_LIMIT};
 	static const char *const names[] = {"METER", "STATE", "TARIFF", "kWh", "TOTAL", "CAUSE"};
 	static const char *const keys[] = {"meter", "state", "tariff", "kwh", "total", "cause"};
-	char *path = NULL, *tail = client_query(a, query, 3);
-	struct answer answer;
-	if (!tail || asprintf(&path, "/bills%s", tail) < 0)
-		path = NULL;
-	free(tail);
-	int code = path && client_get(a, path, &answer) ? answer_check(&answer) : EXIT_FAILED;
-	free(path);
-	if (code != EXIT_GOOD)
-		return code;
-	json_t *page = answer_json(&answer), *bill;
+	json_t *page, *bill;
 	size_t i;
-	if (a->options[OPTION_JSON]) {
-		fputs(answer.text, stdout);
-	} else if (page) {
-		struct table *t = table_new(names, 6);
-		json_array_foreach(json_object_get(page, "bills"), i, bill)
-			for (unsigned k = 0; k < 6; k++)
-				table_add(t, text_of(bill, keys[k]));
-		table_right(t, 3);
-		table_right(t, 4);
-		table_print(t);
-		table_free(t);
-		printf("\n%s bills\n", grouped(number_of(page, "count")));
-		if (json_is_true(json_object_get(page, "more")))
-			printf("There are more: choose with --prefix, or a larger --limit\n");
-	}
-	code = page ? EXIT_GOOD : EXIT_FAILED;
+	int code = client_json(a, "/bills", client_query(a, query, 3), &page);
+	if (!page)
+		return code;
+	struct table *t = table_new(names, 6);
+	json_array_foreach(json_object_get(page, "bills"), i, bill)
+		for (unsigned k = 0; k < 6; k++)
+			table_add(t, text_of(bill, keys[k]));
+	table_right(t, 3);
+	table_right(t, 4);
+	table_print(t);
+	table_free(t);
+	printf("\n%s bills\n", grouped(number_of(page, "count")));
+	if (json_is_true(json_object_get(page, "more")))
+		printf("There are more: choose with --prefix, or a larger --limit\n");
 	json_decref(page);
-	answer_free(&answer);
-	return code;
+	return EXIT_GOOD;
 }
 
 /* --- runs and reviews --- */

@@ -76,9 +76,14 @@ json_t *answer_json(const struct answer *answer);
 char *client_escape(const char *text);
 /* "?a=b&c=d" of those options that were given, as parameters of the same name; free() it. */
 char *client_query(const struct arguments *a, const enum option *options, size_t count);
-/* GET /WHAT/WORD with those options; EXIT_GOOD: *answer is to be freed. */
-int client_ask(const struct arguments *a, const char *what, const enum option *query, size_t count,
-               struct answer *answer);
+/* The subject, escaped, and such a query: "SM-1?a=b&c=d"; free() it. */
+char *client_subject(const struct arguments *a, const enum option *options, size_t count);
+/* GET of `folder` + `tail`, which is freed (NULL: there was no memory for it). EXIT_GOOD: *answer
+ * is to be freed; else what went wrong is on stderr. */
+int client_fetch(const struct arguments *a, const char *folder, char *tail, struct answer *answer);
+/* The same as JSON: printed as it is with --json, else parsed. *json is NULL when there is nothing
+ * more to do but return the code. */
+int client_json(const struct arguments *a, const char *folder, char *tail, json_t **json);
 
 /* --- table.c --- */
 

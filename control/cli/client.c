@@ -224,13 +224,22 @@ char *client_query(const struct arguments *a, const enum option *options, size_t
 	return query;
 }
 
-int client_ask(const struct arguments *a, const char *what, const enum option *query, size_t count,
-               struct answer *answer)
+char *client_subject(const struct arguments *a, const enum option *options, size_t count)
 {
-	char *path = NULL, *meter = client_escape(a->words[0]);
-	char *tail = client_query(a, query, count);
+	char *subject = client_escape(a->words[0]), *query = client_query(a, options, count);
+	char *both = NULL;
+	if (!subject || !query || asprintf(&both, "%s%s", subject, query) < 0)
+		both = NULL;
+	free(subject);
+	free(query);
+	return both;
+}
+
+int client_fetch(const struct arguments *a, const char *folder, char *tail, struct answer *answer)
+{
+	char *path = NULL;
 	int code = EXIT_FAILED;
-	if (!meter || !tail || asprintf(&path, "/%s/%s%s", what, meter, tail) < 0) {
+	if (!tail || asprintf(&path, "%s%s", folder, tail) < 0) {
 		path = NULL;
 		fprintf(stderr, "headrace: no memory\n");
 	}
@@ -240,7 +249,21 @@ int client_ask(const struct arguments *a, const char *what, const enum option *q
 			answer_free(answer);
 	}
 	free(path);
-	free(meter);
 	free(tail);
+	return code;
+}
+
+int client_json(const struct arguments *a, const char *folder, char *tail, json_t **json)
+{
+	struct answer answer;
+	*json = NULL;
+	int code = client_fetch(a, folder, tail, &answer);
+	if (code != EXIT_GOOD)
+		return code;
+	if (a->options[OPTION_JSON])
+		fwrite(answer.text, 1, answer.bytes, stdout);
+	else if (!(*json = answer_json(&answer)))
+		code = EXIT_FAILED;
+	answer_free(&answer);
 	return code;
 }

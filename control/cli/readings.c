@@ -97,10 +97,9 @@ struct cursor {
 static int get_page(const struct arguments *a, const struct cursor *at, const char *format,
                     struct answer *answer)
 {
-	static const enum option query[] = {OPTION_FROM, OPTION_TO, OPTION_LIMIT, OPTION_FORMAT};
+	static const enum option query[] = {OPTION_FROM, OPTION_TO, OPTION_AFTER, OPTION_LIMIT,
+	                                    OPTION_FORMAT};
 	struct arguments page = *a;
-	char *path = NULL;
-	int code = EXIT_FAILED;
 
 	page.options[OPTION_FORMAT] = format;
 	if (!a->options[OPTION_LIMIT]) {
@@ -110,23 +109,9 @@ static int get_page(const struct arguments *a, const struct cursor *at, const ch
 		else if (!a->options[OPTION_FROM])
 			page.options[OPTION_FROM] = THE_BEGINNING;
 	}
-	char *meter = client_escape(a->words[0]);
-	char *tail = client_query(&page, query, 4);
-	if (!meter || !tail ||
-	    asprintf(&path, "/readings/%s%s%s%s", meter, tail, at->begun ? "&after=" : "",
-	             at->begun ? at->meter_time : "") < 0) {
-		path = NULL;
-		fprintf(stderr, "headrace: no memory\n");
-	}
-	if (path && client_get(a, path, answer)) {
-		code = answer_check(answer);
-		if (code != EXIT_GOOD)
-			answer_free(answer);
-	}
-	free(path);
-	free(meter);
-	free(tail);
-	return code;
+	if (at->begun)
+		page.options[OPTION_AFTER] = at->meter_time;
+	return client_fetch(a, "/readings/", client_subject(&page, query, 5), answer);
 }
 
 /* --- CSV --- */

@@ -24,38 +24,6 @@ json_int_t number_of(const json_t *object, const char *key)
 	return json_integer_value(json_object_get(object, key));
 }
 
-/* GET; prints it as it is with --json. *json is NULL when there is nothing more to do. */
-static int get(const struct arguments *a, const char *path, json_t **json)
-{
-	struct answer answer;
-	*json = NULL;
-	if (!client_get(a, path, &answer))
-		return EXIT_FAILED;
-	int code = answer_check(&answer);
-	if (code == EXIT_GOOD && a->options[OPTION_JSON])
-		fwrite(answer.text, 1, answer.bytes, stdout);
-	else if (code == EXIT_GOOD && !(*json = answer_json(&answer)))
-		code = EXIT_FAILED;
-	answer_free(&answer);
-	return code;
-}
-
-/* GET of `folder` + the escaped subject or a query; `tail` is freed. */
-static int get_with(const struct arguments *a, const char *folder, char *tail, json_t **json)
-{
-	char *path = NULL;
-	*json = NULL;
-	if (!tail || asprintf(&path, "%s%s", folder, tail) < 0) {
-		free(tail);
-		fprintf(stderr, "headrace: no memory\n");
-		return EXIT_FAILED;
-	}
-	int code = get(a, path, json);
-	free(path);
-	free(tail);
-	return code;
-}
-
 /* --- devices --- */
 
 int command_devices_list(const struct arguments *a)
@@ -66,7 +34,7 @@ int command_devices_list(const struct arguments *a)
 	                                    "SERIAL"};
 	json_t *answer, *device;
 	size_t i;
-	int code = get_with(a, "/devices", client_query(a, query, 4), &answer);
+	int code = client_json(a, "/devices", client_query(a, query, 4), &answer);
 	if (!answer)
 		return code;
 	struct table *t = table_new(names, 7);
@@ -118,7 +86,7 @@ static void print_object(const json_t *object, const char *without)
 int command_devices_show(const struct arguments *a)
 {
 	json_t *device;
-	int code = get_with(a, "/devices/", client_escape(a->words[0]), &device);
+	int code = client_json(a, "/devices/", client_escape(a->words[0]), &device);
 	if (!device)
 		return code;
 	print_object(device, NULL);
@@ -266,7 +234,7 @@ int command_errors_list(const struct arguments *a)
 	                                    "PROTOCOL", "TOPIC", "BYTES"};
 	json_t *answer, *e;
 	size_t i;
-	int code = get_with(a, "/errors", client_query(a, query, 3), &answer);
+	int code = client_json(a, "/errors", client_query(a, query, 3), &answer);
 	if (!answer)
 		return code;
 	struct table *t = table_new(names, 8);
@@ -336,7 +304,7 @@ static void print_hex(const uint8_t *bytes, size_t count)
 int command_errors_show(const struct arguments *a)
 {
 	json_t *e;
-	int code = get_with(a, "/errors/", client_escape(a->words[0]), &e);
+	int code = client_json(a, "/errors/", client_escape(a->words[0]), &e);
 	if (!e)
 		return code;
 	print_object(e, "raw");
@@ -401,22 +369,13 @@ int command_audit(const struct arguments *a)
 	return code;
 }
 
-static int print_raw(const struct arguments *a, char *path)
-{
-	struct answer answer;
-	int code = EXIT_FAILED;
-	if (client_get(a, path, &answer)) {
-		code = answer_check(&answer);
-		if (code == EXIT_GOOD)
-			fwrite(answer.text, 1, answer.bytes, stdout);
-		answer_free(&answer);
-	}
-	free(path);
-	return code;
-}
-
 int command_metrics(const struct arguments *a)
 {
-	char *path = strdup("/metrics");
-	return path ? print_raw(a, path) : EXIT_FAILED;
+	struct answer answer;
+	int code = client_fetch(a, "/metrics", client_query(a, NULL, 0), &answer);
+	if (code != EXIT_GOOD)
+		return code;
+	fwrite(answer.text, 1, answer.bytes, stdout);
+	answer_free(&answer);
+	return EXIT_GOOD;
 }

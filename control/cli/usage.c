@@ -68,12 +68,9 @@ static void print_gaps(const json_t *gaps)
 	}
 }
 
-static int print_usage(const struct answer *answer)
+static void print_usage(const json_t *usage)
 {
-	json_t *usage = answer_json(answer);
-	if (!usage)
-		return EXIT_FAILED;
-	json_t *days = json_object_get(usage, "days");
+	const json_t *days = json_object_get(usage, "days");
 	if (days)
 		print_days(days);
 	else
@@ -87,21 +84,16 @@ static int print_usage(const struct answer *answer)
 		printf("the register fell %s times: reset, swap or rollover\n",
 		       grouped(number_of(usage, "register_falls")));
 	print_gaps(json_object_get(usage, "gaps"));
-	json_decref(usage);
-	return EXIT_GOOD;
 }
 
 int command_usage(const struct arguments *a)
 {
 	static const enum option query[] = {OPTION_FROM, OPTION_TO, OPTION_BY};
-	struct answer answer;
-	int code = client_ask(a, "usage", query, 3, &answer);
-	if (code != EXIT_GOOD)
+	json_t *usage;
+	int code = client_json(a, "/usage/", client_subject(a, query, 3), &usage);
+	if (!usage)
 		return code;
-	if (a->options[OPTION_JSON])
-		fputs(answer.text, stdout);
-	else
-		code = print_usage(&answer);
-	answer_free(&answer);
-	return code;
+	print_usage(usage);
+	json_decref(usage);
+	return EXIT_GOOD;
 }
