@@ -82,9 +82,7 @@ enum {
 	BROKER_CONNECT_PASSWORD = 1 << 3,
 	BROKER_CONNECT_WILL = 1 << 4,
 	BROKER_CONNECT_WILL_RETAIN = 1 << 5,
-	BROKER_CONNECT_ASSIGNED = 1 << 6, /* the client id is the server's choice */
-	BROKER_CONNECT_RESPONSE = 1 << 7, /* it asked for response information (5.0) */
-	BROKER_CONNECT_PROBLEM = 1 << 8,  /* it takes reason strings everywhere (5.0) */
+	BROKER_CONNECT_RESPONSE = 1 << 6, /* it asked for response information (5.0) */
 };
 
 struct broker_connect {
@@ -94,13 +92,9 @@ struct broker_connect {
 	uint32_t packet_bytes_max; /* the client's; BROKER_NO_LIMIT */
 	uint32_t credit_bytes;     /* the first credit: see struct broker_credit */
 	uint16_t receive_max;      /* the client's: 1..65,535 */
-	uint16_t topic_alias_max;  /* the client's; 0: no aliases to it */
 	uint16_t flags;            /* BROKER_CONNECT_* */
-	uint16_t keep_alive_s;     /* as the client sent it */
-	uint16_t port;
-	uint8_t version; /* 4: 3.1.1, 5: 5.0 */
+	uint8_t version;           /* 4: 3.1.1, 5: 5.0 */
 	uint8_t will_qos;
-	uint8_t address[16]; /* IPv6 or v4-mapped */
 	uint32_t will_delay_s;
 	uint32_t will_expiry_s; /* BROKER_NO_EXPIRY: none */
 	uint16_t client_bytes;  /* never 0 */
@@ -126,8 +120,6 @@ struct broker_disconnected {
 
 enum {
 	BROKER_PUBLISH_RETAIN = 1 << 0,
-	BROKER_PUBLISH_DUP = 1 << 1,
-	BROKER_PUBLISH_UTF8 = 1 << 2, /* payload format indicator 1 (also among the properties) */
 };
 
 /* For QoS 1 and 2 the broker answers each one with exactly one BROKER_PUBLISH_DONE, also when the

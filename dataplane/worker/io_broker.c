@@ -55,8 +55,7 @@ static uint8_t *put(uint8_t *at, struct bytes b)
 
 /* --- to the broker --- */
 
-static uint16_t connect_flags(const struct mqtt_session *s, const struct mqtt_connect *c,
-			      bool waits)
+static uint16_t connect_flags(const struct mqtt_connect *c, bool waits)
 {
 	return (uint16_t)((waits ? BROKER_CONNECT_WAITS : 0) |
 			  (c->clean ? BROKER_CONNECT_CLEAN : 0) |
@@ -64,9 +63,7 @@ static uint16_t connect_flags(const struct mqtt_session *s, const struct mqtt_co
 			  (c->has_password ? BROKER_CONNECT_PASSWORD : 0) |
 			  (c->has_will ? BROKER_CONNECT_WILL : 0) |
 			  (c->will_retain ? BROKER_CONNECT_WILL_RETAIN : 0) |
-			  (s->flags & MQTT_S_ASSIGNED ? BROKER_CONNECT_ASSIGNED : 0) |
-			  (c->props.request_response ? BROKER_CONNECT_RESPONSE : 0) |
-			  (c->props.request_problem ? BROKER_CONNECT_PROBLEM : 0));
+			  (c->props.request_response ? BROKER_CONNECT_RESPONSE : 0));
 }
 
 static void fill_connect(struct broker_connect *r, const struct mqtt_session *s,
@@ -75,8 +72,6 @@ static void fill_connect(struct broker_connect *r, const struct mqtt_session *s,
 	r->session_expiry_s = s->session_expiry_s;
 	r->packet_bytes_max = c->props.packet_bytes_max;
 	r->receive_max = c->props.receive_max;
-	r->topic_alias_max = c->props.topic_alias_max;
-	r->keep_alive_s = c->keep_alive_s;
 	r->version = c->version;
 	r->will_qos = c->will_qos;
 	r->will_delay_s = c->will_props.will_delay_s;
@@ -92,24 +87,21 @@ static void fill_connect(struct broker_connect *r, const struct mqtt_session *s,
 bool io_broker_connect(struct io *io, struct io_conn *c, const struct mqtt_session *s,
 		       const struct mqtt_connect *connect, bool waits)
 {
-	struct tcp_peer peer;
 	uint64_t bytes = sizeof(struct broker_connect) + connect->client_id.count +
 			 connect->username.count + connect->password.count +
 			 connect->will_topic.count + connect->will_props.forward_bytes +
 			 connect->will_message.count;
 	struct broker_connect *r =
 	    begin(io, BROKER_CONNECT, c->handle, bytes, broker_kept_bytes(1));
-	if (!r || !tcp_peer_of(io->tcp, c->handle, &peer))
+	if (!r)
 		return false;
 	struct broker_head head = r->head;
 	memset(r, 0, sizeof *r);
 	r->head = head;
 	fill_connect(r, s, connect);
 	r->sequence = atomic_fetch_add(&io->config->broker->sequence, 1) + 1;
-	r->flags = connect_flags(s, connect, waits);
+	r->flags = connect_flags(connect, waits);
 	r->credit_bytes = credit_max(io->config);
-	memcpy(r->address, peer.address.ip, sizeof r->address);
-	r->port = peer.port;
 	uint8_t *at = put((uint8_t *)(r + 1), connect->client_id);
 	at = put(at, connect->username);
 	at = put(at, connect->password);
@@ -155,9 +147,7 @@ bool io_broker_publish(struct io *io, struct io_conn *c, const struct mqtt_publi
 	    .expiry_s = p->props.message_expiry_s,
 	    .packet_id = p->packet_id,
 	    .qos = p->qos,
-	    .flags = (uint8_t)((p->retain ? BROKER_PUBLISH_RETAIN : 0) |
-			       (p->dup ? BROKER_PUBLISH_DUP : 0) |
-			       (p->props.payload_format ? BROKER_PUBLISH_UTF8 : 0)),
+	    .flags = p->retain ? BROKER_PUBLISH_RETAIN : 0,
 	    .topic_bytes = (uint16_t)p->topic.count,
 	    .props_bytes = (uint16_t)p->props.forward_bytes,
 	    .payload_bytes = p->payload.count,
