@@ -246,7 +246,7 @@ bool ack_input(struct tcp_engine *e, struct conn *c, const struct segment *s)
 	bool lost = detect_losses(e, c);
 	recovery_ack(e, c, r.delivered, advanced && !lost);
 	ext_release_if_idle(e, c);
-	if (has_unsent(c) || c->flags & C_FORCE || score_first_lost(e, c) != NONE)
+	if (has_output(e, c))
 		conn_touch(e, c);
 	if (advanced)
 		writable_if_due(e, c);

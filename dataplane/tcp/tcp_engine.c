@@ -421,8 +421,7 @@ static bool flush_one(struct tcp_engine *e, struct conn *c)
 	timer_update(e, c);
 	if (c->flags & (C_RESUME | C_ACK_NOW))
 		return true;
-	return e->link_full && (has_unsent(c) || c->flags & C_FORCE ||
-	                        score_first_lost(e, c) != NONE);
+	return e->link_full && has_output(e, c);
 }
 
 /* Who has something left takes the next turn behind the others. Without buffers for data the ACKs

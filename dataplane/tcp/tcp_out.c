@@ -23,6 +23,11 @@ uint32_t unsent(const struct conn *c)
 	return c->tx_bytes - flight;
 }
 
+bool has_output(struct tcp_engine *e, struct conn *c)
+{
+	return has_unsent(c) || c->flags & C_FORCE || score_first_lost(e, c) != NONE;
+}
+
 /* Payload of a full segment: the MSS counts no options (RFC 9293 3.7.1, RFC 6691). */
 uint32_t payload_max(const struct conn *c)
 {

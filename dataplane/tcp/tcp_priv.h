@@ -652,6 +652,8 @@ static inline bool has_unsent(const struct conn *c)
 {
 	return unsent(c) > 0 || (c->flags & (C_FIN_QUEUED | C_FIN_SENT)) == C_FIN_QUEUED;
 }
+/* ... or something is to be sent again. */
+bool has_output(struct tcp_engine *e, struct conn *c);
 uint32_t payload_max(const struct conn *c);
 static inline uint32_t ts_now(const struct tcp_engine *e, uint32_t ts_offset)
 {
