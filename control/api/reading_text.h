@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parts of a reading in words: readings.c and export.c. Private to control/api. */
+/* Parts of a reading in words, for those who show it. */
 #ifndef HEADRACE_API_READING_TEXT_H
 #define HEADRACE_API_READING_TEXT_H
 
@@ -15,5 +15,10 @@ void reading_put_flags(struct text *t, uint16_t flags, const char *open, const c
 
 /* "name/version", or the number of a profile that is not there any more. */
 void reading_put_profile(struct text *t, const struct api_context *c, uint8_t id);
+
+/* The members of a JSON object, a comma between them: by channel, `{"value":"1247.830",
+ * "unit":"kWh"}`. One that is not in the catalogue any more is "channel_N". */
+void reading_put_values(struct text *t, const struct channel_catalogue *channels,
+                        const struct stored_reading *r);
 
 #endif

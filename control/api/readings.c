@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "contract/reading.h"
 #include "control/api/api_priv.h"
 #include "control/api/reading_text.h"
 #include "control/config/decimal.h"
@@ -62,62 +61,6 @@ static const struct stored_reading *rows_get(const struct rows *r, uint64_t inde
 	return &r->rows[(first + index) % r->limit];
 }
 
-const char *reading_protocol(const struct stored_reading *r)
-{
-	static const char *const names[] = {"mqtt", "coap", "replay"};
-	unsigned protocol = r->flags >> READING_PROTOCOL_SHIFT;
-	return protocol < sizeof names / sizeof names[0] ? names[protocol] : "other";
-}
-
-/* The names of the flags that are set, each given to `add` with the separator. */
-void reading_put_flags(struct text *t, uint16_t flags, const char *open, const char *close,
-                       const char *separator)
-{
-	static const struct {
-		uint16_t bit;
-		const char *name;
-	} names[] = {
-	    {READING_F_DRIFT, "drift"},       {READING_F_TS_REPLACED, "time_replaced"},
-	    {READING_F_LATE, "late"},         {READING_F_ROLLOVER, "rollover"},
-	    {READING_F_ROUNDED, "rounded"},   {READING_F_TAMPER, "tamper"},
-	    {READING_F_STATUS, "status"},     {READING_F_LOW_BATTERY, "low_battery"},
-	    {READING_F_COLLECTED, "collected"},
-	};
-	bool any = false;
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (flags & names[i].bit) {
-			text_add(t, "%s%s%s%s", any ? separator : "", open, names[i].name, close);
-			any = true;
-		}
-}
-
-void reading_put_profile(struct text *t, const struct api_context *c, uint8_t id)
-{
-	const struct profile *p = c->profiles->by_id[id];
-	if (p)
-		text_add(t, "%s/%u", p->name, p->version);
-	else
-		text_add(t, "%u", id);
-}
-
-static void json_values(struct text *t, const struct api_context *c,
-                        const struct stored_reading *r)
-{
-	char value[DECIMAL_BYTES];
-	for (unsigned i = 0; i < r->channel_count; i++) {
-		const struct channel *ch = &c->channels->by_id[r->channel[i]];
-		text_put(t, ",", i > 0);
-		if (ch->id)
-			text_json(t, ch->name, strlen(ch->name));
-		else
-			text_add(t, "\"channel_%u\"", r->channel[i]);
-		text_add(t, ":{\"value\":\"%s\",\"unit\":",
-		         decimal_format(r->value[i], ch->decimals, value));
-		text_json(t, ch->unit, strlen(ch->unit));
-		text_put(t, "}", 1);
-	}
-}
-
 static void json_reading(struct text *t, const struct api_context *c,
                          const struct stored_reading *r)
 {
@@ -133,7 +76,7 @@ static void json_reading(struct text *t, const struct api_context *c,
 	text_add(t, "\",\"flags\":[");
 	reading_put_flags(t, r->flags, "\"", "\"", ",");
 	text_add(t, "],\"values\":{");
-	json_values(t, c, r);
+	reading_put_values(t, c->channels, r);
 	text_add(t, "}}");
 }
 

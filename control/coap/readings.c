@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "control/api/reading_text.h"
 #include "control/coap/service_priv.h"
 #include "control/config/decimal.h"
 
@@ -18,20 +19,12 @@ static const uint16_t formats[] = {CONTENT_JSON, CONTENT_SENML};
 static void put_json(const struct coap_service *s, const char *id, const struct stored_reading *r,
                      struct text *t)
 {
-	char time[TIME_TEXT_BYTES], meter[TIME_TEXT_BYTES], value[DECIMAL_BYTES];
+	char time[TIME_TEXT_BYTES], meter[TIME_TEXT_BYTES];
 	text_add(t, "{\"device\":");
 	text_json(t, id, strlen(id));
 	text_add(t, ",\"time\":\"%s\",\"meter_time\":\"%s\",\"values\":{",
 	         time_format(r->ts_ms, time), time_format(r->meter_ts_ms, meter));
-	for (unsigned i = 0; i < r->channel_count; i++) {
-		const struct channel *ch = &s->config.channels->by_id[r->channel[i]];
-		text_add(t, "%s", i ? "," : "");
-		text_json(t, ch->name, strlen(ch->name));
-		text_add(t, ":{\"value\":\"%s\",\"unit\":",
-		         decimal_format(r->value[i], ch->decimals, value));
-		text_json(t, ch->unit, strlen(ch->unit));
-		text_add(t, "}");
-	}
+	reading_put_values(t, s->config.channels, r);
 	text_add(t, "}}");
 }
 
