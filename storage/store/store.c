@@ -388,6 +388,7 @@ static bool device_raise(struct run_writing *w, uint32_t first, uint32_t end, in
 	if (chunk != w->chunk)
 		chunk_put(w);
 	w->chunk = chunk;
+	w->chunk_changed |= s->newest_behind;
 	return newest_raise(&s->newest, device, day, has_register ? day : NEWEST_NONE,
 	                    &w->chunk_changed);
 }
@@ -546,6 +547,7 @@ static enum result frozen_write(struct store *s, struct error *err)
 			r = db_failed("write a run", message, err);
 	}
 	rocksdb_writebatch_destroy(w.batch);
+	s->newest_behind = r != RESULT_OK;
 	return r;
 }
 

@@ -30,6 +30,7 @@ struct store {
 	struct db control;
 	struct merge_state merge;
 	struct newest newest;
+	bool newest_behind; /* the frozen run was refused: what it raised is not written yet */
 
 	/* the run writer's */
 	struct page_scratch scratch;

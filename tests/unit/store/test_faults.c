@@ -26,6 +26,7 @@ struct bench {
 	struct store *store;
 	struct batch *batch;
 	uint64_t blocks;
+	uint32_t first_device; /* of the next block */
 	uint32_t found;
 };
 
@@ -79,13 +80,13 @@ static void apply_block(struct bench *b)
 	for (uint32_t i = 0; i < ROWS; i++) {
 		struct reading *r = &b->batch->readings[i];
 		*r = (struct reading){
-		    .device = i,
+		    .device = b->first_device + i,
 		    .channel_count = 1,
 		    .fate = FATE_STORED,
 		    .meter_ts_ms = T0 + (int64_t)b->blocks * 60000,
 		    .ts_ms = T0 + (int64_t)b->blocks * 60000,
 		    .channel = {1},
-		    .value = {value_of((int64_t)b->blocks, i)},
+		    .value = {value_of((int64_t)b->blocks, b->first_device + i)},
 		};
 		end = record_put(end, b->batch, i);
 	}
@@ -167,23 +168,45 @@ static void failed_sync_is_media_trouble_until_opened_anew(void **state)
 	heals_when_opened_anew(*state);
 }
 
+static enum result flush_until_ok(struct bench *b, struct error *err)
+{
+	enum result r;
+	for (int i = 0; (r = store_flush(b->store, err)) != RESULT_OK && i < 600; i++) {
+		assert_int_equal(r, RESULT_RESOURCE);
+		usleep(100000); /* RocksDB looks every few seconds */
+	}
+	return r;
+}
+
 /* By itself. What it then calls durable is: RocksDB's own word for it is not enough. */
 static void full_disk_is_want_of_space_and_heals(void **state)
 {
 	struct bench *b = *state;
 	struct error err;
-	enum result r;
 	flush_fails(b, FAULT_WRITE, ENOSPC, RESULT_RESOURCE, "No space");
 	apply_block(b);
-	for (int i = 0; (r = store_flush(b->store, &err)) != RESULT_OK && i < 600; i++) {
-		assert_int_equal(r, RESULT_RESOURCE);
-		usleep(100000); /* RocksDB looks every few seconds */
-	}
-	assert_ok(r, err);
+	assert_ok(flush_until_ok(b, &err), err);
 	assert_int_equal(store_durable_block(b->store), 3);
 	reopen(b);
 	assert_int_equal(store_applied_block(b->store), 3);
 	expect_all(b);
+}
+
+/* A run that RocksDB refused is written with all that belongs to it when it is repeated. */
+static void devices_of_a_refused_run_have_their_newest_days(void **state)
+{
+	struct bench *b = *state;
+	struct error err;
+	struct stored_reading got;
+	flush_fails(b, FAULT_WRITE, ENOSPC, RESULT_RESOURCE, "No space");
+	b->first_device = 5000; /* nobody near it was heard before */
+	apply_block(b);
+	assert_int_equal(store_write_run(b->store, true, &err), RESULT_RESOURCE);
+	assert_non_null(strstr(err.text, "write a run"));
+	assert_ok(flush_until_ok(b, &err), err);
+	reopen(b);
+	expect_all(b);
+	assert_ok(store_last(b->store, b->first_device, &got, &err), err);
 }
 
 static void short_writes_are_completed(void **state)
@@ -228,6 +251,7 @@ int main(void)
 	    CASE(failed_write_is_media_trouble_until_opened_anew),
 	    CASE(failed_sync_is_media_trouble_until_opened_anew),
 	    CASE(full_disk_is_want_of_space_and_heals),
+	    CASE(devices_of_a_refused_run_have_their_newest_days),
 	    CASE(short_writes_are_completed),
 	    CASE(flipped_bit_on_reading_is_reported_never_shown),
 #undef CASE
