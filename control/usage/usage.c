@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "control/usage/usage.h"
+#include "control/usage/usage_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +10,9 @@
 
 /* --- the register as it was read --- */
 
-struct points {
+struct reading_meter {
 	const struct profile_set *profiles;
-	struct vee_point *all;
-	uint32_t count, capacity, falls;
-	uint32_t interval_s;
-	uint32_t dials; /* of the profile */
+	struct usage_points *points;
 	bool no_memory;
 };
 
@@ -40,56 +37,65 @@ static bool register_of(const struct profile *p, const struct stored_reading *r,
 	return false;
 }
 
-static bool grow(struct points *p)
+bool usage_points_add(struct usage_points *p, int64_t at_s, int64_t value_mwh)
 {
-	if (p->count < p->capacity)
-		return true;
-	uint32_t capacity = p->capacity ? p->capacity * 2 : 4096;
-	struct vee_point *more = realloc(p->all, capacity * sizeof *more);
-	if (!more)
-		return false;
-	p->all = more;
-	p->capacity = capacity;
+	if (p->count == p->capacity) {
+		uint32_t capacity = p->capacity ? p->capacity * 2 : 4096;
+		struct vee_point *more = realloc(p->all, capacity * sizeof *more);
+		if (!more)
+			return false;
+		p->all = more;
+		p->capacity = capacity;
+	}
+	p->falls += p->count > 0 && value_mwh < p->all[p->count - 1].value_mwh;
+	p->all[p->count++] = (struct vee_point){at_s, value_mwh};
 	return true;
 }
 
 static bool on_reading(void *context, const struct stored_reading *r)
 {
-	struct points *p = context;
-	const struct profile *profile = p->profiles->by_id[r->profile];
+	struct reading_meter *m = context;
+	struct usage_points *p = m->points;
+	const struct profile *profile = m->profiles->by_id[r->profile];
 	int64_t value, at_s = r->ts_ms / 1000;
 	if (!register_of(profile, r, &value))
 		return true;
 	if (p->count > 0 && p->all[p->count - 1].at_s >= at_s)
 		return true; /* two readings within a second: the first stands */
-	if (!grow(p)) {
-		p->no_memory = true;
-		return false;
-	}
-	p->falls += p->count > 0 && value < p->all[p->count - 1].value_mwh;
-	p->all[p->count++] = (struct vee_point){at_s, value};
 	p->interval_s = profile->interval_ms / 1000;
 	p->dials = profile->dials;
-	return true;
+	m->no_memory = !usage_points_add(p, at_s, value);
+	return !m->no_memory;
 }
 
-static enum result load_points(const struct usage_source *source, uint32_t device, int64_t from_s,
-                               int64_t to_s, struct points *p, struct error *err)
+enum result usage_read_meter(const struct usage_source *source,
+                             const struct usage_subject *subject, int64_t from_s, int64_t to_s,
+                             struct usage_points *out, struct error *err)
 {
-	*p = (struct points){.profiles = source->profiles};
-	int64_t margin_s = source->rules->tolerance_s;
-	enum result result =
-	    store_scan_device(source->store, device, (from_s - margin_s) * 1000,
-	                      (to_s + margin_s + 1) * 1000, on_reading, p, err);
-	if (result == RESULT_OK && p->no_memory)
+	struct reading_meter m = {.profiles = source->profiles, .points = out};
+	enum result result = store_scan_device(source->store, subject->device, from_s * 1000,
+	                                       to_s * 1000, on_reading, &m, err);
+	if (result == RESULT_OK && m.no_memory)
 		result = fail(RESULT_RESOURCE, err, "no memory for the readings of a meter");
+	return result;
+}
+
+/* With what lies near the ends. */
+static enum result load_points(const struct usage_source *source,
+                               const struct usage_subject *subject, int64_t from_s, int64_t to_s,
+                               struct usage_points *p, struct error *err)
+{
+	int64_t margin_s = source->rules->tolerance_s;
+	*p = (struct usage_points){0};
+	enum result result = subject->read(source, subject, from_s - margin_s,
+	                                   to_s + margin_s + 1, p, err);
 	if (result != RESULT_OK)
 		free(p->all);
 	return result;
 }
 
 static struct vee_register register_of_points(const struct usage_source *source,
-                                              const struct points *p, uint32_t dials,
+                                              const struct usage_points *p, uint32_t dials,
                                               int32_t interval_s)
 {
 	int32_t tolerance_s = source->rules->tolerance_s;
@@ -129,11 +135,11 @@ static void like_days_free(struct like_days *days)
 }
 
 /* The gap as it was `days_back` days before, at the same time by the clock. */
-static enum result load_shifted(const struct usage_source *source, uint32_t device,
-                                uint32_t dials, const struct vee_row *gap, int32_t days_back,
-                                struct vee_row *out, struct error *err)
+static enum result load_shifted(const struct usage_source *source,
+                                const struct usage_subject *subject, const struct vee_row *gap,
+                                int32_t days_back, struct vee_row *out, struct error *err)
 {
-	struct points p;
+	struct usage_points p;
 	const struct calendar *c = source->calendar;
 	*out = *gap;
 	out->start_s -= (int64_t)days_back * DAY_S;
@@ -142,22 +148,23 @@ static enum result load_shifted(const struct usage_source *source, uint32_t devi
 	if (!out->intervals)
 		return fail(RESULT_RESOURCE, err, "no memory for like days");
 	enum result result =
-	    load_points(source, device, out->start_s,
+	    load_points(source, subject, out->start_s,
 	                out->start_s + (int64_t)out->count * out->interval_s, &p, err);
 	if (result != RESULT_OK) {
 		free(out->intervals);
 		return result;
 	}
-	struct vee_register r = register_of_points(source, &p, dials, out->interval_s);
+	struct vee_register r = register_of_points(source, &p, subject->dials, out->interval_s);
 	vee_from_register(&r, out);
 	free(p.all);
 	return RESULT_OK;
 }
 
 /* Whole weeks back, so that weekday falls on weekday; nearest first. */
-static enum result find_like_days(const struct usage_source *source, uint32_t device,
-                                  uint32_t dials, const struct vee_row *gap,
-                                  struct like_days *days, struct error *err)
+static enum result find_like_days(const struct usage_source *source,
+                                  const struct usage_subject *subject,
+                                  const struct vee_row *gap, struct like_days *days,
+                                  struct error *err)
 {
 	const struct vee_rules *rules = source->rules;
 	for (int32_t back = 7;
@@ -165,7 +172,7 @@ static enum result find_like_days(const struct usage_source *source, uint32_t de
 	     back += 7) {
 		struct vee_row *row = &days->rows[days->count];
 		enum result result =
-		    load_shifted(source, device, dials, gap, back, row, err);
+		    load_shifted(source, subject, gap, back, row, err);
 		if (result != RESULT_OK)
 			return result;
 		if (vee_completeness(row) == 10000)
@@ -176,9 +183,9 @@ static enum result find_like_days(const struct usage_source *source, uint32_t de
 	return RESULT_OK;
 }
 
-static enum result fill_gap(const struct usage_source *source, const struct vee_register *r,
-                            uint32_t dials, struct usage *u, struct usage_gap *g,
-                            struct error *err)
+static enum result fill_gap(const struct usage_source *source,
+                            const struct usage_subject *subject, const struct vee_register *r,
+                            struct usage *u, struct usage_gap *g, struct error *err)
 {
 	struct like_days days = {.count = 0};
 	enum result result = RESULT_OK;
@@ -190,7 +197,7 @@ static enum result fill_gap(const struct usage_source *source, const struct vee_
 		struct vee_row row = {u->row.start_s + (int64_t)g->gap.first * u->row.interval_s,
 		                      u->row.interval_s, g->gap.count,
 		                      u->row.intervals + g->gap.first};
-		result = find_like_days(source, u->device, dials, &row, &days, err);
+		result = find_like_days(source, subject, &row, &days, err);
 		if (result == RESULT_OK && days.count > 0)
 			vee_like_days(&row, &(struct vee_gap){0, row.count}, days.list, days.count);
 		like_days_free(&days);
@@ -209,8 +216,9 @@ static uint32_t intervals_until(const struct vee_row *row, int64_t at_s)
 	return count < 0 ? 0 : count < row->count ? (uint32_t)count : row->count;
 }
 
-static enum result fill_gaps(const struct usage_source *source, const struct vee_register *r,
-                             uint32_t dials, struct usage *u, struct error *err)
+static enum result fill_gaps(const struct usage_source *source,
+                             const struct usage_subject *subject, const struct vee_register *r,
+                             struct usage *u, struct error *err)
 {
 	struct vee_gap gap;
 	enum result result = RESULT_OK;
@@ -224,24 +232,24 @@ static enum result fill_gaps(const struct usage_source *source, const struct vee
 			return fail(RESULT_RESOURCE, err, "no memory for gaps");
 		u->gaps = more;
 		u->gaps[u->gap_count] = (struct usage_gap){.gap = gap};
-		result = fill_gap(source, r, dials, u, &u->gaps[u->gap_count++], err);
+		result = fill_gap(source, subject, r, u, &u->gaps[u->gap_count++], err);
 	}
 	return result;
 }
 
 /* --- all of it --- */
 
-static int32_t interval_of(const struct points *p)
+static int32_t interval_of(const struct usage_points *p)
 {
 	return p->interval_s >= 60 && 3600 % p->interval_s == 0 ? (int32_t)p->interval_s
 	                                                        : INTERVAL_S_DEFAULT;
 }
 
-static enum result build(const struct usage_source *source, const struct points *p,
-                         uint32_t dials, struct usage *u, struct error *err)
+static enum result build(const struct usage_source *source, const struct usage_subject *subject,
+                         const struct usage_points *p, struct usage *u, struct error *err)
 {
 	u->row.interval_s = interval_of(p);
-	struct vee_register r = register_of_points(source, p, dials, u->row.interval_s);
+	struct vee_register r = register_of_points(source, p, subject->dials, u->row.interval_s);
 	int64_t end_s = calendar_day_start_s(source->calendar, u->end_day);
 	u->row.count = (uint32_t)((end_s - u->row.start_s) / u->row.interval_s);
 	u->row.intervals = calloc(u->row.count, sizeof *u->row.intervals);
@@ -251,29 +259,38 @@ static enum result build(const struct usage_source *source, const struct points 
 	u->completeness = vee_completeness(&u->row);
 	u->has_register = gap_register(&r, &u->row, &(struct vee_gap){0, u->row.count},
 	                               &u->register_mwh);
-	return fill_gaps(source, &r, dials, u, err);
+	return fill_gaps(source, subject, &r, u, err);
 }
 
-enum result usage_load(const struct usage_source *source, uint32_t device, uint32_t dials,
-                       int32_t from_day, int32_t end_day, struct usage *out, struct error *err)
+enum result usage_load_subject(const struct usage_source *source,
+                               const struct usage_subject *subject, int32_t from_day,
+                               int32_t end_day, struct usage *out, struct error *err)
 {
-	struct points p;
+	struct usage_points p;
 	if (end_day <= from_day || end_day - from_day > USAGE_DAYS_MAX)
 		return fail(RESULT_INPUT, err, "expected from 1 to %d days", USAGE_DAYS_MAX);
-	*out = (struct usage){.device = device, .from_day = from_day, .end_day = end_day};
+	*out = (struct usage){
+	    .device = subject->device, .from_day = from_day, .end_day = end_day};
 	out->row.start_s = calendar_day_start_s(source->calendar, from_day);
 	enum result result =
-	    load_points(source, device, out->row.start_s,
+	    load_points(source, subject, out->row.start_s,
 	                calendar_day_start_s(source->calendar, end_day), &p, err);
 	if (result != RESULT_OK)
 		return result;
 	out->readings = p.count;
 	out->falls = p.falls;
-	result = build(source, &p, dials, out, err);
+	result = build(source, subject, &p, out, err);
 	free(p.all);
 	if (result != RESULT_OK)
 		usage_free(out);
 	return result;
+}
+
+enum result usage_load(const struct usage_source *source, uint32_t device, uint32_t dials,
+                       int32_t from_day, int32_t end_day, struct usage *out, struct error *err)
+{
+	struct usage_subject meter = {usage_read_meter, device, dials, NULL};
+	return usage_load_subject(source, &meter, from_day, end_day, out, err);
 }
 
 void usage_free(struct usage *u)
