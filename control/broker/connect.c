@@ -89,6 +89,7 @@ static void set_up(struct core *c, struct session *s, uint32_t io, const struct 
 	s->credit = s->credit_first = r->credit_bytes;
 	s->packet_bytes_max = r->packet_bytes_max;
 	s->version = r->version;
+	s->alias_max = r->topic_alias_max < ALIASES_MAX ? (uint8_t)r->topic_alias_max : ALIASES_MAX;
 	s->window = r->receive_max < c->config.inflight_max ? r->receive_max
 	                                                    : (uint16_t)c->config.inflight_max;
 	s->expiry_s = granted_expiry(c, r->session_expiry_s);

@@ -13,6 +13,7 @@
 #ifndef HEADRACE_BROKER_CORE_PRIV_H
 #define HEADRACE_BROKER_CORE_PRIV_H
 
+#include "control/broker/alias.h"
 #include "control/broker/core.h"
 #include "control/broker/tree.h"
 
@@ -50,6 +51,7 @@ struct state {
 	struct session *session;
 	uint64_t number; /* of its records on disk */
 	struct subscriber subscriber;
+	struct aliases *aliases; /* that this connection was told */
 	struct entry *first, *last, *unsent;
 	uint32_t entry_count, kept_count;
 	uint32_t inflight; /* entries sent on this connection, with QoS 1 or 2 */
@@ -82,6 +84,7 @@ struct session {
 	uint16_t window; /* unacknowledged messages that it may have */
 	uint16_t username_bytes, client_bytes;
 	uint8_t version, io;
+	uint8_t alias_max; /* that the client takes, up to ALIASES_MAX */
 	bool closing; /* BROKER_CLOSE was sent */
 	uint8_t client[];
 };
@@ -138,6 +141,7 @@ struct core {
 	struct session_table table;
 	struct state *away; /* list */
 	uint64_t last_number, connected, persistent, queued;
+	uint64_t alias_bytes; /* of all aliases */
 	int64_t load_ms;
 	struct route route;
 	struct loading loading;
@@ -162,7 +166,7 @@ static inline struct bytes client_of(const struct session *s)
 /* What broker.memory_mb limits. */
 static inline uint64_t core_memory(const struct core *c)
 {
-	return c->pool.bytes + c->tree.bytes;
+	return c->pool.bytes + c->tree.bytes + c->alias_bytes;
 }
 
 static inline bool is_online(const struct session *s)

@@ -149,6 +149,31 @@ static struct packet_publish packet_of(const struct core *c, const struct sessio
 	                               .retain = retain};
 }
 
+/* QoS 0 may be dropped on its way out, so it uses aliases, but never is the first to tell one. */
+static uint32_t choose_alias(const struct state *st, struct packet_publish *p)
+{
+	const struct session *s = st->session;
+	struct bytes topic = message_topic(p->message);
+	p->alias = p->version >= 5 ? alias_find(st->aliases, topic) : 0;
+	p->alias_stands = p->alias != 0;
+	if (p->version >= 5 && p->alias == 0 && p->qos > 0)
+		p->alias = alias_next(st->aliases, s->alias_max, topic);
+	uint32_t bytes = packet_publish_bytes(p);
+	if (p->alias_stands || (bytes <= s->packet_bytes_max && bytes <= s->credit_first))
+		return bytes;
+	p->alias = 0; /* the three bytes more may be what is too much */
+	return packet_publish_bytes(p);
+}
+
+static void keep_alias(struct core *c, struct state *st, const struct packet_publish *p)
+{
+	if (p->alias == 0 || p->alias_stands)
+		return;
+	c->alias_bytes -= alias_bytes(st->aliases);
+	alias_set(&st->aliases, message_topic(p->message));
+	c->alias_bytes += alias_bytes(st->aliases);
+}
+
 static uint16_t new_packet_id(struct state *st)
 {
 	for (;;) {
@@ -172,7 +197,7 @@ static enum sending send_publish(struct core *c, struct state *st, struct entry 
 	p.subscription_ids = e->ids;
 	p.id_count = s->version >= 5 ? e->id_count : 0;
 	p.dup = e->packet_id != 0;
-	uint32_t bytes = packet_publish_bytes(&p);
+	uint32_t bytes = choose_alias(st, &p);
 	if (bytes > s->packet_bytes_max || bytes > s->credit_first) {
 		COUNT(c, DROPPED_LARGE);
 		return SENDING_NEVER;
@@ -186,6 +211,7 @@ static enum sending send_publish(struct core *c, struct state *st, struct entry 
 	}
 	p.packet_id = e->packet_id;
 	packet_publish_put(&p, send_record(c, s, bytes, e->qos ? 0 : BROKER_SEND_MAY_DROP));
+	keep_alias(c, st, &p);
 	return SENDING_DONE;
 }
 
@@ -258,7 +284,7 @@ static void deliver_qos0(struct core *c, struct state *st, struct message *m, bo
 	struct packet_publish p = packet_of(c, s, m, 0, retain);
 	p.subscription_ids = ids;
 	p.id_count = s->version >= 5 ? id_count : 0;
-	uint32_t bytes = packet_publish_bytes(&p);
+	uint32_t bytes = choose_alias(st, &p);
 	if (bytes > s->packet_bytes_max) {
 		COUNT(c, DROPPED_LARGE);
 		return;

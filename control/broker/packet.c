@@ -13,6 +13,7 @@
 #define PUBREL          0x62
 #define PROPERTY_EXPIRY 0x02
 #define PROPERTY_ID     0x0b
+#define PROPERTY_ALIAS  0x23
 
 static uint32_t varint_bytes(uint32_t value)
 {
@@ -36,12 +37,17 @@ static uint32_t props_bytes(const struct packet_publish *p)
 		bytes += 5;
 	for (uint32_t i = 0; i < p->id_count; i++)
 		bytes += 1 + varint_bytes(p->subscription_ids[i]);
-	return bytes;
+	return bytes + (p->alias ? 3 : 0);
+}
+
+static struct bytes topic_of(const struct packet_publish *p)
+{
+	return p->alias_stands ? (struct bytes){0} : message_topic(p->message);
 }
 
 static uint32_t remaining(const struct packet_publish *p)
 {
-	uint32_t bytes = 2u + p->message->topic_bytes + (p->qos > 0 ? 2 : 0) +
+	uint32_t bytes = 2u + topic_of(p).count + (p->qos > 0 ? 2 : 0) +
 	                 p->message->payload_bytes;
 	if (p->version >= 5) {
 		uint32_t props = props_bytes(p);
@@ -75,6 +81,11 @@ static uint8_t *put_props(const struct packet_publish *p, uint8_t *out)
 		*out++ = PROPERTY_ID;
 		out = varint_put(out, p->subscription_ids[i]);
 	}
+	if (p->alias) {
+		*out++ = PROPERTY_ALIAS;
+		put_be16(out, p->alias);
+		out += 2;
+	}
 	return put(out, message_props(p->message));
 }
 
@@ -82,8 +93,9 @@ void packet_publish_put(const struct packet_publish *p, uint8_t *out)
 {
 	*out++ = (uint8_t)(PUBLISH | p->dup << 3 | p->qos << 1 | p->retain);
 	out = varint_put(out, remaining(p));
-	put_be16(out, p->message->topic_bytes);
-	out = put(out + 2, message_topic(p->message));
+	struct bytes topic = topic_of(p);
+	put_be16(out, (uint16_t)topic.count);
+	out = put(out + 2, topic);
 	if (p->qos > 0) {
 		put_be16(out, p->packet_id);
 		out += 2;

@@ -17,6 +17,8 @@ struct packet_publish {
 	uint32_t id_count;
 	uint32_t expiry_s; /* what is left; UINT32_MAX: none */
 	uint16_t packet_id;
+	uint16_t alias;    /* of its topic, in 5.0; 0: none */
+	bool alias_stands; /* the client knows it: the topic is left out */
 	uint8_t version; /* 4, 5 */
 	uint8_t qos;
 	bool retain, dup;

@@ -94,6 +94,10 @@ void session_unbind(struct core *c, struct session *s)
 		link = &(*link)->conn_next;
 	*link = s->conn_next;
 	s->conn = 0;
+	if (s->state) {
+		c->alias_bytes -= alias_bytes(s->state->aliases);
+		alias_drop(&s->state->aliases);
+	}
 	c->connected--;
 }
 

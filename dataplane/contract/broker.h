@@ -92,6 +92,7 @@ struct broker_connect {
 	uint32_t packet_bytes_max; /* the client's; BROKER_NO_LIMIT */
 	uint32_t credit_bytes;     /* the first credit: see struct broker_credit */
 	uint16_t receive_max;      /* the client's: 1..65,535 */
+	uint16_t topic_alias_max;  /* the client's; 0: no aliases to it */
 	uint16_t flags;            /* BROKER_CONNECT_* */
 	uint8_t version;           /* 4: 3.1.1, 5: 5.0 */
 	uint8_t will_qos;

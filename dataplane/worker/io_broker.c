@@ -72,6 +72,7 @@ static void fill_connect(struct broker_connect *r, const struct mqtt_session *s,
 	r->session_expiry_s = s->session_expiry_s;
 	r->packet_bytes_max = c->props.packet_bytes_max;
 	r->receive_max = c->props.receive_max;
+	r->topic_alias_max = c->props.topic_alias_max;
 	r->version = c->version;
 	r->will_qos = c->will_qos;
 	r->will_delay_s = c->will_props.will_delay_s;

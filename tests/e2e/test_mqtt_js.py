@@ -48,6 +48,10 @@ def check(seen):
     harness.check(p["user"] == ["1", "2"] and p["type"] == "text/plain" and p["response"] == "js/r"
                   and p["correlation"] == "c" and p["id"] == 9 and 90 <= p["expires"] <= 100,
                   f"properties: {p}")
+    topic = "js/a/long/topic/of/many/levels"
+    told, *later = seen["aliases"]["lengths"]
+    harness.check(seen["aliases"]["topics"] == [topic] * 3 and seen["aliases"]["aliases"] == [1] * 3
+                  and later == [told - len(topic)] * 2, f"aliases: {seen['aliases']}")
     puback, pubrec = seen["refused"]
     harness.check(puback["cmd"] == "puback" and puback["reason"] == 0x99 and
                   puback["text"] == "1 of 2 readings refused: missing_field", f"PUBACK: {puback}")

@@ -64,6 +64,25 @@ async function properties() {
            expires: got.messageExpiryInterval };
 }
 
+/* The server tells an alias with the first message of a topic and leaves the topic out of the next
+ * ones: its length on the wire tells. */
+async function aliases() {
+  const client = await connect({ protocolVersion: 5, clientId: 'js-alias',
+                                 properties: { topicAliasMaximum: 4 } });
+  const lengths = [];
+  client.on('packetreceive', (packet) => {
+    if (packet.cmd === 'publish')
+      lengths.push(packet.length);
+  });
+  await client.subscribeAsync('js/a/long/topic/#', { qos: 1 });
+  const all = messages(client, 3);
+  for (let i = 0; i < 3; i++)
+    await publish(client, 'js/a/long/topic/of/many/levels', `${i}`, { qos: 1 });
+  const got = await all;
+  await client.endAsync();
+  return { lengths, topics: got.map((m) => m.topic), aliases: got.map((m) => m.properties.topicAlias) };
+}
+
 /* An array of which one element is bad: the reason code and how many were refused. */
 async function refused() {
   const client = await connect({ protocolVersion: 5, clientId: 'SM-00003' });
@@ -85,6 +104,7 @@ async function main() {
   for (const version of [4, 5])
     seen.versions[version] = await exchange(version);
   seen.properties = await properties();
+  seen.aliases = await aliases();
   seen.refused = await refused();
   console.log(JSON.stringify(seen));
   process.exit(0);

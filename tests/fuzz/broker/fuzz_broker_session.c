@@ -108,6 +108,7 @@ static void enter(unsigned index, uint8_t how)
 	r->packet_bytes_max = how & 2 ? BROKER_NO_LIMIT : 30;
 	r->credit_bytes = (uint32_t)c->credit;
 	r->receive_max = WINDOW;
+	r->topic_alias_max = how >> 3 & 3;
 	r->version = how & 4 ? 5 : 4;
 	r->flags = (uint16_t)(BROKER_CONNECT_WAITS | (how & 8 ? BROKER_CONNECT_CLEAN : 0) |
 	                      (how & 16 ? BROKER_CONNECT_WILL : 0));

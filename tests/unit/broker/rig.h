@@ -31,7 +31,17 @@ struct rig_change {
 	uint32_t key_bytes, value_bytes;
 };
 
+/* A topic that a connection was told the alias of; the oldest give way. */
+struct rig_alias {
+	uint64_t conn;
+	uint16_t alias;
+	uint16_t topic_bytes;
+	uint8_t topic[64];
+};
+
 static struct rig {
+	struct rig_alias aliases[4096];
+	size_t alias_count;
 	struct core *core;
 	struct core_config config;
 	struct core_hooks hooks;
@@ -76,19 +86,47 @@ static inline uint32_t rig_varint(const uint8_t **at)
 	}
 }
 
-static inline void rig_say_props(const uint8_t *at, uint32_t bytes)
+/* Returns the topic alias; 0: none. */
+static inline uint16_t rig_props(const uint8_t *at, uint32_t bytes, bool say)
 {
 	const uint8_t *end = at + bytes;
-	while (at < end && (*at == 0x02 || *at == 0x0b)) {
-		if (*at++ == 0x02) {
-			rig_say(" expiry=%u", get_be32(at));
-			at += 4;
-		} else {
-			rig_say(" id=%u", rig_varint(&at));
-		}
+	uint16_t alias = 0;
+	while (at < end && (*at == 0x02 || *at == 0x0b || *at == 0x23)) {
+		uint8_t property = *at++;
+		uint32_t value = property == 0x0b   ? rig_varint(&at)
+		                 : property == 0x02 ? get_be32(at)
+		                                    : get_be16(at);
+		at += property == 0x02 ? 4 : property == 0x23 ? 2 : 0;
+		if (say)
+			rig_say(" %s=%u", property == 0x02 ? "expiry"
+			                  : property == 0x0b ? "id" : "alias", value);
+		alias = property == 0x23 ? (uint16_t)value : alias;
 	}
-	if (at < end)
+	if (at < end && say)
 		rig_say(" props=%td", end - at);
+	return alias;
+}
+
+/* What a client does: MQTT5 3.3.2.3.4. */
+static inline struct bytes rig_resolve(uint64_t conn, uint16_t alias, struct bytes topic)
+{
+	if (alias == 0)
+		return topic;
+	size_t kept = sizeof rig.aliases / sizeof rig.aliases[0];
+	if (topic.count > 0) {
+		struct rig_alias *a = &rig.aliases[rig.alias_count++ % kept];
+		*a = (struct rig_alias){conn, alias, (uint16_t)topic.count, {0}};
+		assert_in_range(topic.count, 1, sizeof a->topic);
+		memcpy(a->topic, topic.data, topic.count);
+		return topic;
+	}
+	for (size_t i = 0; i < kept && i < rig.alias_count; i++) {
+		struct rig_alias *a = &rig.aliases[(rig.alias_count - 1 - i) % kept];
+		if (a->conn == conn && a->alias == alias)
+			return (struct bytes){a->topic, a->topic_bytes};
+	}
+	fail_msg("connection %llu was never told alias %u", (unsigned long long)conn, alias);
+	return topic;
 }
 
 static inline void rig_say_publish(uint64_t conn, const uint8_t *packet, bool v5)
@@ -111,13 +149,14 @@ static inline void rig_say_publish(uint64_t conn, const uint8_t *packet, bool v5
 		at += props_bytes;
 	}
 	struct bytes payload = {at, (uint32_t)(end - at)};
+	topic = rig_resolve(conn, rig_props(props, props_bytes, false), topic);
 	rig_say("%llu:pub %.*s %.*s q%u", (unsigned long long)conn, (int)topic.count, topic.data,
 	        payload.count < 20 ? (int)payload.count : 20, payload.data, qos);
 	if (id)
 		rig_say(" #%u", id);
 	rig_say("%s%s", packet[0] & 1 ? " retain" : "", packet[0] & 8 ? " dup" : "");
 	if (v5)
-		rig_say_props(props, props_bytes);
+		rig_props(props, props_bytes, true);
 	rig_say(";");
 	if (rig.on_publish)
 		rig.on_publish(conn, topic, payload, qos, id, packet[0] & 8, packet[0] & 1);
@@ -331,7 +370,7 @@ struct rig_connect {
 	const char *will_topic, *will_payload;
 	uint32_t expiry_s, credit, packet_bytes_max;
 	uint32_t will_delay_s;
-	uint16_t receive_max;
+	uint16_t receive_max, alias_max;
 	uint8_t will_qos;
 	bool clean, will_retain, light;
 };
@@ -350,6 +389,7 @@ static inline void rig_connect_with(struct rig_connect o)
 	    .packet_bytes_max = o.packet_bytes_max ? o.packet_bytes_max : BROKER_NO_LIMIT,
 	    .credit_bytes = o.credit ? o.credit : 1 << 20,
 	    .receive_max = o.receive_max ? o.receive_max : 65535,
+	    .topic_alias_max = o.alias_max,
 	    .version = rig_is_v5(o.conn) ? 5 : 4,
 	    .will_qos = o.will_qos,
 	    .will_delay_s = o.will_delay_s,

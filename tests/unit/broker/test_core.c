@@ -185,6 +185,52 @@ static void receive_maximum_of_the_client_is_kept(void **state)
 	rig_expect("1001:pub a 2 q2 #2;");
 }
 
+/* MQTT5 3.3.2.3.4: the first message with a topic tells its alias, later ones have it alone. */
+static void topic_aliases_are_told_and_used_as_far_as_the_client_takes_them(void **state)
+{
+	(void)state;
+	rig_connect_with((struct rig_connect){.conn = 1001, .client = "one", .alias_max = 1,
+	                                      .expiry_s = 60});
+	rig_subscribe(1001, "#", 1);
+	rig_connect(2, "two", true);
+	rig_forget();
+	rig_publish(2, "long/topic", "0", 0); /* might be dropped on its way: tells none */
+	rig_expect("1001:pub long/topic 0 q0;");
+	rig_publish(2, "long/topic", "1", 1);
+	rig_expect("1001:pub long/topic 1 q1 #1 alias=1;2:done 00;");
+	rig_publish(2, "long/topic", "2", 1);
+	rig_publish(2, "long/topic", "3", 0);
+	rig_expect("1001:pub long/topic 2 q1 #2 alias=1;2:done 00;"
+	           "1001:pub long/topic 3 q0 alias=1;");
+	rig_publish(2, "other/topic", "4", 1); /* one is all that it takes */
+	rig_expect("1001:pub other/topic 4 q1 #3;2:done 00;");
+	rig_end(1001, BROKER_END_LOST, 60);
+	rig_connect_with((struct rig_connect){.conn = 1002, .client = "one", .alias_max = 9,
+	                                      .expiry_s = 60});
+	rig_expect("1002:connected 00 present;" /* a new connection knows none */
+	           "1002:pub long/topic 1 q1 #1 dup alias=1;"
+	           "1002:pub long/topic 2 q1 #2 dup alias=1;"
+	           "1002:pub other/topic 4 q1 #3 dup alias=2;");
+	rig_end(1002, BROKER_END_NORMAL, 60);
+	rig_connect_with((struct rig_connect){.conn = 1003, .client = "one", .clean = true});
+	rig_subscribe(1003, "#", 1);
+	rig_forget();
+	rig_publish(2, "long/topic", "5", 1);
+	rig_expect("1003:pub long/topic 5 q1 #1;2:done 00;"); /* this client takes none */
+}
+
+static void alias_that_makes_a_packet_too_large_is_left_out(void **state)
+{
+	(void)state;
+	rig_connect_with((struct rig_connect){.conn = 1001, .client = "one", .alias_max = 5,
+	                                      .packet_bytes_max = 12, .clean = true});
+	rig_subscribe(1001, "#", 1);
+	rig_connect(2, "two", true);
+	rig_forget();
+	rig_publish(2, "abcd", "1", 1); /* 2 + 2 + 4 + 2 + 1 + 1 */
+	rig_expect("1001:pub abcd 1 q1 #1;2:done 00;");
+}
+
 static void qos2_outbound_runs_its_course(void **state)
 {
 	(void)state;
@@ -614,6 +660,8 @@ int main(void)
 	    CASE(share_takes_turns_and_prefers_the_ready),
 	    CASE(window_holds_messages_back),
 	    CASE(receive_maximum_of_the_client_is_kept),
+	    CASE(topic_aliases_are_told_and_used_as_far_as_the_client_takes_them),
+	    CASE(alias_that_makes_a_packet_too_large_is_left_out),
 	    CASE(qos2_outbound_runs_its_course),
 	    CASE(qos2_inbound_is_taken_once),
 	    CASE(client_that_refuses_gets_no_more_of_it),

@@ -50,7 +50,7 @@ static unsigned dice(unsigned sides)
 
 static const char *topic_name(unsigned topic)
 {
-	static const char *const names[TOPICS] = {"a", "b/c", "b/d"};
+	static const char *const names[TOPICS] = {"a", "b/cc", "b/ddd"};
 	return names[topic];
 }
 
@@ -141,7 +141,8 @@ static void connect_client(unsigned i)
 	c->conn = ++next_conn; /* over an older one: it is taken over */
 	rig_connect_with((struct rig_connect){.conn = c->conn, .client = name,
 	                                      .expiry_s = NO_EXPIRY,
-	                                      .receive_max = (uint16_t)(1 + dice(4))});
+	                                      .receive_max = (uint16_t)(1 + dice(4)),
+	                                      .alias_max = (uint16_t)dice(4)});
 }
 
 static void leave(struct client *c)

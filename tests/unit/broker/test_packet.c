@@ -59,6 +59,19 @@ static void publish_5_has_expiry_ids_and_the_publishers_properties(void **state)
 	              "\x30\x06\x00\x01" "a\x00hi", 8);
 }
 
+static void publish_5_has_a_topic_alias_instead_of_its_topic(void **state)
+{
+	(void)state;
+	struct bytes payload = {(const uint8_t *)"hi", 2};
+	assert_packet(&(struct packet_publish){.message = make("a/b", (struct bytes){0}, payload),
+	                                       .version = 5, .expiry_s = UINT32_MAX, .alias = 258},
+	              "\x30\x0b\x00\x03" "a/b\x03\x23\x01\x02hi", 13);
+	assert_packet(&(struct packet_publish){.message = make("a/b", (struct bytes){0}, payload),
+	                                       .version = 5, .expiry_s = UINT32_MAX, .alias = 258,
+	                                       .alias_stands = true},
+	              "\x30\x08\x00\x00\x03\x23\x01\x02hi", 10);
+}
+
 static void long_publish_has_a_longer_length(void **state)
 {
 	static uint8_t big[20000], out[20010];
@@ -88,6 +101,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(publish_3_1_1_has_no_properties),
 	    cmocka_unit_test(publish_5_has_expiry_ids_and_the_publishers_properties),
+	    cmocka_unit_test(publish_5_has_a_topic_alias_instead_of_its_topic),
 	    cmocka_unit_test(long_publish_has_a_longer_length),
 	    cmocka_unit_test(pubrel_has_a_reason_only_in_5),
 	};
