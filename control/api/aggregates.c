@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "control/api/api_priv.h"
+#include "control/api/topics.h"
 #include "control/config/decimal.h"
 #include "storage/keeper.h"
 
@@ -222,7 +223,7 @@ static bool take_kind(const struct api_request *request, struct api_reply *reply
 	return false;
 }
 
-void api_aggregates(const struct api_request *request, struct api_reply *reply)
+static void api_aggregates(const struct api_request *request, struct api_reply *reply)
 {
 	const struct api_context *c = request->context;
 	struct listing l = {.request = request, .text = &reply->text};
@@ -292,7 +293,7 @@ static void put_level(struct text *t, const struct level_shown *v, bool first)
 		text_add(t, "\"next_goes\":null}");
 }
 
-void api_retention(const struct api_request *request, struct api_reply *reply)
+static void api_retention(const struct api_request *request, struct api_reply *reply)
 {
 	const struct api_context *c = request->context;
 	const struct config *k = c->config;
@@ -326,3 +327,35 @@ void api_retention(const struct api_request *request, struct api_reply *reply)
 	}
 	text_add(t, "],\"removed_readings\":%" PRIu64 "}\n", store_removed(c->store));
 }
+
+/* --- routes --- */
+
+/* clang-format off */
+const struct api_topic api_topic_aggregates = {
+    .name = "aggregates",
+    .about = "Hours, days and months of meters, and what is kept for how long",
+    .routes = (const struct api_route[]){
+	{"GET", "/aggregates/{id}", api_aggregates, API_VIEWER,
+	 .summary = "Energy, mean power, maximum demand and completeness by period",
+	 .parameters = API_PARAMETERS(
+	     {"id", "string", "of the device"},
+	     {"level", "'hour'|'day'|'month'", "of the periods; default day"},
+	     {"from", "time", "first period; a day is the territory's"},
+	     {"to", "time", "end"},
+	     {"format", "'json'|'csv'", "of the answer; default json"}),
+	 .answers = API_ANSWERS({200, API_JSON | API_CSV,
+	     "{meter:string level:string zone:string aggregates:[Aggregate] count:int}"})},
+	{"GET", "/retention", api_retention, API_VIEWER,
+	 .summary = "What is kept for how long, and what goes next",
+	 .answers = API_ANSWERS({200, API_JSON,
+	     "{levels:[{level:string keep_days:int? keeps_from:day? oldest:day? past:bool "
+	     "next_goes:day?}] removed_readings:int}"})},
+	{0}},
+    .shapes = (const struct api_shape[]){
+	{"Aggregate", "{start:time end:time day:day energy:Value? mean_power:Value? "
+	 "max_demand:Value? max_demand_time:time? readings:int intervals:int expected:int "
+	 "completeness:decimal flags:[string] load_profile?:{level:string from:time to:time}}",
+	 "An hour, a day or a month of a meter"},
+	{0}},
+};
+/* clang-format on */

@@ -7,21 +7,32 @@
 #include <sys/types.h>
 
 #include "control/api/api.h"
+#include "control/api/routes.h"
 #include "control/api/text.h"
 #include "control/api/sampler.h"
 
-#define API_PARAMETERS_MAX 8
 #define API_IMPORT_BYTES_MAX (256u << 20)
 
 struct api_parameter {
 	const char *name, *value;
 };
 
+/* Who asks: a user of this machine at the Unix socket (always an admin), a token's name, or nobody
+ * in particular. */
+struct api_who {
+	char name[64];
+	enum api_role role;
+	char from[64]; /* "unix:1234" (its process), "192.0.2.7:40000" */
+};
+
 struct api_request {
+	const struct api_route *route;
+	const struct api_who *who;
 	const struct api_context *context;
 	struct sampler *sampler;
 	const atomic_bool *stopping; /* api_stop waits for us; NULL: never */
-	const char *rest;         /* of the path, behind the route's; "" when it ends there */
+	const char *rest; /* the path's first parameter, decoded; "": it has none */
+	const char *path[API_SEGMENTS_MAX]; /* all of them, in order (api_path by name) */
 	const char *content_type; /* NULL: not told */
 	const char *body;
 	size_t body_bytes;
@@ -40,12 +51,11 @@ struct api_stream {
 
 struct api_reply {
 	unsigned status; /* HTTP */
+	char object[128]; /* what was changed, for the audit log; "": the path's parameters */
 	const char *content_type;
 	struct text text;
 	struct api_stream stream; /* more is not NULL: instead of `text` */
 };
-
-typedef void api_endpoint(const struct api_request *request, struct api_reply *reply);
 
 /* RFC 9457; `remedy` says what to do next. Replaces what the answer has so far. */
 __attribute__((format(printf, 5, 6))) void api_problem(struct api_reply *reply, unsigned status,
@@ -66,7 +76,9 @@ bool api_stopped(const struct api_request *request, struct api_reply *reply);
 /* What was acknowledged before the request came is in the store. False: a problem was answered. */
 bool api_caught_up(const struct api_request *request, struct api_reply *reply);
 
+/* Of the query; NULL: not given. Of the path; never NULL. */
 const char *api_parameter(const struct api_request *request, const char *name);
+const char *api_path(const struct api_request *request, const char *name);
 /* A whole number, a time: `otherwise` when absent. False: a problem was answered. */
 bool api_number(const struct api_request *request, struct api_reply *reply, const char *name,
                 uint64_t least, uint64_t most, uint64_t otherwise, uint64_t *out);
@@ -76,12 +88,7 @@ bool api_time(const struct api_request *request, struct api_reply *reply, const 
 bool api_local_time(const struct api_request *request, struct api_reply *reply, const char *name,
                     int64_t otherwise, int64_t *out);
 
-api_endpoint api_health, api_status, api_metrics;
-api_endpoint api_devices, api_device, api_devices_import, api_device_approve, api_device_reject;
-api_endpoint api_usage, api_bill, api_bills;
-api_endpoint api_billing, api_billing_run, api_billing_review;
-api_endpoint api_aggregates, api_retention;
-api_endpoint api_readings, api_errors, api_error, api_audit, api_backup, api_export;
+api_endpoint api_metrics;
 
 /* Totals by fate since this start; and readings taken but not yet durable. */
 struct api_balance {

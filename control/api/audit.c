@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "control/api/api_priv.h"
+#include "control/api/topics.h"
 
 #define DAY_MS         86400000ll
 #define CATCH_UP_MS    5000
@@ -292,7 +293,7 @@ static void put_totals(struct text *t, const struct api_context *c)
 	text_add(t, "}");
 }
 
-void api_audit(const struct api_request *request, struct api_reply *reply)
+static void api_audit(const struct api_request *request, struct api_reply *reply)
 {
 	const struct api_context *c = request->context;
 	struct audit a = {.request = request, .text = &reply->text, .ok = true};
@@ -317,3 +318,19 @@ void api_audit(const struct api_request *request, struct api_reply *reply)
 	text_add(&reply->text, ",\"balanced\":%s,\"duration_ms\":%" PRIu64 "}\n",
 	         a.ok ? "true" : "false", (clock_mono_us() - begin_us) / 1000);
 }
+
+/* --- routes --- */
+
+/* clang-format off */
+const struct api_topic api_topic_audit = {
+    .name = "audit",
+    .about = "Proof that nothing disappeared",
+    .routes = (const struct api_route[]){
+	{"POST", "/audit", api_audit, API_OPERATOR,
+	 .summary = "Count the store and compare with the totals; a scan of everything",
+	 .answers = API_ANSWERS({200, API_JSON,
+	     "{checks:[{check:string ok:bool detail:string}] totals:Fates balanced:bool "
+	     "duration_ms:int}"})},
+	{0}},
+};
+/* clang-format on */

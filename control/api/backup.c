@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/api/api_priv.h"
+#include "control/api/topics.h"
 #include "storage/backup/backup.h"
 
 #define LINE_EVERY_MS 500
@@ -157,7 +158,7 @@ static void end(void *context)
 	job_free(job);
 }
 
-void api_backup(const struct api_request *request, struct api_reply *reply)
+static void api_backup(const struct api_request *request, struct api_reply *reply)
 {
 	const char *dir = api_parameter(request, "dir");
 	if (!dir || dir[0] != '/') {
@@ -198,3 +199,21 @@ void api_backup(const struct api_request *request, struct api_reply *reply)
 	reply->content_type = "application/x-ndjson";
 	reply->stream = (struct api_stream){more, end, job};
 }
+
+/* --- routes --- */
+
+/* clang-format off */
+const struct api_topic api_topic_backup = {
+    .name = "backup",
+    .about = "Copies of everything, made while it goes on",
+    .routes = (const struct api_route[]){
+	{"POST", "/backup", api_backup, API_ADMIN,
+	 .summary = "Make a backup in a folder of the server",
+	 .parameters = API_PARAMETERS(
+	     {"dir", "string!", "an absolute path, absent or empty"}),
+	 .answers = API_ANSWERS({200, API_NDJSON, "{phase?:string done?:int total?:int "
+	     "ok?:bool detail?:string files?:int bytes?:int created?:time store_block?:int "
+	     "store_time?:time journal_block?:int journal_time?:time}"})},
+	{0}},
+};
+/* clang-format on */

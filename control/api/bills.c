@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "control/api/api_priv.h"
+#include "control/api/topics.h"
 
 static const char *month_of(const struct api_request *request)
 {
@@ -32,7 +33,7 @@ static void put_document(struct api_reply *reply, json_t *document)
 	json_decref(document);
 }
 
-void api_bill(const struct api_request *request, struct api_reply *reply)
+static void api_bill(const struct api_request *request, struct api_reply *reply)
 {
 	struct invoices *iv = request->context->invoices;
 	const char *tariff = api_parameter(request, "tariff"), *month = month_of(request);
@@ -69,7 +70,7 @@ static bool on_bill(void *context, const char *text, size_t bytes)
 	return !l->text->failed;
 }
 
-void api_bills(const struct api_request *request, struct api_reply *reply)
+static void api_bills(const struct api_request *request, struct api_reply *reply)
 {
 	struct list l = {.text = &reply->text};
 	struct error err;
@@ -85,7 +86,7 @@ void api_bills(const struct api_request *request, struct api_reply *reply)
 		         l.more ? "true" : "false");
 }
 
-void api_billing(const struct api_request *request, struct api_reply *reply)
+static void api_billing(const struct api_request *request, struct api_reply *reply)
 {
 	static const char *const works[] = {"none", "run", "review"};
 	struct invoices_status s;
@@ -114,12 +115,56 @@ static void begin(const struct api_request *request, struct api_reply *reply,
 		api_failed(reply, result, &err);
 }
 
-void api_billing_run(const struct api_request *request, struct api_reply *reply)
+static void api_billing_run(const struct api_request *request, struct api_reply *reply)
 {
 	begin(request, reply, INVOICES_RUN);
 }
 
-void api_billing_review(const struct api_request *request, struct api_reply *reply)
+static void api_billing_review(const struct api_request *request, struct api_reply *reply)
 {
 	begin(request, reply, INVOICES_REVIEW);
 }
+
+/* --- routes --- */
+
+/* clang-format off */
+#define MONTH {"month", "month!", "of the bills"}
+
+const struct api_topic api_topic_bills = {
+    .name = "billing",
+    .about = "Bills, and the runs that make them",
+    .routes = (const struct api_route[]){
+	{"GET", "/bills", api_bills, API_VIEWER,
+	 .summary = "The bills of a month",
+	 .parameters = API_PARAMETERS(
+	     MONTH, {"prefix", "string", "the beginning of the meter's id"},
+	     {"limit", "int", "at most so many, 1 to 10000; default 100"}),
+	 .answers = API_ANSWERS({200, API_JSON, "{bills:[Bill] count:int more:bool}"})},
+	{"GET", "/bills/{id}", api_bill, API_VIEWER,
+	 .summary = "A closed bill with its adjustments; with a tariff, what it would be",
+	 .parameters = API_PARAMETERS({"id", "string", "of the meter"}, MONTH,
+	                              {"tariff", "string", "draw the bill by this one"}),
+	 .answers = API_ANSWERS({200, API_JSON, "Bill"})},
+	{"GET", "/billing", api_billing, API_VIEWER,
+	 .summary = "The run or review under way, or the last one",
+	 .answers = API_ANSWERS({200, API_JSON, "Billing"})},
+	{"POST", "/billing/run", api_billing_run, API_OPERATOR,
+	 .summary = "Close the bills of a month",
+	 .parameters = API_PARAMETERS(
+	     MONTH, {"tariff", "string", "by which"},
+	     {"prefix", "string", "the beginning of the meter's id"}),
+	 .answers = API_ANSWERS({200, API_JSON, "Billing"})},
+	{"POST", "/billing/review", api_billing_review, API_OPERATOR,
+	 .summary = "Make adjustments of bills whose values have changed since",
+	 .parameters = API_PARAMETERS(
+	     MONTH, {"prefix", "string", "the beginning of the meter's id"}),
+	 .answers = API_ANSWERS({200, API_JSON, "Billing"})},
+	{0}},
+    .shapes = (const struct api_shape[]){
+	{"Bill", "{meter:string month:month state:string ...}", "A bill; amounts are exact"},
+	{"Billing", "{work:'none'|'run'|'review' running:bool month:string tariff:string "
+	 "total:int done:int closed:int kept:int not_billed:int adjusted:int failure:string ...}",
+	 "How far a run or review is"},
+	{0}},
+};
+/* clang-format on */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control/api/api_priv.h"
+#include "control/api/topics.h"
 #include "control/registry/device_text.h"
 
 #define COMPLAINTS_MAX 1000 /* told one by one; the rest is counted */
@@ -44,7 +45,7 @@ static bool is_state(const char *name)
 	return false;
 }
 
-void api_devices(const struct api_request *request, struct api_reply *reply)
+static void api_devices(const struct api_request *request, struct api_reply *reply)
 {
 	const char *prefix = api_parameter(request, "prefix");
 	const char *state = api_parameter(request, "state");
@@ -77,7 +78,7 @@ void api_devices(const struct api_request *request, struct api_reply *reply)
 	         l.more ? "true" : "false");
 }
 
-void api_device(const struct api_request *request, struct api_reply *reply)
+static void api_device(const struct api_request *request, struct api_reply *reply)
 {
 	char json[DEVICE_JSON_BYTES];
 	struct device d;
@@ -117,12 +118,12 @@ static void decide(const struct api_request *request, struct api_reply *reply,
 	text_add(&reply->text, ",\"state\":\"%s\"}\n", device_state_name(state));
 }
 
-void api_device_approve(const struct api_request *request, struct api_reply *reply)
+static void api_device_approve(const struct api_request *request, struct api_reply *reply)
 {
 	decide(request, reply, DEVICE_ACTIVE);
 }
 
-void api_device_reject(const struct api_request *request, struct api_reply *reply)
+static void api_device_reject(const struct api_request *request, struct api_reply *reply)
 {
 	decide(request, reply, DEVICE_RETIRED);
 }
@@ -161,7 +162,7 @@ static bool import_format(const struct api_request *request, enum registry_forma
 	return false;
 }
 
-void api_devices_import(const struct api_request *request, struct api_reply *reply)
+static void api_devices_import(const struct api_request *request, struct api_reply *reply)
 {
 	enum registry_format format;
 	struct registry_import report;
@@ -197,3 +198,49 @@ void api_devices_import(const struct api_request *request, struct api_reply *rep
 	}
 	text_free(&complaints.text);
 }
+
+/* --- routes --- */
+
+/* clang-format off */
+#define DECISION "{id:string state:string}"
+
+const struct api_topic api_topic_devices = {
+    .name = "devices",
+    .about = "The registry of meters",
+    .routes = (const struct api_route[]){
+	{"GET", "/devices", api_devices, API_VIEWER,
+	 .summary = "Devices by their id's beginning and their state",
+	 .parameters = API_PARAMETERS(
+	     {"prefix", "string", "the beginning of the id"},
+	     {"state", "'pending'|'active'|'suspended'|'retired'", "only these"},
+	     {"offset", "int", "how many to skip; default 0"},
+	     {"limit", "int", "at most so many, 1 to 10000; default 100"}),
+	 .answers = API_ANSWERS({200, API_JSON,
+	     "{total:int offset:int devices:[Device] count:int more:bool}"})},
+	{"GET", "/devices/{id}", api_device, API_VIEWER,
+	 .summary = "One device",
+	 .parameters = API_PARAMETERS({"id", "string", "of the device"}),
+	 .answers = API_ANSWERS({200, API_JSON, "Device"})},
+	{"POST", "/devices/import", api_devices_import, API_OPERATOR,
+	 .summary = "Add and change devices from a list",
+	 .body = {.kinds = API_CSV | API_JSON | API_NDJSON,
+	          .bytes_max = API_IMPORT_BYTES_MAX},
+	 .answers = API_ANSWERS({200, API_JSON, "Import"}, {500, API_JSON, "Import"})},
+	{"POST", "/devices/approve/{id}", api_device_approve, API_OPERATOR,
+	 .summary = "A device that waits for approval becomes active",
+	 .parameters = API_PARAMETERS({"id", "string", "of the device"}),
+	 .answers = API_ANSWERS({200, API_JSON, DECISION})},
+	{"POST", "/devices/reject/{id}", api_device_reject, API_OPERATOR,
+	 .summary = "A device that waits for approval is retired",
+	 .parameters = API_PARAMETERS({"id", "string", "of the device"}),
+	 .answers = API_ANSWERS({200, API_JSON, DECISION})},
+	{0}},
+    .shapes = (const struct api_shape[]){
+	{"Device", "{number:int id:string state:string ...}",
+	 "A device; fields that are not set are left out"},
+	{"Import", "{lines:int added:int changed:int unchanged:int failed:int complete:bool "
+	 "detail?:string errors:[{line:int cause:string}]}",
+	 "What became of a list"},
+	{0}},
+};
+/* clang-format on */

@@ -7,6 +7,7 @@
 
 #include "contract/reading.h"
 #include "control/api/api_priv.h"
+#include "control/api/topics.h"
 
 static const char *const protocols[] = {"mqtt", "coap", "replay"};
 
@@ -100,7 +101,7 @@ static bool take_reason(const struct api_request *request, struct api_reply *rep
 	return *reason >= 0;
 }
 
-void api_errors(const struct api_request *request, struct api_reply *reply)
+static void api_errors(const struct api_request *request, struct api_reply *reply)
 {
 	struct listing l = {.request = request, .text = &reply->text};
 	uint64_t from;
@@ -165,7 +166,7 @@ static bool on_one(void *context, const struct stored_error *e)
 	return false;
 }
 
-void api_error(const struct api_request *request, struct api_reply *reply)
+static void api_error(const struct api_request *request, struct api_reply *reply)
 {
 	struct one one = {.text = &reply->text};
 	struct error err;
@@ -186,3 +187,32 @@ void api_error(const struct api_request *request, struct api_reply *reply)
 		api_problem(reply, 404, "Not found", "see: headrace errors list",
 		            "there is no error entry %" PRIu64, one.number);
 }
+
+/* --- routes --- */
+
+/* clang-format off */
+#define ENTRY                                                                                      \
+	"number:int reason:string cause:string received:time meter_time?:time device:string "      \
+	"known_device:bool client:string topic:string protocol:string qos:int from:string "        \
+	"raw_bytes:int"
+
+const struct api_topic api_topic_errors = {
+    .name = "errors",
+    .about = "The error queue: conflicts and rejected readings",
+    .routes = (const struct api_route[]){
+	{"GET", "/errors", api_errors, API_VIEWER,
+	 .summary = "Entries in the order of their numbers",
+	 .parameters = API_PARAMETERS(
+	     {"from", "int", "begin with this number"},
+	     {"limit", "int", "at most so many, 1 to 10000; default 100"},
+	     {"reason", "string", "only these"}),
+	 .answers = API_ANSWERS({200, API_JSON,
+	     "{errors:[{" ENTRY " ...}] count:int more:bool next?:int}"})},
+	{"GET", "/errors/{number}", api_error, API_VIEWER,
+	 .summary = "One entry with the bytes that came",
+	 .parameters = API_PARAMETERS({"number", "int", "of the entry"}),
+	 .answers = API_ANSWERS({200, API_JSON,
+	     "{" ENTRY " raw:string? raw_base64:string ...}"})},
+	{0}},
+};
+/* clang-format on */

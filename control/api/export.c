@@ -29,6 +29,7 @@
 #include "base/log.h"
 #include "contract/reading.h"
 #include "control/api/api_priv.h"
+#include "control/api/topics.h"
 #include "control/api/reading_text.h"
 #include "control/config/decimal.h"
 
@@ -447,7 +448,7 @@ static bool take_request(const struct api_request *request, struct api_reply *re
 	return take_meters(request, reply, e) && take_after(request, reply, e);
 }
 
-void api_export(const struct api_request *request, struct api_reply *reply)
+static void api_export(const struct api_request *request, struct api_reply *reply)
 {
 	struct export *e = calloc(1, sizeof *e);
 	if (!e) {
@@ -465,3 +466,24 @@ void api_export(const struct api_request *request, struct api_reply *reply)
 	    e->columns ? "application/octet-stream" : "text/csv; charset=utf-8";
 	reply->stream = (struct api_stream){more, end, e};
 }
+
+/* --- routes --- */
+
+/* clang-format off */
+const struct api_topic api_topic_export = {
+    .name = "export",
+    .about = "Readings of many devices as one stream",
+    .routes = (const struct api_route[]){
+	{"GET", "/export", api_export, API_VIEWER,
+	 .summary = "Stored readings by device and time, in bounded memory",
+	 .parameters = API_PARAMETERS(
+	     {"format", "'csv'|'columns'", "default csv; columns: one file for each"},
+	     {"from", "time", "begin of the period"},
+	     {"to", "time", "end of the period"},
+	     {"meters", "string", "these only: ids with commas"},
+	     {"prefix", "string", "the beginning of the id"},
+	     {"after", "string", "METER,TIME,METER_TIME: go on behind that row"}),
+	 .answers = API_ANSWERS({200, API_CSV | API_BYTES, NULL})},
+	{0}},
+};
+/* clang-format on */

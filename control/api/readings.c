@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "control/api/api_priv.h"
+#include "control/api/topics.h"
 #include "control/api/reading_text.h"
 #include "control/config/decimal.h"
 
@@ -189,7 +190,7 @@ static bool take_period(const struct api_request *request, struct api_reply *rep
 	return false;
 }
 
-void api_readings(const struct api_request *request, struct api_reply *reply)
+static void api_readings(const struct api_request *request, struct api_reply *reply)
 {
 	const struct api_context *c = request->context;
 	const char *format = api_parameter(request, "format");
@@ -230,3 +231,31 @@ void api_readings(const struct api_request *request, struct api_reply *reply)
 		api_stopped(request, reply);
 	free(rows.rows);
 }
+
+/* --- routes --- */
+
+/* clang-format off */
+const struct api_topic api_topic_readings = {
+    .name = "readings",
+    .about = "Stored readings",
+    .routes = (const struct api_route[]){
+	{"GET", "/readings/{id}", api_readings, API_VIEWER,
+	 .summary = "What is stored for a device; without a period the newest readings",
+	 .parameters = API_PARAMETERS(
+	     {"id", "string", "of the device"},
+	     {"from", "time", "begin of the period"},
+	     {"to", "time", "end of the period"},
+	     {"after", "time", "with from: go on behind the row of that time and this meter_time"},
+	     {"limit", "int", "at most so many, 1 to 100000; default 1000"},
+	     {"format", "'json'|'csv'", "of the answer; default json"}),
+	 .answers = API_ANSWERS({200, API_JSON | API_CSV,
+	     "{meter:string readings:[Reading] count:int more:bool}"})},
+	{0}},
+    .shapes = (const struct api_shape[]){
+	{"Value", "{value:decimal unit:string}", "An exact decimal and its unit"},
+	{"Reading", "{time:time meter_time:time received:time collected:time protocol:string "
+	 "profile:string flags:[string] values:<Value>}",
+	 "What a meter said at one time"},
+	{0}},
+};
+/* clang-format on */

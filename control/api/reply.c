@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "control/api/api_priv.h"
 
 #define CATCH_UP_MS 10000
@@ -78,6 +79,13 @@ const char *api_parameter(const struct api_request *request, const char *name)
 		if (strcmp(request->parameters[i].name, name) == 0)
 			return request->parameters[i].value;
 	return NULL;
+}
+
+const char *api_path(const struct api_request *request, const char *name)
+{
+	int index = api_route_path_index(request->route, name);
+	CHECK(index >= 0 && index < API_SEGMENTS_MAX);
+	return request->path[index];
 }
 
 bool api_number(const struct api_request *request, struct api_reply *reply, const char *name,

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "control/api/api_priv.h"
+#include "control/api/topics.h"
 
 #define LEVELS_MAX 1024
 
@@ -249,7 +250,7 @@ static void put_counters(struct text *t, const struct api_context *c)
 	text_add(t, "}");
 }
 
-void api_status(const struct api_request *request, struct api_reply *reply)
+static void api_status(const struct api_request *request, struct api_reply *reply)
 {
 	const struct api_context *c = request->context;
 	struct text *t = &reply->text;
@@ -278,7 +279,7 @@ void api_status(const struct api_request *request, struct api_reply *reply)
 	text_add(t, "}\n");
 }
 
-void api_health(const struct api_request *request, struct api_reply *reply)
+static void api_health(const struct api_request *request, struct api_reply *reply)
 {
 	struct journal_status j;
 	char trouble[256] = "";
@@ -297,3 +298,51 @@ void api_health(const struct api_request *request, struct api_reply *reply)
 	else
 		text_add(&reply->text, "{\"status\":\"ok\"}\n");
 }
+
+/* --- routes --- */
+
+/* clang-format off */
+const struct api_topic api_topic_status = {
+    .name = "status",
+    .about = "The daemon at a glance, for people and for monitoring",
+    .routes = (const struct api_route[]){
+	{"GET", "/health", api_health, API_MONITOR,
+	 .summary = "Is everything in order? 503 with the cause when not",
+	 .answers = API_ANSWERS({200, API_JSON, "{status:'ok'}"})},
+	{"GET", "/status", api_status, API_MONITOR,
+	 .summary = "Accounts, rates, latencies, stages, levels, journal, store and counters",
+	 .answers = API_ANSWERS({200, API_JSON, "Status"})},
+	{"GET", "/metrics", api_metrics, API_MONITOR,
+	 .summary = "Everything that is counted, in the text format of Prometheus",
+	 .answers = API_ANSWERS({200, API_TEXT, NULL})},
+	{0}},
+    .shapes = (const struct api_shape[]){
+	{"Fates", "<int>", "Readings by what became of them"},
+	{"Histogram", "{count:int p50_us:int p99_us:int p999_us:int max_us:int}",
+	 "Durations in microseconds"},
+	{"Pool", "{name:string each:bool record_bytes:int used:int capacity:int used_bytes:int "
+	 "reserved_bytes:int bytes_per_connection:number}",
+	 "Memory reserved at start for records of one kind"},
+	{"Port", "{...}", "A DPDK port and the io stages that serve it"},
+	{"Stage", "{name:string cpu:int items:int cycles:int polls:int busy_polls:int "
+	 "cycles_per_item:number items_per_s?:number recent_cycles_per_item?:number "
+	 "poll?:Histogram}",
+	 "A stage of the data path"},
+	{"Level", "{name:string kind:string used:int capacity:int}", "A ring or a pool"},
+	{"Status",
+	 "{version:string started:time uptime_s:int devices:int profiles:int "
+	 "bytes_per_connection:int memory_budget_bytes:int "
+	 "readings:{received:int durable:int in_flight:int since_start:Fates totals:Fates} "
+	 "rates:{readings_per_s:number messages_per_s:number window_s:number} "
+	 "acknowledgement:<Histogram> ports:[Port] "
+	 "connections:{pools:[Pool] count:int used_bytes:int bytes_per_connection:number "
+	 "bytes_per_idle_connection:int} stages:[Stage] levels:[Level] "
+	 "journal:{durable_block:int released_block:int bytes_written:int blocks_written:int "
+	 "segments:int segments_free:int inflight:int stalled:bool alarm:string write:Histogram?} "
+	 "store:{applied_block:int durable_block:int run_readings:int disk_bytes:int "
+	 "readings_written:int runs_written:int stuck:bool alarm:string} "
+	 "counters:<int> gauges:<int> ...}",
+	 "The daemon at a glance; counters that are zero are left out"},
+	{0}},
+};
+/* clang-format on */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "control/api/api_priv.h"
+#include "control/api/topics.h"
 #include "control/config/decimal.h"
 #include "control/usage/usage.h"
 
@@ -126,7 +127,7 @@ static void put_gaps(struct text *t, const struct usage *u)
 	text_add(t, "]");
 }
 
-void api_usage(const struct api_request *request, struct api_reply *reply)
+static void api_usage(const struct api_request *request, struct api_reply *reply)
 {
 	const struct api_context *c = request->context;
 	const char *by = api_parameter(request, "by");
@@ -167,3 +168,32 @@ void api_usage(const struct api_request *request, struct api_reply *reply)
 	text_add(t, "}\n");
 	usage_free(&u);
 }
+
+/* --- routes --- */
+
+/* clang-format off */
+const struct api_topic api_topic_usage = {
+    .name = "usage",
+    .about = "What meters used, each value with its origin",
+    .routes = (const struct api_route[]){
+	{"GET", "/usage/{id}", api_usage, API_VIEWER,
+	 .summary = "By interval or local day, with gaps and how they were filled",
+	 .parameters = API_PARAMETERS(
+	     {"id", "string", "of the device"},
+	     {"from", "day!", "first local day"},
+	     {"to", "day!", "the day after the last one"},
+	     {"by", "'interval'|'day'", "default interval"}),
+	 .answers = API_ANSWERS({200, API_JSON, "Usage"})},
+	{0}},
+    .shapes = (const struct api_shape[]){
+	{"Usage", "{meter:string timezone:string from:day to:day interval_s:int rules:int "
+	 "kwh:decimal completeness:decimal readings:int register_falls:int "
+	 "register_kwh?:decimal "
+	 "intervals?:[{start:time kwh:decimal? source:string}] "
+	 "days?:[{day:day kwh:decimal intervals:int actual:int estimated:int missing:int "
+	 "completeness:decimal spike:bool}] "
+	 "gaps:[{from:time to:time filled:string register_kwh?:decimal}] ...}",
+	 "What a meter used in a period"},
+	{0}},
+};
+/* clang-format on */

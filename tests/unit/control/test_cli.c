@@ -106,7 +106,7 @@ static void usage_and_bill_are_tables_for_people(void **state)
 	assert_int_equal(headrace("bill 'X/Y Z' --month 2025-05 --tariff sample-a"), 1);
 	assert_has("of the intervals are actual values");
 	assert_int_equal(headrace("bill 'X/Y Z' --tariff sample-a"), 2);
-	assert_has("'' is no month");
+	assert_has("month: is missing");
 	assert_int_equal(headrace("billing run --month 2025-06 --tariff sample-a"), 0);
 	assert_has("run of 2025-06 by sample-a: ended, 3 of 3 meters");
 	assert_has("  closed                 1");

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The topics of the API, each at the end of its file. Private to control/api. */
+#ifndef HEADRACE_API_TOPICS_H
+#define HEADRACE_API_TOPICS_H
+
+#include "control/api/routes.h"
+
+extern const struct api_topic api_topic_aggregates;
+extern const struct api_topic api_topic_audit;
+extern const struct api_topic api_topic_backup;
+extern const struct api_topic api_topic_bills;
+extern const struct api_topic api_topic_devices;
+extern const struct api_topic api_topic_errors;
+extern const struct api_topic api_topic_export;
+extern const struct api_topic api_topic_readings;
+extern const struct api_topic api_topic_status;
+extern const struct api_topic api_topic_usage;
+
+#endif
