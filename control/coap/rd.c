@@ -4,35 +4,20 @@
  * and are found at /rd-lookup/ep and /rd-lookup/res. Who registers is also entered into the
  * device registry, as far as the operator's policy lets it: the endpoint's name is the device id.
  *
- * Registrations live in memory, as long as they said: endpoints come back after a restart, as
- * they do when a registration has expired. The registry's part is durable.
+ * Registrations live as long as they said, over restarts too (rd_disk.c): each is durable before it
+ * is answered.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
-#include "control/coap/service_priv.h"
+#include "control/coap/rd_priv.h"
 
-#define NAME_MAX_BYTES  63 /* RFC 9176 5: ep and d */
-#define BASE_MAX_BYTES  255
-#define EXTRA_MAX_BYTES 512
-#define LINKS_MAX_BYTES 16384
-#define LIFETIME_S      90000 /* RFC 9176 5: lt, when it is not given */
-#define CAPABILITIES    200   /* bytes of the registry's field */
-
-struct registration_entry {
-	uint32_t number;
-	char ep[NAME_MAX_BYTES + 1], sector[NAME_MAX_BYTES + 1];
-	char base[BASE_MAX_BYTES + 1];
-	bool base_given; /* else it follows the endpoint's address */
-	uint32_t lifetime_s;
-	uint64_t expires_ms;
-	char extra[EXTRA_MAX_BYTES]; /* ";et=\"x\"": what else was said of the endpoint */
-	char *links;                 /* link format; never NULL */
-	uint32_t links_bytes;
-};
+#define LIFETIME_S   90000 /* RFC 9176 5: lt, when it is not given */
+#define CAPABILITIES 200   /* bytes of the registry's field */
 
 struct directory {
 	struct registration_entry **all; /* registrations_max places, `count` used */
@@ -62,7 +47,7 @@ static uint32_t place_of(const struct directory *d, const char *number)
 	return UINT32_MAX;
 }
 
-static void entry_free(struct registration_entry *e)
+void registration_entry_free(struct registration_entry *e)
 {
 	if (e)
 		free(e->links);
@@ -71,7 +56,7 @@ static void entry_free(struct registration_entry *e)
 
 static void remove_at(struct directory *d, uint32_t place)
 {
-	entry_free(d->all[place]);
+	registration_entry_free(d->all[place]);
 	d->all[place] = d->all[--d->count];
 }
 
@@ -122,7 +107,7 @@ static bool take_lifetime(struct registration_entry *e, struct bytes value)
 
 static bool add_extra(struct registration_entry *e, struct bytes name, struct bytes value)
 {
-	char key[NAME_MAX_BYTES + 1], text[EXTRA_MAX_BYTES];
+	char key[RD_NAME_BYTES_MAX + 1], text[RD_EXTRA_BYTES_MAX + 1];
 	size_t used = strlen(e->extra);
 	struct link_attribute a;
 	if (!copy_text(key, sizeof key, name) || !copy_text(text, sizeof text, value))
@@ -137,7 +122,7 @@ static bool add_extra(struct registration_entry *e, struct bytes name, struct by
 static bool take_query(struct coap_call *call, struct registration_entry *e, bool update)
 {
 	struct bytes left = {(const uint8_t *)call->query, call->ask->query_bytes}, name, value;
-	char extra[EXTRA_MAX_BYTES];
+	char extra[RD_EXTRA_BYTES_MAX + 1];
 	memcpy(extra, e->extra, sizeof extra);
 	e->extra[0] = '\0';
 	while (query_next(&left, &name, &value)) {
@@ -179,7 +164,7 @@ static bool take_links(struct coap_call *call, struct registration_entry *e)
 		if (step == LINK_BAD)
 			break;
 	}
-	if (step == LINK_BAD || call->payload.count > LINKS_MAX_BYTES) {
+	if (step == LINK_BAD || call->payload.count > RD_LINKS_BYTES_MAX) {
 		call_problem(call, CODE_BAD_REQUEST, "the links are not in link format");
 		return false;
 	}
@@ -271,6 +256,17 @@ static bool is_format_known(const struct coap_call *call)
 	       (format == COAP_FORMAT_NONE && call->payload.count == 0);
 }
 
+/* False: a problem was answered. */
+static bool make_durable(struct coap_call *call, const struct registration_entry *e)
+{
+	struct error err;
+	if (rd_disk_put(call->service->config.store, e, call->service->now_ms, &err) == RESULT_OK)
+		return true;
+	log_error("coap", "the registration of %s can't be kept: %s", e->ep, err.text);
+	call_problem(call, CODE_UNAVAILABLE, "the directory can't be written now");
+	return false;
+}
+
 /* Put it in the place of one of the same name, or in a new one. */
 static bool keep_entry(struct coap_call *call, struct registration_entry *e)
 {
@@ -281,14 +277,18 @@ static bool keep_entry(struct coap_call *call, struct registration_entry *e)
 		call_problem(call, CODE_UNAVAILABLE, "the directory is full");
 		return false;
 	}
-	e->number = old ? old->number : ++d->last_number;
+	e->number = old ? old->number : d->last_number + 1;
 	e->expires_ms = s->now_ms + e->lifetime_s * UINT64_C(1000);
+	if (!make_durable(call, e))
+		return false;
 	for (uint32_t i = 0; i < d->count && old; i++)
 		if (d->all[i] == old)
 			d->all[i] = e;
-	if (!old)
+	if (!old) {
 		d->all[d->count++] = e;
-	entry_free(old);
+		d->last_number = e->number;
+	}
+	registration_entry_free(old);
 	return true;
 }
 
@@ -317,7 +317,7 @@ static void rd_register(struct coap_call *call)
 	service_count(call->service, taken ? COAP_SERVICE_REGISTERED
 	                                   : COAP_SERVICE_REGISTRATIONS_REFUSED);
 	if (!taken) {
-		entry_free(e);
+		registration_entry_free(e);
 		return;
 	}
 	call->reply.code = CODE_CREATED;
@@ -337,8 +337,25 @@ static void rd_update(struct coap_call *call, struct registration_entry *e)
 	if (!take_query(call, &changed, true))
 		return;
 	changed.expires_ms = call->service->now_ms + changed.lifetime_s * UINT64_C(1000);
+	if (!make_durable(call, &changed))
+		return;
 	*e = changed;
 	call->reply.code = CODE_CHANGED;
+}
+
+/* RFC 9176 5.3.2 */
+static void rd_remove(struct coap_call *call, uint32_t place)
+{
+	struct directory *d = call->service->directory;
+	struct error err;
+	if (rd_disk_remove(call->service->config.store, d->all[place]->number, &err) !=
+	    RESULT_OK) {
+		log_error("coap", "a registration can't be removed: %s", err.text);
+		call_problem(call, CODE_UNAVAILABLE, "the directory can't be written now");
+		return;
+	}
+	remove_at(d, place);
+	call->reply.code = CODE_DELETED;
 }
 
 static void rd_serve(struct coap_call *call)
@@ -353,12 +370,10 @@ static void rd_serve(struct coap_call *call)
 	if (place == UINT32_MAX) {
 		call_problem(call, CODE_NOT_FOUND, "there is no such registration");
 	} else if (call_method(call, ALLOW_POST | ALLOW_DELETE)) {
-		if (call->ask->method == COAP_POST) {
+		if (call->ask->method == COAP_POST)
 			rd_update(call, d->all[place]);
-		} else {
-			remove_at(d, place);
-			call->reply.code = CODE_DELETED;
-		}
+		else
+			rd_remove(call, place);
 	}
 }
 
@@ -528,6 +543,20 @@ static const struct resource directory_resources[] = {
 
 /* ---- start, time, end ---- */
 
+static bool on_kept(void *context, struct registration_entry *e)
+{
+	struct coap_service *s = context;
+	struct directory *d = s->directory;
+	if (d->count == s->config.registrations_max) { /* the limit was lowered */
+		log_warning("coap", "more than %u registrations: the later ones are left out",
+		         s->config.registrations_max);
+		registration_entry_free(e);
+		return false;
+	}
+	d->all[d->count++] = e;
+	return true;
+}
+
 enum result directory_new(struct coap_service *s, struct error *err)
 {
 	s->directory = calloc(1, sizeof *s->directory);
@@ -539,7 +568,8 @@ enum result directory_new(struct coap_service *s, struct error *err)
 		            s->config.registrations_max);
 	service_offer(s, directory_resources,
 	              sizeof directory_resources / sizeof directory_resources[0]);
-	return RESULT_OK;
+	return rd_disk_load(s->config.store, clock_mono_us() / 1000, on_kept, s,
+	                    &s->directory->last_number, err);
 }
 
 void directory_run(struct coap_service *s)
@@ -550,6 +580,10 @@ void directory_run(struct coap_service *s)
 	d->looked_ms = s->now_ms;
 	for (uint32_t i = d->count; i-- > 0;)
 		if (d->all[i]->expires_ms <= s->now_ms) {
+			struct error err;
+			/* what stays there for now expires again at the next start */
+			if (rd_disk_remove(s->config.store, d->all[i]->number, &err) != RESULT_OK)
+				log_warning("coap", "an expired registration: %s", err.text);
 			remove_at(d, i);
 			service_count(s, COAP_SERVICE_REGISTRATIONS_EXPIRED);
 		}
@@ -560,7 +594,7 @@ void directory_free(struct coap_service *s)
 	if (!s->directory)
 		return;
 	for (uint32_t i = 0; i < s->directory->count; i++)
-		entry_free(s->directory->all[i]);
+		registration_entry_free(s->directory->all[i]);
 	free(s->directory->all);
 	free(s->directory);
 }

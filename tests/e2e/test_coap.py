@@ -249,8 +249,18 @@ def test_directory(rig):
     rig.headrace("devices", "approve", "NODE-1")
     want(client(*post[:-2], FLAT.format(meter="NODE-1", ts=now(), kwh="7.5"), post[-1]),
          "c:2.04")
+    # as long as it said, over restarts too, and no number is given twice
+    rig.kill()
+    rig.start()
+    want(get("rd-lookup/ep?ep=NODE-1"), f"</rd/{number}>", 'et="oic.d.sensor"', "2001:db8::7")
+    want(get("rd-lookup/res?href=/sensors/light"), "<coap://[2001:db8::7]/sensors/light>")
+    want(client("-m", "post", uri(f"rd/{number}?lt=800")), "c:2.04")
     want(client("-m", "delete", uri(f"rd/{number}")), "c:2.02")
     want(client("-m", "delete", uri(f"rd/{number}")), "c:4.04")
+    rig.kill()
+    rig.start()
+    want(client("-m", "delete", uri(f"rd/{number}")), "c:4.04")
+    want(client("-m", "post", "-t", "40", uri("rd?ep=NODE-2")), f"Location-Path:{int(number) + 1}")
     harness.check("NODE-1" not in get("rd-lookup/ep"), "removed and still found")
     want(client("-m", "post", "-t", "40", uri("rd?lt=600")), "c:4.00", "ep is missing")
     want(client("-m", "post", "-t", "40", "-e", "nonsense", uri("rd?ep=x")), "c:4.00")
