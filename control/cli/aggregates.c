@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/cli/cli.h"
+#include "control/cli/command.h"
+#include "control/cli/view.h"
 
 /* Length of a decimal without the zeros at its end. */
 static int trimmed(const char *number)
@@ -73,19 +74,17 @@ static int print_aggregates(const struct answer *answer)
 	return EXIT_GOOD;
 }
 
-int command_aggregates(const struct arguments *a)
+static int list_aggregates(const struct arguments *a)
 {
 	static const enum option query[] = {OPTION_LEVEL, OPTION_FROM, OPTION_TO, OPTION_FORMAT};
-	const char *format = a->options[OPTION_FORMAT] ? a->options[OPTION_FORMAT] : "table";
 	struct arguments asked = *a;
 	struct answer answer;
-	bool table = strcmp(format, "table") == 0;
-	if (table)
+	if (a->format == FORM_TABLE)
 		asked.options[OPTION_FORMAT] = NULL;
 	int code = client_fetch(a, "/aggregates/", client_subject(&asked, query, 4), &answer);
 	if (code != EXIT_GOOD)
 		return code;
-	if (table)
+	if (a->format == FORM_TABLE)
 		code = print_aggregates(&answer);
 	else
 		fputs(answer.text, stdout);
@@ -109,20 +108,66 @@ static void print_level(struct table *t, const json_t *level)
 	                                                          : text_of(level, "next_goes"));
 }
 
-int command_retention(const struct arguments *a)
+static void print_retention(const json_t *answer)
 {
 	static const char *const names[] = {"LEVEL", "KEPT", "OLDEST", "GOES NEXT"};
-	json_t *all, *level;
+	json_t *level;
 	size_t i;
-	int code = client_json(a, "/retention", client_query(a, NULL, 0), &all);
-	if (!all)
-		return code;
 	struct table *t = table_new(names, 4);
-	json_array_foreach(json_object_get(all, "levels"), i, level)
+	json_array_foreach(json_object_get(answer, "levels"), i, level)
 		print_level(t, level);
 	table_print(t);
 	table_free(t);
-	printf("\n%s readings went so far\n", grouped(number_of(all, "removed_readings")));
-	json_decref(all);
+	printf("\n%s readings went so far\n", grouped(number_of(answer, "removed_readings")));
+}
+
+static int show_retention(const struct arguments *a)
+{
+	static const struct column columns[] = {
+	    {"level", NULL, COLUMN_TEXT},     {"keep_days", NULL, COLUMN_TEXT},
+	    {"oldest", NULL, COLUMN_TEXT},    {"past", NULL, COLUMN_TEXT},
+	    {"next_goes", NULL, COLUMN_TEXT},
+	};
+	static const struct view view = VIEW("levels", columns);
+	json_t *answer;
+	int code = client_json(a, "/retention", strdup(""), &answer);
+	if (!answer)
+		return code;
+	if (a->format == FORM_CSV)
+		view_print(a, &view, answer);
+	else
+		print_retention(answer);
+	json_decref(answer);
 	return EXIT_GOOD;
 }
+
+static const struct command aggregates_commands[] = {
+    {
+        .noun = "aggregates", .verb = "list", .alias = "aggregates",
+        .summary = "energy, demand, completeness of hours, days or months",
+        .text = "In the territory's calendar; days without a time are its days. A period has the "
+                "readings after its start up to its end. Energy is the sum of the register's steps "
+                "from the last reading at or before the start; after a gap of more than 35 days "
+                "there is none. Where a meter sends no demand, it is derived: the largest mean "
+                "power between two readings. The answer has everything that was acknowledged "
+                "before.\n\n"
+                "Notes: rollover, register_fell (that step is not counted), gap_before (some of "
+                "the energy is from before the start), demand_derived.",
+        .examples = "headrace aggregates list SM-00001 --level month --from 2026-01-01\n",
+        .subjects = {{"METER", VALUE_DEVICE}},
+        .options = {TAKES(LEVEL), TAKES(FROM), TAKES(TO)},
+        .formats = FORMATS_LIST,
+        .watch = true,
+        .run = list_aggregates,
+    },
+    {
+        .noun = "retention", .verb = "show", .alias = "retention",
+        .summary = "what is kept for how long, and what goes next",
+        .formats = FORMATS_LIST,
+        .watch = true,
+        .run = show_retention,
+    },
+};
+
+const struct command_group aggregates_group =
+    COMMAND_GROUP("Readings and usage", aggregates_commands);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "control/api/text.h"
-#include "control/cli/cli.h"
+#include "control/cli/command.h"
 #include "storage/backup/backup.h"
 
 #define LINE_BYTES 4096
@@ -89,7 +89,7 @@ static int print_backup(const struct arguments *a, const json_t *end, const char
 	return good ? EXIT_GOOD : EXIT_FAILED;
 }
 
-int command_backup(const struct arguments *a)
+static int run_backup(const struct arguments *a)
 {
 	char dir[PATH_MAX], *path = NULL;
 	struct asking q = {.end = NULL};
@@ -168,7 +168,7 @@ static void print_restored(const struct arguments *a, const struct backup_report
 	       to, to, to);
 }
 
-int command_restore(const struct arguments *a)
+static int run_restore(const struct arguments *a)
 {
 	struct backup_target target;
 	struct backup_report report;
@@ -177,10 +177,6 @@ int command_restore(const struct arguments *a)
 	int code = take_until(a->options[OPTION_UNTIL], &target);
 	if (code != EXIT_GOOD)
 		return code;
-	if (!a->options[OPTION_TO]) {
-		fprintf(stderr, "headrace: --to is missing: the new folder, absent or empty\n");
-		return EXIT_USAGE;
-	}
 	progress_begin(&bar, "restore");
 	enum result r = backup_restore(a->words[0], a->options[OPTION_TO], &target, on_restored,
 	                               &bar, &report, &err);
@@ -192,3 +188,35 @@ int command_restore(const struct arguments *a)
 	fprintf(stderr, "headrace: not restored: %s\n", err.text);
 	return r == RESULT_INPUT ? EXIT_USAGE : r == RESULT_MEDIA ? EXIT_DAMAGED : EXIT_FAILED;
 }
+
+static const struct command backup_commands[] = {
+    {
+        .noun = "backup",
+        .summary = "a copy of everything that is stored, while the daemon goes on",
+        .text = "The daemon writes it, so DIR is a folder on its machine that it may write to; "
+                "absent or empty. Holds the readings, the registry, the journal behind them up to "
+                "the moment it ends, and the configuration's files; each with its checksum. Ctrl-C "
+                "breaks it off; half a backup is removed.",
+        .examples = "headrace backup /backup/headrace-2026-01-31\n",
+        .subjects = {{"DIR", VALUE_FOLDER}},
+        .formats = FORMATS_ANSWER,
+        .run = run_backup,
+    },
+    {
+        .noun = "restore",
+        .summary = "a backup's content in a new folder, to start headraced on",
+        .text = "Works without the daemon. Checks every checksum first. With --until the journal "
+                "ends with the last block that was written at that time or before it, or with the "
+                "block of that number; both must lie between the backup's beginning and its end.",
+        .exits = "3: a file is not what its checksum says\n",
+        .examples = "headrace restore /backup/headrace-2026-01-31 --to /var/lib/headrace-new\n",
+        .subjects = {{"DIR", VALUE_FOLDER}},
+        .options = {{.option = OPTION_TO, .required = true, .kind = VALUE_FOLDER,
+                     .argument = "DIR", .help = "the new folder, absent or empty"},
+                    TAKES(UNTIL)},
+        .formats = FORMATS_ANSWER,
+        .run = run_restore,
+    },
+};
+
+const struct command_group backup_group = COMMAND_GROUP("Copies", backup_commands);

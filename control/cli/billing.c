@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* headrace bill, bills list, billing run|review|status: what use costs. */
+/* headrace bills show|list, billing run|review|status: what use costs. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "control/cli/cli.h"
+#include "control/cli/command.h"
+#include "control/cli/view.h"
 
 #define POLL_US 200000
 
@@ -61,7 +62,7 @@ static int print_bill(const json_t *bill)
 	return EXIT_GOOD;
 }
 
-int command_bill(const struct arguments *a)
+static int show_bill(const struct arguments *a)
 {
 	static const enum option query[] = {OPTION_MONTH, OPTION_TARIFF};
 	json_t *bill;
@@ -75,29 +76,24 @@ int command_bill(const struct arguments *a)
 
 /* --- the bills of a month --- */
 
-int command_bills_list(const struct arguments *a)
+static void bills_footer(const json_t *page)
 {
-	static const enum option query[] = {OPTION_MONTH, OPTION_PREFIX, OPTION_LIMIT};
-	static const char *const names[] = {"METER", "STATE", "TARIFF", "kWh", "TOTAL", "CAUSE"};
-	static const char *const keys[] = {"meter", "state", "tariff", "kwh", "total", "cause"};
-	json_t *page, *bill;
-	size_t i;
-	int code = client_json(a, "/bills", client_query(a, query, 3), &page);
-	if (!page)
-		return code;
-	struct table *t = table_new(names, 6);
-	json_array_foreach(json_object_get(page, "bills"), i, bill)
-		for (unsigned k = 0; k < 6; k++)
-			table_add(t, text_of(bill, keys[k]));
-	table_right(t, 3);
-	table_right(t, 4);
-	table_print(t);
-	table_free(t);
 	printf("\n%s bills\n", grouped(number_of(page, "count")));
 	if (json_is_true(json_object_get(page, "more")))
 		printf("There are more: choose with --prefix, or a larger --limit\n");
-	json_decref(page);
-	return EXIT_GOOD;
+}
+
+static int list_bills(const struct arguments *a)
+{
+	static const enum option query[] = {OPTION_MONTH, OPTION_PREFIX, OPTION_LIMIT};
+	static const struct column columns[] = {
+	    {"meter", "METER", COLUMN_TEXT},   {"state", "STATE", COLUMN_TEXT},
+	    {"tariff", "TARIFF", COLUMN_TEXT}, {"kwh", "kWh", COLUMN_PLAIN},
+	    {"total", "TOTAL", COLUMN_PLAIN},  {"cause", "CAUSE", COLUMN_TEXT},
+	};
+	struct view view = VIEW("bills", columns);
+	view.footer = bills_footer;
+	return view_get(a, "/bills", client_query(a, query, 3), &view);
 }
 
 /* --- runs and reviews --- */
@@ -125,20 +121,20 @@ static int get_billing(const struct arguments *a, json_t **status)
 {
 	struct answer answer;
 	if (!client_get(a, "/billing", &answer))
-		return EXIT_FAILED;
+		return EXIT_UNREACHABLE;
 	int code = answer_check(&answer);
 	*status = code == EXIT_GOOD ? answer_json(&answer) : NULL;
 	answer_free(&answer);
 	return *status ? EXIT_GOOD : code == EXIT_GOOD ? EXIT_FAILED : code;
 }
 
-int command_billing_status(const struct arguments *a)
+static int show_billing(const struct arguments *a)
 {
 	json_t *status = NULL;
 	int code = get_billing(a, &status);
 	if (code != EXIT_GOOD)
 		return code;
-	if (a->options[OPTION_JSON]) {
+	if (a->format == FORM_JSON) {
 		json_dumpf(status, stdout, JSON_COMPACT);
 		printf("\n");
 	} else {
@@ -178,7 +174,7 @@ static int begin(const struct arguments *a, const char *what)
 	if (!tail || asprintf(&path, "/billing/%s%s", what, tail) < 0)
 		path = NULL;
 	free(tail);
-	int code = EXIT_FAILED;
+	int code = path ? EXIT_UNREACHABLE : EXIT_FAILED;
 	if (path && client_post(a, path, NULL, NULL, 0, &answer)) {
 		code = answer_check(&answer);
 		answer_free(&answer);
@@ -187,12 +183,63 @@ static int begin(const struct arguments *a, const char *what)
 	return code == EXIT_GOOD ? wait_for_end(a, what) : code;
 }
 
-int command_billing_run(const struct arguments *a)
+static int run_billing(const struct arguments *a)
 {
 	return begin(a, "run");
 }
 
-int command_billing_review(const struct arguments *a)
+static int review_billing(const struct arguments *a)
 {
 	return begin(a, "review");
 }
+
+static const struct command billing_commands[] = {
+    {
+        .noun = "bills", .verb = "list",
+        .summary = "the bills of a month, by meter",
+        .text = "Who was not billed is there, too, with the cause.",
+        .options = {MUST(MONTH), TAKES(PREFIX), TAKES(LIMIT)},
+        .formats = FORMATS_LIST,
+        .watch = true,
+        .run = list_bills,
+    },
+    {
+        .noun = "bills", .verb = "show", .alias = "bill",
+        .summary = "the bill of a month; with --tariff, what it would be now",
+        .text = "Without --tariff the closed bill and its adjustments, line by line, exact until "
+                "the total is rounded. A meter with too few actual values (vee_file) is not "
+                "billed.",
+        .exits = "1: the meter is not billed: why is told\n",
+        .examples = "headrace bills show SM-00001 --month 2026-03 --tariff sample-a\n",
+        .subjects = {{"METER", VALUE_DEVICE}},
+        .options = {MUST(MONTH), TAKES(TARIFF)},
+        .formats = FORMATS_ANSWER,
+        .run = show_bill,
+    },
+    {
+        .noun = "billing", .verb = "run",
+        .summary = "close the bills of a month for all meters",
+        .text = "What is closed already stays: run twice, it changes nothing; interrupted, it goes "
+                "on. Ctrl-C ends the waiting, not the run.",
+        .examples = "headrace billing run --month 2026-03 --tariff sample-a\n",
+        .options = {MUST(MONTH), MUST(TARIFF), TAKES(PREFIX)},
+        .run = run_billing,
+    },
+    {
+        .noun = "billing", .verb = "review",
+        .summary = "adjust closed bills whose values have changed since",
+        .text = "Late readings never change a closed bill: the difference becomes an adjustment, "
+                "once.",
+        .options = {MUST(MONTH), TAKES(PREFIX)},
+        .run = review_billing,
+    },
+    {
+        .noun = "billing", .verb = "status",
+        .summary = "how far the run or review is, or how the last one ended",
+        .formats = FORMATS_ANSWER,
+        .watch = true,
+        .run = show_billing,
+    },
+};
+
+const struct command_group billing_group = COMMAND_GROUP("Billing", billing_commands);

@@ -7,17 +7,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
-/* Exit codes, as in the manual page. */
-enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DAMAGED = 3 };
+/* Exit codes; their meaning for people is in help.c. */
+enum {
+	EXIT_GOOD = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_DAMAGED = 3,
+	EXIT_UNREACHABLE = 4,
+	EXIT_REFUSED = 5,
+};
 
+/* Each has an entry in options.c. */
 enum option {
-	OPTION_SOCKET,
-	OPTION_WATCH,
-	OPTION_JSON,
+	OPTION_NONE,
 	OPTION_FROM,
 	OPTION_TO,
-	OPTION_FORMAT,
 	OPTION_LIMIT,
 	OPTION_OFFSET,
 	OPTION_PREFIX,
@@ -35,15 +41,27 @@ enum option {
 	OPTION_MONTH,
 	OPTION_TARIFF,
 	OPTION_LEVEL,
+	OPTION_MAN,
+	/* of every command, or brought by what it is */
+	OPTION_FORMAT,
+	OPTION_JSON,
+	OPTION_WATCH,
+	OPTION_COUNT_OF,
+	OPTION_SOCKET,
 	OPTION_HELP,
 	OPTION_VERSION,
 	OPTION_COUNT
 };
 
+enum form { FORM_TABLE, FORM_JSON, FORM_CSV, FORM_OTHER };
+
+#define WORDS_MAX 8
+
 struct arguments {
-	const char *words[4]; /* command, subcommand or subject ... */
+	const char *words[WORDS_MAX]; /* the command's subjects; NULL behind the last */
 	unsigned word_count;
 	const char *options[OPTION_COUNT]; /* NULL: not given; flags: "" */
+	enum form format;                /* of the answer; options[OPTION_JSON] is set with JSON */
 };
 
 /* "from" of "--from". */
@@ -98,6 +116,10 @@ void table_trim_decimals(struct table *t, unsigned column);
 void table_print(struct table *t);
 void table_free(struct table *t);
 
+/* Of the terminal that stdout is; 80 and 24 where it is none. */
+unsigned terminal_width(void);
+unsigned terminal_height(void);
+
 /* Escape sequences, or "" when stdout is no terminal (or NO_COLOR is set). */
 const char *colour_bold(void);
 const char *colour_red(void);
@@ -121,37 +143,13 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total);
 /* Wipes the bar away. */
 void progress_end(struct progress *p);
 
-/* --- show.c --- */
+/* --- object.c --- */
 
 /* A member of an object; "" or 0 when it is not there. */
 const char *text_of(const json_t *object, const char *key);
 json_int_t number_of(const json_t *object, const char *key);
-
-/* --- the commands --- */
-
-int command_status(const struct arguments *a);
-int command_devices_import(const struct arguments *a);
-int command_devices_list(const struct arguments *a);
-int command_devices_show(const struct arguments *a);
-int command_devices_approve(const struct arguments *a);
-int command_devices_reject(const struct arguments *a);
-int command_readings(const struct arguments *a);
-int command_usage(const struct arguments *a);
-int command_aggregates(const struct arguments *a);
-int command_retention(const struct arguments *a);
-int command_bill(const struct arguments *a);
-int command_bills_list(const struct arguments *a);
-int command_billing_run(const struct arguments *a);
-int command_billing_review(const struct arguments *a);
-int command_billing_status(const struct arguments *a);
-int command_errors_list(const struct arguments *a);
-int command_errors_show(const struct arguments *a);
-int command_audit(const struct arguments *a);
-int command_metrics(const struct arguments *a);
-int command_journal_dump(const struct arguments *a);
-int command_journal_verify(const struct arguments *a);
-int command_export(const struct arguments *a);
-int command_backup(const struct arguments *a);
-int command_restore(const struct arguments *a);
+double real_of(const json_t *object, const char *key);
+/* "key  value" lines, in the order of the object, without keys that begin with `without`. */
+void object_print(const json_t *object, const char *without);
 
 #endif

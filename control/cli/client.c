@@ -183,6 +183,8 @@ int answer_check(const struct answer *answer)
 	if (remedy)
 		fprintf(stderr, "What to do: %s\n", remedy);
 	json_decref(problem);
+	if (answer->status == 401 || answer->status == 403)
+		return EXIT_REFUSED;
 	return answer->status == 400 ? EXIT_USAGE : EXIT_FAILED;
 }
 
@@ -238,9 +240,10 @@ char *client_subject(const struct arguments *a, const enum option *options, size
 int client_fetch(const struct arguments *a, const char *folder, char *tail, struct answer *answer)
 {
 	char *path = NULL;
-	int code = EXIT_FAILED;
+	int code = EXIT_UNREACHABLE;
 	if (!tail || asprintf(&path, "%s%s", folder, tail) < 0) {
 		path = NULL;
+		code = EXIT_FAILED;
 		fprintf(stderr, "headrace: no memory\n");
 	}
 	if (path && client_get(a, path, answer)) {

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "control/cli/cli.h"
+#include "control/cli/command.h"
 
 #define FILES_MAX   1024u
 #define ROW_BYTES   1024u
@@ -288,7 +288,7 @@ static bool begin(const struct arguments *a, struct exporting *x, bool columns)
 	return true;
 }
 
-int command_export(const struct arguments *a)
+static int run_export(const struct arguments *a)
 {
 	static const enum option query[] = {OPTION_FORMAT, OPTION_FROM,   OPTION_TO,
 	                                    OPTION_METERS, OPTION_PREFIX, OPTION_AFTER};
@@ -319,3 +319,24 @@ int command_export(const struct arguments *a)
 	free(path);
 	return columns ? end_columns(&x, code) : end_csv(a, &x, code);
 }
+
+static const struct command export_commands[] = {
+    {
+        .noun = "export",
+        .summary = "stored readings of all meters, or some, for other programs",
+        .text = "A stream of any length: meter by meter in the order of the registry, each by "
+                "time. csv goes to standard output or a new file, with a column for each "
+                "channel of the catalogue; columns goes to a folder, a binary file for each "
+                "column and schema.json (written last), ready for Parquet. Values are exact. "
+                "When a CSV export breaks off, it tells which --after goes on behind its last "
+                "row.",
+        .examples = "headrace export --from 2026-01-01 --to 2026-02-01 --output january.csv\n",
+        .options = {TAKES(FROM), TAKES(TO), TAKES(METERS), TAKES(PREFIX), TAKES(AFTER),
+                    {.option = OPTION_OUTPUT,
+                     .help = "the file, or for columns the folder, to write"}},
+        .formats = "csv|columns",
+        .run = run_export,
+    },
+};
+
+const struct command_group export_group = COMMAND_GROUP("Copies", export_commands);

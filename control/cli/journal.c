@@ -12,14 +12,12 @@
 #include "contract/fate.h"
 #include "contract/limits.h"
 #include "control/api/text.h"
-#include "control/cli/cli.h"
+#include "control/cli/command.h"
 #include "storage/journal/inspect.h"
 #include "storage/journal/record.h"
 
-enum format { TABLE, CSV, JSON };
-
 struct dump {
-	enum format format;
+	enum form format;
 	bool records;
 	uint64_t segment; /* 0: any */
 	uint64_t first, last;
@@ -137,7 +135,7 @@ static void print_verdict(const char *dir, const struct tally *t)
 		       colour_end());
 }
 
-int command_journal_verify(const struct arguments *a)
+static int verify_journal(const struct arguments *a)
 {
 	struct tally t = {0};
 	int code = look(a->words[0], NULL, NULL, &t);
@@ -160,10 +158,10 @@ int command_journal_verify(const struct arguments *a)
 static void print_block(const struct dump *d, const struct inspect_found *f)
 {
 	static const char *const formats[] = {
-	    [TABLE] = "%12" PRIu64 "  %8" PRIx64 "  %10" PRIu64 "  %8u  %6" PRIu64
+	    [FORM_TABLE] = "%12" PRIu64 "  %8" PRIx64 "  %10" PRIu64 "  %8u  %6" PRIu64
 	              "  %12" PRIu64 "  %8u  %s\n",
-	    [CSV] = "%" PRIu64 ",%" PRIx64 ",%" PRIu64 ",%u,%" PRIu64 ",%" PRIu64 ",%u,%s\n",
-	    [JSON] = "{\"block\":%" PRIu64 ",\"segment\":\"%" PRIx64 "\",\"offset\":%" PRIu64
+	    [FORM_CSV] = "%" PRIu64 ",%" PRIx64 ",%" PRIu64 ",%u,%" PRIu64 ",%" PRIu64 ",%u,%s\n",
+	    [FORM_JSON] = "{\"block\":%" PRIu64 ",\"segment\":\"%" PRIx64 "\",\"offset\":%" PRIu64
 	             ",\"bytes\":%u,\"epoch\":%" PRIu64 ",\"durable_before\":%" PRIu64
 	             ",\"records\":%u,\"written\":\"%s\"}\n",
 	};
@@ -174,29 +172,29 @@ static void print_block(const struct dump *d, const struct inspect_found *f)
 	       f->durable_before, b->record_count, time);
 }
 
-static void print_values(enum format format, const struct stored_reading *r)
+static void print_values(enum form format, const struct stored_reading *r)
 {
 	for (unsigned i = 0; i < r->channel_count; i++)
-		printf(format == JSON ? "%s\"%u\":%" PRId64 : "%s%u=%" PRId64,
+		printf(format == FORM_JSON ? "%s\"%u\":%" PRId64 : "%s%u=%" PRId64,
 		       i == 0           ? ""
-		       : format == JSON ? ","
+		       : format == FORM_JSON ? ","
 		                        : " ",
 		       r->channel[i], r->value[i]);
 }
 
-static void print_reading(enum format format, uint64_t block, unsigned index,
+static void print_reading(enum form format, uint64_t block, unsigned index,
                           const struct stored_reading *r)
 {
 	static const char *const formats[] = {
-	    [TABLE] = "%12" PRIu64 "  %6u  reading  %10u  %24s  %24s  %24s  ",
-	    [CSV] = "%" PRIu64 ",%u,reading,%u,%s,%s,%s,",
-	    [JSON] = "{\"block\":%" PRIu64 ",\"index\":%u,\"kind\":\"reading\",\"device\":%u,"
+	    [FORM_TABLE] = "%12" PRIu64 "  %6u  reading  %10u  %24s  %24s  %24s  ",
+	    [FORM_CSV] = "%" PRIu64 ",%u,reading,%u,%s,%s,%s,",
+	    [FORM_JSON] = "{\"block\":%" PRIu64 ",\"index\":%u,\"kind\":\"reading\",\"device\":%u,"
 	             "\"meter_time\":\"%s\",\"time\":\"%s\",\"received\":\"%s\",",
 	};
 	static const char *const more[] = {
-	    [TABLE] = "%3u  %04x  ",
-	    [CSV] = "%u,%u,",
-	    [JSON] = "\"profile\":%u,\"flags\":%u,\"values\":{",
+	    [FORM_TABLE] = "%3u  %04x  ",
+	    [FORM_CSV] = "%u,%u,",
+	    [FORM_JSON] = "\"profile\":%u,\"flags\":%u,\"values\":{",
 	};
 	char meter[TIME_TEXT_BYTES], time[TIME_TEXT_BYTES], received[TIME_TEXT_BYTES];
 	time_format(r->meter_ts_ms, meter);
@@ -205,22 +203,22 @@ static void print_reading(enum format format, uint64_t block, unsigned index,
 	printf(formats[format], block, index, r->device, meter, time, received);
 	printf(more[format], r->profile, r->flags);
 	print_values(format, r);
-	puts(format == JSON ? "}}" : "");
+	puts(format == FORM_JSON ? "}}" : "");
 }
 
-static void print_error(enum format format, uint64_t block, unsigned index,
+static void print_error(enum form format, uint64_t block, unsigned index,
                         const struct stored_error *e)
 {
 	static const char *const formats[] = {
-	    [TABLE] = "%12" PRIu64 "  %6u  error    %10s  %24s  %24s  %24s  %3u        %s\n",
-	    [CSV] = "%" PRIu64 ",%u,error,%s,%s,%s,%s,%u,,%s\n",
-	    [JSON] = "{\"block\":%" PRIu64
+	    [FORM_TABLE] = "%12" PRIu64 "  %6u  error    %10s  %24s  %24s  %24s  %3u        %s\n",
+	    [FORM_CSV] = "%" PRIu64 ",%u,error,%s,%s,%s,%s,%u,,%s\n",
+	    [FORM_JSON] = "{\"block\":%" PRIu64
 	             ",\"index\":%u,\"kind\":\"error\",\"device\":%s,\"meter_time\":\"%s\","
 	             "\"time\":\"%s\",\"received\":\"%s\",\"profile\":%u,\"reason\":\"%s\"}\n",
 	};
 	char device[16], meter[TIME_TEXT_BYTES], received[TIME_TEXT_BYTES];
 	if (e->device == DEVICE_NONE)
-		snprintf(device, sizeof device, "%s", format == JSON ? "null" : "");
+		snprintf(device, sizeof device, "%s", format == FORM_JSON ? "null" : "");
 	else
 		snprintf(device, sizeof device, "%u", e->device);
 	time_format(e->meter_ts_ms, meter);
@@ -260,16 +258,16 @@ static void on_block(const struct dump *d, const struct inspect_found *f)
 
 static void print_header(const struct dump *d)
 {
-	if (d->format == TABLE && d->records)
+	if (d->format == FORM_TABLE && d->records)
 		printf("%12s  %6s  %-7s  %10s  %24s  %24s  %24s  %3s  %4s  %s\n", "BLOCK", "RECORD",
 		       "KIND", "DEVICE", "METER'S TIME", "TIME", "RECEIVED", "PRO", "FLAG",
 		       "CHANNEL=VALUE");
-	else if (d->format == TABLE)
+	else if (d->format == FORM_TABLE)
 		printf("%12s  %8s  %10s  %8s  %6s  %12s  %8s  %s\n", "BLOCK", "SEGMENT", "OFFSET",
 		       "BYTES", "EPOCH", "DURABLE TO", "RECORDS", "WRITTEN");
-	else if (d->format == CSV && d->records)
+	else if (d->format == FORM_CSV && d->records)
 		puts("block,record,kind,device,meter_time,time,received,profile,flags,values");
-	else if (d->format == CSV)
+	else if (d->format == FORM_CSV)
 		puts("block,segment,offset,bytes,epoch,durable_before,records,written");
 }
 
@@ -305,17 +303,11 @@ static int wrong(const char *option, const char *value, const char *expected)
 
 static int take_dump(const struct arguments *a, struct dump *d)
 {
-	const char *format = a->options[OPTION_FORMAT], *end;
-	const char *segment = a->options[OPTION_SEGMENT], *blocks = a->options[OPTION_BLOCKS];
+	const char *end, *segment = a->options[OPTION_SEGMENT], *blocks = a->options[OPTION_BLOCKS];
 	const char *device = a->options[OPTION_DEVICE];
 	uint64_t number = DEVICE_NONE;
 	*d = (struct dump){.last = UINT64_MAX, .records = a->options[OPTION_RECORDS] || device};
-	if (a->options[OPTION_JSON] || (format && strcmp(format, "json") == 0))
-		d->format = JSON;
-	else if (format && strcmp(format, "csv") == 0)
-		d->format = CSV;
-	else if (format && strcmp(format, "table") != 0)
-		return wrong("--format", format, "table, csv or json");
+	d->format = a->format;
 	if (segment && (!take_number(segment, 16, &d->segment, &end) || *end || !d->segment))
 		return wrong("--segment", segment, "a hexadecimal number, as in the file's name");
 	if (blocks && !take_range(blocks, d))
@@ -327,7 +319,7 @@ static int take_dump(const struct arguments *a, struct dump *d)
 	return EXIT_GOOD;
 }
 
-int command_journal_dump(const struct arguments *a)
+static int dump_journal(const struct arguments *a)
 {
 	struct dump d;
 	struct tally t = {0};
@@ -337,3 +329,33 @@ int command_journal_dump(const struct arguments *a)
 	print_header(&d);
 	return look(a->words[0], &d, on_block, &t);
 }
+
+static const struct command journal_commands[] = {
+    {
+        .noun = "journal", .verb = "verify",
+        .summary = "check every block of a journal's directory",
+        .text = "Reads only; beside a running daemon, too. Checksums, places, numbers, epochs, "
+                "records and totals. A torn end, which a power cut leaves, is told from damage: "
+                "that block was never acknowledged.",
+        .exits = "0: sound\n1: it can't be read\n"
+                 "3: blocks that were acknowledged are missing or contradict themselves\n",
+        .subjects = {{"DIR", VALUE_FOLDER}},
+        .formats = FORMATS_ANSWER,
+        .run = verify_journal,
+    },
+    {
+        .noun = "journal", .verb = "dump",
+        .summary = "blocks of a journal's directory, or their records",
+        .text = "Reads only; beside a running daemon, too. Devices are given by their number (see "
+                "devices show), values are integers in the channel's canonical unit. Goes on "
+                "behind damage and says so on standard error; exit codes as for verify. As JSON an "
+                "object per line.",
+        .examples = "headrace journal dump /var/lib/headrace/journal --device 17 --format csv\n",
+        .subjects = {{"DIR", VALUE_FOLDER}},
+        .options = {TAKES(RECORDS), TAKES(SEGMENT), TAKES(BLOCKS), TAKES(DEVICE)},
+        .formats = FORMATS_LIST,
+        .run = dump_journal,
+    },
+};
+
+const struct command_group journal_group = COMMAND_GROUP("Journal files", journal_commands);

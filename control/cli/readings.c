@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/cli/cli.h"
+#include "control/cli/command.h"
 
 #define CHANNELS_SHOWN 16
 #define PAGE_ROWS      10000
@@ -250,14 +250,29 @@ static int print_pages(const struct arguments *a, bool json)
 	return code;
 }
 
-int command_readings(const struct arguments *a)
+static int list_readings(const struct arguments *a)
 {
-	const char *format = a->options[OPTION_FORMAT] ? a->options[OPTION_FORMAT] : "table";
-	bool json = strcmp(format, "json") == 0;
-	if (strcmp(format, "csv") == 0)
-		return print_csv(a);
-	if (json || strcmp(format, "table") == 0)
-		return print_pages(a, json);
-	fprintf(stderr, "headrace: --format is '%s'; expected table, json or csv\n", format);
-	return EXIT_USAGE;
+	return a->format == FORM_CSV ? print_csv(a) : print_pages(a, a->format == FORM_JSON);
 }
+
+static const struct command readings_commands[] = {
+    {
+        .noun = "readings", .verb = "list", .alias = "readings",
+        .summary = "stored readings of a meter, oldest first",
+        .text = "With --from <= time < --to all of them, however many, written as they come; with "
+                "--limit the first N (up to 100,000), or the newest N where neither --from nor "
+                "--to is given. A long table repeats its heading every 10,000 readings.\n\n"
+                "CSV has a column for each channel that the meter ever sent. Values are exact "
+                "decimals in the unit of the channel catalogue.",
+        .examples = "headrace readings list SM-00001 --from 2026-01-31 --to 2026-02-01 "
+                    "--format csv\n",
+        .exits = "1: there is no such device\n",
+        .subjects = {{"METER", VALUE_DEVICE}},
+        .options = {TAKES(FROM), TAKES(TO), TAKES(LIMIT)},
+        .formats = FORMATS_LIST,
+        .watch = true,
+        .run = list_readings,
+    },
+};
+
+const struct command_group readings_group = COMMAND_GROUP("Readings and usage", readings_commands);

@@ -1,29 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* headrace status: the daemon at a glance, once or every second. */
+/* headrace status: the daemon at a glance; headrace metrics. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "control/cli/cli.h"
-
-static json_int_t number_at(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
-static double real_at(const json_t *object, const char *key)
-{
-	return json_number_value(json_object_get(object, key));
-}
-
-static const char *text_at(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-	return text ? text : "";
-}
+#include "control/cli/command.h"
 
 /* 1536 as "1.5 KiB"; good for four calls. */
 static const char *size_text(json_int_t bytes)
@@ -42,25 +24,25 @@ static const char *size_text(json_int_t bytes)
 
 static void print_latency(const char *name, const json_t *h, const char *of)
 {
-	if (number_at(h, "count") == 0) {
+	if (number_of(h, "count") == 0) {
 		printf("  %-16s none yet\n", name);
 		return;
 	}
 	printf("  %-16s p50 %.2f ms, p99 %.2f ms, max %.2f ms (%s %s)\n", name,
-	       (double)number_at(h, "p50_us") / 1000, (double)number_at(h, "p99_us") / 1000,
-	       (double)number_at(h, "max_us") / 1000, grouped(number_at(h, "count")), of);
+	       (double)number_of(h, "p50_us") / 1000, (double)number_of(h, "p99_us") / 1000,
+	       (double)number_of(h, "max_us") / 1000, grouped(number_of(h, "count")), of);
 }
 
 static void print_head(const json_t *s)
 {
-	json_int_t up = number_at(s, "uptime_s");
+	json_int_t up = number_of(s, "uptime_s");
 	printf("%sheadraced %s%s, up %" JSON_INTEGER_FORMAT " h %" JSON_INTEGER_FORMAT
 	       " min %" JSON_INTEGER_FORMAT " s, %s devices, %" JSON_INTEGER_FORMAT " profiles\n",
-	       colour_bold(), text_at(s, "version"), colour_end(), up / 3600, up / 60 % 60,
-	       up % 60, grouped(number_at(s, "devices")), number_at(s, "profiles"));
+	       colour_bold(), text_of(s, "version"), colour_end(), up / 3600, up / 60 % 60,
+	       up % 60, grouped(number_of(s, "devices")), number_of(s, "profiles"));
 	printf("memory reserved %s, %s per idle connection\n\n",
-	       size_text(number_at(s, "memory_budget_bytes")),
-	       size_text(number_at(s, "bytes_per_connection")));
+	       size_text(number_of(s, "memory_budget_bytes")),
+	       size_text(number_of(s, "bytes_per_connection")));
 }
 
 static void print_readings(const json_t *s)
@@ -71,12 +53,12 @@ static void print_readings(const json_t *s)
 	const char *name;
 	printf("%sReadings since start%s\n", colour_bold(), colour_end());
 	printf("  received         %s (%.1f readings/s, %.1f messages/s over %.1f s)\n",
-	       grouped(number_at(readings, "received")), real_at(rates, "readings_per_s"),
-	       real_at(rates, "messages_per_s"), real_at(rates, "window_s"));
+	       grouped(number_of(readings, "received")), real_of(rates, "readings_per_s"),
+	       real_of(rates, "messages_per_s"), real_of(rates, "window_s"));
 	json_object_foreach(fates, name, count)
 		if (json_integer_value(count) != 0 || strcmp(name, "stored") == 0)
 			printf("  %-16s %s\n", name, grouped(json_integer_value(count)));
-	printf("  in flight        %s\n", grouped(number_at(readings, "in_flight")));
+	printf("  in flight        %s\n", grouped(number_of(readings, "in_flight")));
 	print_latency("acknowledged", json_object_get(json_object_get(s, "acknowledgement"), "all"),
 	              "messages");
 }
@@ -86,21 +68,21 @@ static void print_storage(const json_t *s)
 	const json_t *j = json_object_get(s, "journal"), *t = json_object_get(s, "store");
 	printf("\n%sJournal%s\n", colour_bold(), colour_end());
 	printf("  durable          block %s, store has %s\n",
-	       grouped(number_at(j, "durable_block")), grouped(number_at(j, "released_block")));
+	       grouped(number_of(j, "durable_block")), grouped(number_of(j, "released_block")));
 	printf("  written          %s in %s blocks; %s segments, %s free\n",
-	       size_text(number_at(j, "bytes_written")), grouped(number_at(j, "blocks_written")),
-	       grouped(number_at(j, "segments")), grouped(number_at(j, "segments_free")));
+	       size_text(number_of(j, "bytes_written")), grouped(number_of(j, "blocks_written")),
+	       grouped(number_of(j, "segments")), grouped(number_of(j, "segments_free")));
 	print_latency("device writes", json_object_get(j, "write"), "writes");
-	if (*text_at(j, "alarm"))
+	if (*text_of(j, "alarm"))
 		printf("  %s%s%s%s\n", colour_red(),
 		       json_is_true(json_object_get(j, "stalled")) ? "STALLED: " : "last trouble: ",
-		       text_at(j, "alarm"), colour_end());
+		       text_of(j, "alarm"), colour_end());
 	printf("\n%sStore%s\n", colour_bold(), colour_end());
 	printf("  applied          block %s, durable %s; %s readings in memory, %s on disk\n",
-	       grouped(number_at(t, "applied_block")), grouped(number_at(t, "durable_block")),
-	       grouped(number_at(t, "run_readings")), size_text(number_at(t, "disk_bytes")));
-	if (*text_at(t, "alarm"))
-		printf("  %sSTUCK: %s%s\n", colour_red(), text_at(t, "alarm"), colour_end());
+	       grouped(number_of(t, "applied_block")), grouped(number_of(t, "durable_block")),
+	       grouped(number_of(t, "run_readings")), size_text(number_of(t, "disk_bytes")));
+	if (*text_of(t, "alarm"))
+		printf("  %sSTUCK: %s%s\n", colour_red(), text_of(t, "alarm"), colour_end());
 }
 
 static void print_connections(const json_t *s)
@@ -114,12 +96,12 @@ static void print_connections(const json_t *s)
 	size_t i;
 	json_array_foreach(json_object_get(connections, "pools"), i, pool)
 	{
-		table_add(t, text_at(pool, "name"));
-		table_add(t, grouped(number_at(pool, "record_bytes")));
-		table_add(t, grouped(number_at(pool, "used")));
-		table_add(t, grouped(number_at(pool, "capacity")));
-		table_add(t, size_text(number_at(pool, "used_bytes")));
-		snprintf(cell, sizeof cell, "%.1f", real_at(pool, "bytes_per_connection"));
+		table_add(t, text_of(pool, "name"));
+		table_add(t, grouped(number_of(pool, "record_bytes")));
+		table_add(t, grouped(number_of(pool, "used")));
+		table_add(t, grouped(number_of(pool, "capacity")));
+		table_add(t, size_text(number_of(pool, "used_bytes")));
+		snprintf(cell, sizeof cell, "%.1f", real_of(pool, "bytes_per_connection"));
 		table_add(t, cell);
 	}
 	for (unsigned c = 1; c < 6; c++)
@@ -128,10 +110,10 @@ static void print_connections(const json_t *s)
 	table_print(t);
 	table_free(t);
 	printf("%s connections, %s in use: %.1f bytes each; an idle one takes %s\n",
-	       grouped(number_at(connections, "count")),
-	       size_text(number_at(connections, "used_bytes")),
-	       real_at(connections, "bytes_per_connection"),
-	       grouped(number_at(connections, "bytes_per_idle_connection")));
+	       grouped(number_of(connections, "count")),
+	       size_text(number_of(connections, "used_bytes")),
+	       real_of(connections, "bytes_per_connection"),
+	       grouped(number_of(connections, "bytes_per_idle_connection")));
 }
 
 static void print_ports(const json_t *s)
@@ -143,12 +125,12 @@ static void print_ports(const json_t *s)
 	json_array_foreach(json_object_get(s, "ports"), i, port)
 	{
 		char ios[32];
-		json_int_t first = number_at(port, "io_first"), count = number_at(port, "ios");
-		const char *by = text_at(port, "distribution");
+		json_int_t first = number_of(port, "io_first"), count = number_of(port, "ios");
+		const char *by = text_of(port, "distribution");
 		snprintf(ios, sizeof ios, count > 1 ? "io%d to io%d" : "io%d", (int)first,
 		         (int)(first + count - 1));
-		table_add(t, text_at(port, "device"));
-		table_add(t, grouped(number_at(port, "queues")));
+		table_add(t, text_of(port, "device"));
+		table_add(t, grouped(number_of(port, "queues")));
 		table_add(t, ios);
 		table_add(t, strcmp(by, "alone") == 0 ? "-" : by);
 	}
@@ -168,14 +150,14 @@ static void print_stages(const json_t *s)
 	json_array_foreach(json_object_get(s, "stages"), i, stage)
 	{
 		char cell[32];
-		table_add(t, text_at(stage, "name"));
-		table_add(t, grouped(number_at(stage, "cpu")));
-		table_add(t, grouped(number_at(stage, "items")));
-		snprintf(cell, sizeof cell, "%.1f", real_at(stage, "items_per_s"));
+		table_add(t, text_of(stage, "name"));
+		table_add(t, grouped(number_of(stage, "cpu")));
+		table_add(t, grouped(number_of(stage, "items")));
+		snprintf(cell, sizeof cell, "%.1f", real_of(stage, "items_per_s"));
 		table_add(t, cell);
-		snprintf(cell, sizeof cell, "%.0f", real_at(stage, "cycles_per_item"));
+		snprintf(cell, sizeof cell, "%.0f", real_of(stage, "cycles_per_item"));
 		table_add(t, cell);
-		snprintf(cell, sizeof cell, "%.0f", real_at(stage, "recent_cycles_per_item"));
+		snprintf(cell, sizeof cell, "%.0f", real_of(stage, "recent_cycles_per_item"));
 		table_add(t, cell);
 	}
 	for (unsigned c = 1; c < 6; c++)
@@ -185,7 +167,7 @@ static void print_stages(const json_t *s)
 	table_free(t);
 	json_array_foreach(json_object_get(s, "stages"), i, stage)
 		if (json_object_get(stage, "poll"))
-			print_latency(text_at(stage, "name"), json_object_get(stage, "poll"),
+			print_latency(text_of(stage, "name"), json_object_get(stage, "poll"),
 			              "polls with work");
 }
 
@@ -197,9 +179,9 @@ static void print_levels(const json_t *s)
 	size_t i;
 	json_array_foreach(json_object_get(s, "levels"), i, level)
 	{
-		table_add(t, text_at(level, "name"));
-		table_add(t, grouped(number_at(level, "used")));
-		table_add(t, grouped(number_at(level, "capacity")));
+		table_add(t, text_of(level, "name"));
+		table_add(t, grouped(number_of(level, "used")));
+		table_add(t, grouped(number_of(level, "capacity")));
 	}
 	table_right(t, 1);
 	table_right(t, 2);
@@ -234,46 +216,55 @@ static void print_counters(const json_t *s)
 	printf("(what is zero is left out; what each means: headrace metrics)\n");
 }
 
-static int show_once(const struct arguments *a, bool clear)
+static int show_status(const struct arguments *a)
 {
-	struct answer answer;
-	if (!client_get(a, "/status", &answer))
-		return EXIT_FAILED;
-	int code = answer_check(&answer);
-	json_t *s = code == EXIT_GOOD ? answer_json(&answer) : NULL;
-	if (clear)
-		fputs("\033[H\033[2J", stdout);
-	if (s && a->options[OPTION_JSON]) {
-		fwrite(answer.text, 1, answer.bytes, stdout);
-	} else if (s) {
-		print_head(s);
-		print_readings(s);
-		print_storage(s);
-		print_ports(s);
-		print_connections(s);
-		print_stages(s);
-		print_levels(s);
-		if (!a->options[OPTION_WATCH])
-			print_counters(s);
-	}
-	fflush(stdout);
-	answer_free(&answer);
-	if (code == EXIT_GOOD && !s)
-		code = EXIT_FAILED;
+	json_t *s;
+	int code = client_json(a, "/status", strdup(""), &s);
+	if (!s)
+		return code;
+	print_head(s);
+	print_readings(s);
+	print_storage(s);
+	print_ports(s);
+	print_connections(s);
+	print_stages(s);
+	print_levels(s);
+	if (!a->options[OPTION_WATCH])
+		print_counters(s);
 	json_decref(s);
-	return code;
+	return EXIT_GOOD;
 }
 
-int command_status(const struct arguments *a)
+static int show_metrics(const struct arguments *a)
 {
-	bool watch = a->options[OPTION_WATCH] != NULL;
-	bool clear = watch && isatty(STDOUT_FILENO) && !a->options[OPTION_JSON];
-	int code;
-	do {
-		code = show_once(a, clear);
-		if (!watch || code != EXIT_GOOD || ferror(stdout))
-			break;
-		sleep(1);
-	} while (true);
-	return code;
+	struct answer answer;
+	int code = client_fetch(a, "/metrics", strdup(""), &answer);
+	if (code != EXIT_GOOD)
+		return code;
+	fwrite(answer.text, 1, answer.bytes, stdout);
+	answer_free(&answer);
+	return EXIT_GOOD;
 }
+
+static const struct command status_commands[] = {
+    {
+        .noun = "status",
+        .summary = "what the daemon does: rates, readings by fate, latencies, stages",
+        .text = "Readings by fate, rates, latency of acknowledgements, journal, store, ports, "
+                "memory of connections, cycles per item of each stage, levels of rings and pools, "
+                "counters. In flight: readings received that are not yet durable, so not yet "
+                "acknowledged.",
+        .examples = "headrace status --watch 2\n",
+        .formats = FORMATS_ANSWER,
+        .watch = true,
+        .run = show_status,
+    },
+    {
+        .noun = "metrics",
+        .summary = "all counters in the format of Prometheus, with their meaning",
+        .watch = true,
+        .run = show_metrics,
+    },
+};
+
+const struct command_group status_group = COMMAND_GROUP("The daemon", status_commands);

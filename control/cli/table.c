@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Aligned tables, colours and numbers for people. */
+/*
+ * Aligned tables, colours and numbers for people. On a terminal a table is cut to its width: long
+ * texts first, then the columns at the right.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "control/cli/cli.h"
 
 #define COLUMNS_MAX 32
+#define CUT_WIDTH   8 /* a text is never cut to less */
 
 struct table {
 	unsigned columns;
@@ -87,33 +92,82 @@ static size_t width_of(const char *text)
 	return width;
 }
 
-static void print_row(const struct table *t, size_t first, const size_t *widths)
+/* The bytes of the first `width` characters. */
+static int bytes_of(const char *text, size_t width)
 {
-	for (unsigned c = 0; c < t->columns; c++) {
-		const char *cell = t->cells[first + c];
-		int pad = (int)(widths[c] - width_of(cell));
-		bool last = c + 1 == t->columns;
-		if (t->right[c])
-			printf("%*s%s", pad, "", cell);
-		else
-			printf("%s%*s", cell, last ? 0 : pad, "");
-		fputs(last ? "\n" : "  ", stdout);
+	const char *at = text;
+	for (; *at; at++)
+		if (((unsigned char)*at & 0xc0) != 0x80 && width-- == 0)
+			break;
+	return (int)(at - text);
+}
+
+static void print_cell(const char *cell, size_t width, bool right, bool last)
+{
+	size_t own = width_of(cell);
+	if (own > width) {
+		printf("%.*s\xe2\x80\xa6", bytes_of(cell, width - 1), cell);
+		own = width;
+	} else {
+		printf("%*s%s", right ? (int)(width - own) : 0, "", cell);
 	}
+	if (!right && !last)
+		printf("%*s", (int)(width - own), "");
+	fputs(last ? "\n" : "  ", stdout);
+}
+
+static size_t sum_of(const size_t *widths, unsigned columns)
+{
+	size_t sum = 0;
+	for (unsigned c = 0; c < columns; c++)
+		sum += widths[c] + (c > 0 ? 2 : 0);
+	return sum;
+}
+
+/* Cuts the widest text as long as it is longer than its heading, then leaves out columns at the
+ * right. Returns how many are shown. */
+static unsigned fit(const struct table *t, size_t *widths, size_t room)
+{
+	unsigned columns = t->columns;
+	while (sum_of(widths, columns) > room) {
+		unsigned widest = columns;
+		for (unsigned c = 0; c < columns; c++) {
+			size_t least = width_of(t->cells[c]);
+			least = least < CUT_WIDTH ? CUT_WIDTH : least;
+			if (!t->right[c] && widths[c] > least &&
+			    (widest == columns || widths[c] >= widths[widest]))
+				widest = c;
+		}
+		if (widest < columns)
+			widths[widest]--;
+		else if (columns > 1)
+			columns--;
+		else
+			break;
+	}
+	return columns;
 }
 
 void table_print(struct table *t)
 {
 	size_t widths[COLUMNS_MAX] = {0};
+	unsigned columns = t->columns;
 	for (size_t i = 0; i < t->count; i++)
 		if (width_of(t->cells[i]) > widths[i % t->columns])
 			widths[i % t->columns] = width_of(t->cells[i]);
+	if (isatty(STDOUT_FILENO))
+		columns = fit(t, widths, terminal_width());
 	for (size_t i = 0; i + t->columns <= t->count; i += t->columns) {
 		if (i == 0)
 			fputs(colour_bold(), stdout);
-		print_row(t, i, widths);
+		for (unsigned c = 0; c < columns; c++)
+			print_cell(t->cells[i + c], widths[c], t->right[c], c + 1 == columns);
 		if (i == 0)
 			fputs(colour_end(), stdout);
 	}
+	if (columns < t->columns)
+		printf("(%u more columns: widen the window, or --format csv)\n",
+		       t->columns - columns);
 }
 
 void table_free(struct table *t)
@@ -124,13 +178,31 @@ void table_free(struct table *t)
 	free(t);
 }
 
+/* --- the terminal --- */
+
+unsigned terminal_width(void)
+{
+	struct winsize size;
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+unsigned terminal_height(void)
+{
+	struct winsize size;
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
+}
+
+static bool colour_wanted(void)
+{
+	const char *refused = getenv("NO_COLOR");
+	return isatty(STDOUT_FILENO) && !(refused && *refused);
+}
+
 static const char *colour(const char *sequence)
 {
 	static int wanted = -1;
-	if (wanted < 0) {
-		const char *refused = getenv("NO_COLOR");
-		wanted = isatty(STDOUT_FILENO) && !(refused && *refused);
-	}
+	if (wanted < 0)
+		wanted = colour_wanted();
 	return wanted ? sequence : "";
 }
 

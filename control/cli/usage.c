@@ -2,7 +2,8 @@
 /* headrace usage: what a meter used. */
 #include <stdio.h>
 
-#include "control/cli/cli.h"
+#include "control/cli/command.h"
+#include "control/cli/view.h"
 
 static void add_number(struct table *t, const json_t *object, const char *key)
 {
@@ -86,14 +87,56 @@ static void print_usage(const json_t *usage)
 	print_gaps(json_object_get(usage, "gaps"));
 }
 
-int command_usage(const struct arguments *a)
+static void print_rows(const struct arguments *a, const json_t *usage)
+{
+	static const struct column days[] = {
+	    {"day", NULL, COLUMN_TEXT},       {"kwh", NULL, COLUMN_TEXT},
+	    {"intervals", NULL, COLUMN_TEXT}, {"actual", NULL, COLUMN_TEXT},
+	    {"estimated", NULL, COLUMN_TEXT}, {"missing", NULL, COLUMN_TEXT},
+	    {"completeness", NULL, COLUMN_TEXT}, {"spike", NULL, COLUMN_TEXT},
+	};
+	static const struct column intervals[] = {
+	    {"start", NULL, COLUMN_TEXT}, {"kwh", NULL, COLUMN_TEXT}, {"source", NULL, COLUMN_TEXT},
+	};
+	static const struct view by_day = VIEW("days", days);
+	static const struct view by_interval = VIEW("intervals", intervals);
+	view_print(a, json_object_get(usage, "days") ? &by_day : &by_interval, usage);
+}
+
+static int show_usage(const struct arguments *a)
 {
 	static const enum option query[] = {OPTION_FROM, OPTION_TO, OPTION_BY};
 	json_t *usage;
 	int code = client_json(a, "/usage/", client_subject(a, query, 3), &usage);
 	if (!usage)
 		return code;
-	print_usage(usage);
+	if (a->format == FORM_CSV)
+		print_rows(a, usage);
+	else
+		print_usage(usage);
 	json_decref(usage);
 	return EXIT_GOOD;
 }
+
+static const struct command usage_commands[] = {
+    {
+        .noun = "usage", .verb = "show", .alias = "usage",
+        .summary = "what a meter used in local days, missing values estimated",
+        .text = "From the first day up to, not including, the last. Each value tells where it "
+                "comes from: actual, interpolated, like_day, even (the register's difference "
+                "shared out), missing; gaps are listed with what the register counted over "
+                "them. Nothing estimated is stored: late readings take the place of estimates "
+                "by themselves.",
+        .examples = "headrace usage show SM-00001 --from 2026-03-01 --to 2026-04-01 --by day\n",
+        .subjects = {{"METER", VALUE_DEVICE}},
+        .options = {{.option = OPTION_FROM, .argument = "DAY", .kind = VALUE_DAY,
+                     .help = "the first local day, as 2026-03-01"},
+                    {.option = OPTION_TO, .argument = "DAY", .kind = VALUE_DAY,
+                     .help = "the day behind the last"},
+                    TAKES(BY)},
+        .formats = FORMATS_LIST,
+        .run = show_usage,
+    },
+};
+
+const struct command_group usage_group = COMMAND_GROUP("Readings and usage", usage_commands);

@@ -106,7 +106,7 @@ static void usage_and_bill_are_tables_for_people(void **state)
 	assert_int_equal(headrace("bill 'X/Y Z' --month 2025-05 --tariff sample-a"), 1);
 	assert_has("of the intervals are actual values");
 	assert_int_equal(headrace("bill 'X/Y Z' --tariff sample-a"), 2);
-	assert_has("month: is missing");
+	assert_has("--month is missing: the month, as 2026-03");
 	assert_int_equal(headrace("billing run --month 2025-06 --tariff sample-a"), 0);
 	assert_has("run of 2025-06 by sample-a: ended, 3 of 3 meters");
 	assert_has("  closed                 1");
@@ -156,12 +156,12 @@ static void command_exit_codes_and_messages_help(void **state)
 		const char *text;
 	} cases[] = {
 	    {"--help", 0, "devices import FILE"},
-	    {"-h", 0, "Exit codes: 0 done"},
-	    {"help readings", 0, "Usage: headrace readings METER [OPTIONS]"},
-	    {"readings --help", 0, "--from X"},
+	    {"-h", 0, "Exit codes:"},
+	    {"help readings", 0, "Usage: headrace readings list METER [OPTIONS]"},
+	    {"readings --help", 0, "--from TIME"},
 	    {"devices import -h", 0, "Usage: headrace devices import FILE"},
 	    {"--version", 0, "headrace "},
-	    {"", 2, "Commands:"},
+	    {"", 2, "devices import FILE"},
 	    {"staus", 2, "did you mean 'status'?"},
 	    {"devices lst", 2, "did you mean 'devices list'?"},
 	    {"devices", 2, "'devices' needs a subcommand"},
@@ -177,7 +177,7 @@ static void command_exit_codes_and_messages_help(void **state)
 	    {"readings SM-1 --from soon", 2, "What to do: give a time as"},
 	    {"readings NONE", 1, "there is no device 'NONE'"},
 	    {"errors show 7", 1, "there is no error entry 7"},
-	    {"status --socket /nonexistent/x", 1, "Start it with: headraced"},
+	    {"status --socket /nonexistent/x", 4, "Start it with: headraced"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Members of JSON objects, and objects as lines for people. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/cli/view.h"
+
+const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "";
+}
+
+json_int_t number_of(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+double real_of(const json_t *object, const char *key)
+{
+	return json_number_value(json_object_get(object, key));
+}
+
+void object_print(const json_t *object, const char *without)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *)object, key, value)
+	{
+		if (without && strncmp(key, without, strlen(without)) == 0)
+			continue;
+		char *text = value_text(value);
+		/* what a device sent must not steer the terminal */
+		for (char *c = text; c && *c; c++)
+			if (iscntrl((unsigned char)*c))
+				*c = '?';
+		printf("%s%-14s%s  %s\n", colour_bold(), key, colour_end(), text ? text : "");
+		free(text);
+	}
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options of all commands, each described once. A command may say it in its own words. */
+#include <stdio.h>
+#include <string.h>
+
+#include "control/cli/command.h"
+
+/* clang-format off */
+static const struct option_info options[OPTION_COUNT] = {
+	[OPTION_FROM] = {"--from", "TIME", VALUE_TIME,
+		"where to begin: a time as 2026-01-31T08:15:00Z or a day as 2026-01-31 (UTC)"},
+	[OPTION_TO] = {"--to", "TIME", VALUE_TIME, "where to end: before this time or day"},
+	[OPTION_LIMIT] = {"--limit", "N", VALUE_NUMBER, "show at most N"},
+	[OPTION_OFFSET] = {"--offset", "N", VALUE_NUMBER, "pass over the first N"},
+	[OPTION_PREFIX] = {"--prefix", "TEXT", VALUE_DEVICE, "only ids that begin with TEXT"},
+	[OPTION_STATE] = {"--state", "STATE", VALUE_CHOICE, "only those in this state",
+		"pending|active|suspended|retired"},
+	[OPTION_REASON] = {"--reason", "REASON", VALUE_REASON, "only this reason, as clock_drift"},
+	[OPTION_SEGMENT] = {"--segment", "HEX", VALUE_TEXT,
+		"only this segment, by the number in its name"},
+	[OPTION_BLOCKS] = {"--blocks", "A-B", VALUE_TEXT,
+		"only blocks A to B (or one: A, or all from A: A-)"},
+	[OPTION_DEVICE] = {"--device", "N", VALUE_NUMBER,
+		"only records of the device with this number"},
+	[OPTION_RECORDS] = {"--records", NULL, VALUE_FLAG, "every record, not only the blocks"},
+	[OPTION_UNTIL] = {"--until", "X", VALUE_TIME,
+		"a time as 2026-01-31T08:15:00Z or a journal block's number"},
+	[OPTION_METERS] = {"--meters", "A,B", VALUE_DEVICE, "only these meters, in this order"},
+	[OPTION_AFTER] = {"--after", "ROW", VALUE_TEXT,
+		"go on behind this row: METER,TIME,METER_TIME"},
+	[OPTION_OUTPUT] = {"--output", "PATH", VALUE_FILE, "the file to write"},
+	[OPTION_BY] = {"--by", "WHAT", VALUE_CHOICE, "one line for each", "interval|day"},
+	[OPTION_MONTH] = {"--month", "MONTH", VALUE_MONTH, "the month, as 2026-03"},
+	[OPTION_TARIFF] = {"--tariff", "ID", VALUE_TEXT, "the tariff's id"},
+	[OPTION_LEVEL] = {"--level", "LEVEL", VALUE_CHOICE, "how long a period is", "hour|day|month"},
+	[OPTION_MAN] = {"--man", NULL, VALUE_FLAG, "the manual page headrace(1), for man or groff"},
+	/* those that a command has by its `formats` and `watch` */
+	[OPTION_FORMAT] = {"--format", "FORMAT", VALUE_CHOICE, "the form of the answer"},
+	[OPTION_JSON] = {"--json", NULL, VALUE_FLAG, "the same as --format json"},
+	[OPTION_WATCH] = {"--watch", "[SECONDS]", VALUE_SECONDS,
+		"show it again every second, or as many as given, until Ctrl-C"},
+	[OPTION_COUNT_OF] = {"--count", "N", VALUE_NUMBER, "with --watch: end after N times"},
+	/* those of every command */
+	[OPTION_SOCKET] = {"--socket", "PATH", VALUE_FILE,
+		"the daemon's socket (else HEADRACE_SOCKET, else /run/headrace/api.sock)", NULL, true},
+	[OPTION_HELP] = {"--help", NULL, VALUE_FLAG, "this text", NULL, true},
+	[OPTION_VERSION] = {"--version", NULL, VALUE_FLAG, "the version", NULL, true},
+};
+/* clang-format on */
+
+const struct option_info *option_info(enum option option)
+{
+	return &options[option];
+}
+
+const char *option_name(enum option option)
+{
+	return options[option].name + 2;
+}
+
+enum option option_find(const char *name, size_t bytes)
+{
+	enum option o = OPTION_NONE + 1;
+	while (o < OPTION_COUNT &&
+	       (strlen(options[o].name) != bytes || memcmp(options[o].name, name, bytes) != 0))
+		o++;
+	return o;
+}
+
+/* --- choices --- */
+
+bool choice_at(const char *choices, unsigned i, char *out, size_t bytes)
+{
+	for (; i > 0 && choices; i--) {
+		choices = strchr(choices, '|');
+		choices += choices != NULL;
+	}
+	if (!choices || !*choices)
+		return false;
+	snprintf(out, bytes, "%.*s", (int)strcspn(choices, "|"), choices);
+	return true;
+}
+
+bool choice_has(const char *choices, const char *word)
+{
+	char choice[64];
+	for (unsigned i = 0; choice_at(choices, i, choice, sizeof choice); i++)
+		if (strcmp(choice, word) == 0)
+			return true;
+	return false;
+}
+
+const char *choice_text(const char *choices, char *out, size_t bytes)
+{
+	char choice[64], next[64];
+	size_t used = 0;
+	out[0] = '\0';
+	for (unsigned i = 0; choice_at(choices, i, choice, sizeof choice) && used < bytes; i++) {
+		bool last = !choice_at(choices, i + 1, next, sizeof next);
+		used += (size_t)snprintf(out + used, bytes - used, "%s%s",
+		                         i == 0 ? ""
+		                         : last ? " or "
+		                                : ", ",
+		                         choice);
+	}
+	return out;
+}
