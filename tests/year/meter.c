@@ -112,7 +112,8 @@ uint32_t meter_step(struct meter *m, uint64_t seed, int64_t start_ms, int64_t in
                     struct meter_message out[METER_OUT_MAX])
 {
 	uint64_t w = mix(seed, m->number, (uint64_t)interval);
-	int64_t power = power_mw(m, interval, w), end_ms = start_ms + (interval + 1) * METER_INTERVAL_MS;
+	int64_t power = power_mw(m, interval, w);
+	int64_t end_ms = start_ms + (interval + 1) * METER_INTERVAL_MS;
 	uint32_t count = 0;
 	m->total_mwh += power / 4;
 	struct meter_message now = {

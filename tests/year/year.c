@@ -3,11 +3,11 @@
  * headrace-year: fills an empty store with months of readings of many meters, as fast as the disk
  * and one core take them, for headraced to be started on.
  *
- * Input: headraced's own configuration (journal, store, profiles, territory), a seed. Every reading
+ * Input: headraced's own configuration (journal, store, profiles, territory), a seed. A reading
  * goes the way that it would have gone live, but for the network: the stage's duplicate check and
- * validation at the time when it arrived, the journal, the store with its look-ups of what the stage
- * can't tell, merges, aggregates. Output: the journal's and the store's folders, the registry's file
- * of devices, and a line of JSON with the readings by fate on standard output.
+ * validation at the time when it arrived, the journal, the store with its look-ups of what the
+ * stage can't tell, merges, aggregates. Output: the journal's and the store's folders, the
+ * registry's file of devices, and a line of JSON with the readings by fate on standard output.
  *
  * Threads: this one, and those of journal and store. Never looks at the clock for a reading.
  */
@@ -286,20 +286,28 @@ static void open_store(struct year *y)
 	     &err);
 }
 
+static struct batch *batch_new(void)
+{
+	struct batch *b = aligned_alloc(64, sizeof *b);
+	if (!b)
+		die("no memory");
+	memset(b, 0, offsetof(struct batch, readings));
+	return b;
+}
+
 static void prepare(struct year *y)
 {
 	y->meters = calloc(y->meter_count, sizeof *y->meters);
 	y->tracks = device_states_new(y->meter_count);
-	y->batch = aligned_alloc(64, sizeof *y->batch);
-	bool room = y->meters && y->tracks && y->batch;
-	for (uint32_t i = 0; room && i < DETOURS; i++)
-		room = (y->detours[i] = aligned_alloc(64, sizeof **y->detours)) != NULL;
+	y->batch = batch_new();
+	for (uint32_t i = 0; i < DETOURS; i++)
+		y->detours[i] = batch_new();
 	const struct stage_config c = {.states = y->tracks,
 	                               .states_count = y->meter_count,
 	                               .profiles = &y->profiles,
 	                               .detours = DETOURS,
 	                               .counters = &y->counters};
-	if (!room || !(y->stage = stage_new(&c)))
+	if (!y->meters || !y->tracks || !(y->stage = stage_new(&c)))
 		die("no memory");
 	for (uint32_t i = 0; i < y->meter_count; i++)
 		meter_init(&y->meters[i], y->seed, i);
@@ -349,11 +357,11 @@ static void finish(struct year *y)
 	config_free(y->config);
 }
 
-static int usage(void)
+static int print_usage(void)
 {
 	fprintf(stderr, "usage: headrace-year --config FILE [--meters N] [--from YYYY-MM-DD] "
 	                "[--days N] [--seed N]\n"
-	                "Fills the empty journal and store that FILE names, and its registry.file.\n"
+	                "Fills the empty journal and store of FILE, and its registry.file.\n"
 	                "Default: 20 meters from 2025-01-01, 365 days (of UTC), seed 1.\n");
 	return 2;
 }
@@ -387,7 +395,7 @@ int main(int argc, char **argv)
 	static struct year y = {.meter_count = 20, .days = 365, .seed = 1};
 	const char *config = NULL;
 	if (!take_options(&y, argc, argv, &config))
-		return usage();
+		return print_usage();
 	y.talks = isatty(STDERR_FILENO);
 	load(&y, config);
 	open_store(&y);
