@@ -128,7 +128,7 @@ enum result api_start(const struct api_context *context, struct api **out, struc
 	atomic_flag_clear(&api->receiving);
 	api->unix_socket.api = api->tcp.api = api;
 	api->tcp.tcp = true;
-	enum result result = sampler_start(context->pipeline, &api->sampler, err);
+	enum result result = sampler_start(&api->context, &api->sampler, err);
 	if (result == RESULT_OK)
 		result = listen_unix(context->config->api.socket, &fd, err);
 	if (result == RESULT_OK)

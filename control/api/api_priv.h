@@ -49,12 +49,16 @@ struct api_stream {
 	void *context;
 };
 
+struct web_file;
+
 struct api_reply {
 	unsigned status; /* HTTP */
 	char object[128]; /* what was changed, for the audit log; "": the path's parameters */
 	const char *content_type;
 	struct text text;
 	struct api_stream stream; /* more is not NULL: instead of `text` */
+	const struct web_file *file; /* not NULL: instead of both */
+	const char *location; /* not NULL: where to look instead; the status says so */
 };
 
 /* RFC 9457; `remedy` says what to do next. Replaces what the answer has so far. */

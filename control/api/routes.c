@@ -10,7 +10,7 @@
 const struct api_topic *const api_topics[] = {
     &api_topic_status,  &api_topic_devices, &api_topic_readings, &api_topic_aggregates,
     &api_topic_usage,   &api_topic_bills,   &api_topic_errors,   &api_topic_export,
-    &api_topic_audit,   &api_topic_backup,  NULL,
+    &api_topic_audit,   &api_topic_backup,  &api_topic_history,  &api_topic_page,    NULL,
 };
 
 const char *api_role_name(enum api_role role)
@@ -40,6 +40,8 @@ static int fit(const char *path, const char *const *segments, unsigned count)
 {
 	int weight = 0;
 	unsigned i = 0;
+	if (strcmp(path, "/") == 0)
+		return count == 0 ? 0 : -1;
 	for (; *path == '/'; i++) {
 		size_t length = strcspn(++path, "/");
 		if (i == count)

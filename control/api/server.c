@@ -5,6 +5,7 @@
  * per request, bounded.
  */
 #include "control/api/server.h"
+#include "control/api/page.h"
 
 #include <arpa/inet.h>
 #include <pwd.h>
@@ -426,12 +427,16 @@ static enum MHD_Result send_reply(struct MHD_Connection *connection, struct inco
 {
 	struct api_reply *reply = &in->reply;
 	char words[256];
+	if (reply->file)
+		return page_send(connection, reply->file);
 	struct MHD_Response *response =
 	    reply->stream.more ? make_stream(reply) : make_text(reply);
 	if (!response)
 		return MHD_NO;
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	if (reply->location)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_LOCATION, reply->location);
 	if (reply->status == MHD_HTTP_METHOD_NOT_ALLOWED) {
 		api_route_methods(in->segments, (unsigned)in->segment_count, words, sizeof words);
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, words);

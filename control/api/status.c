@@ -260,6 +260,7 @@ static void api_status(const struct api_request *request, struct api_reply *repl
 	sampler_window(request->sampler, &before, &now);
 	text_add(t, "{\"version\":");
 	text_json(t, c->version, strlen(c->version));
+	text_add(t, ",\"timezone\":\"%s\"", calendar_zone(c->calendar));
 	text_add(t,
 	         ",\"started\":\"%s\",\"uptime_s\":%" PRId64 ",\"devices\":%" PRIu32
 	         ",\"profiles\":%" PRIu32 ",\"bytes_per_connection\":%" PRIu32
@@ -330,7 +331,7 @@ const struct api_topic api_topic_status = {
 	 "A stage of the data path"},
 	{"Level", "{name:string kind:string used:int capacity:int}", "A ring or a pool"},
 	{"Status",
-	 "{version:string started:time uptime_s:int devices:int profiles:int "
+	 "{version:string timezone:string started:time uptime_s:int devices:int profiles:int "
 	 "bytes_per_connection:int memory_budget_bytes:int "
 	 "readings:{received:int durable:int in_flight:int since_start:Fates totals:Fates} "
 	 "rates:{readings_per_s:number messages_per_s:number window_s:number} "

@@ -12,6 +12,8 @@ extern const struct api_topic api_topic_bills;
 extern const struct api_topic api_topic_devices;
 extern const struct api_topic api_topic_errors;
 extern const struct api_topic api_topic_export;
+extern const struct api_topic api_topic_history;
+extern const struct api_topic api_topic_page;
 extern const struct api_topic api_topic_readings;
 extern const struct api_topic api_topic_status;
 extern const struct api_topic api_topic_usage;
