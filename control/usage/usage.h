@@ -5,7 +5,7 @@
  *
  * Usage is a function of the readings, the rules and the calendar, computed anew when it is asked
  * for. Nothing estimated is stored: an estimate gives way by itself when the actual reading comes
- * late, and each value can be explained. A bill keeps the values that it used.
+ * late, and each value can be explained. A bill keeps a digest of what it used.
  *
  * Threads: ordinary ones; each call works on its own memory.
  */
