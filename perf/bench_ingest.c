@@ -3,7 +3,10 @@
  * What ingest costs on one core: decode of both message shapes and an array, topic and signature
  * match, identify, stage. Prints the median and the best of the rounds, in ns and TSC cycles.
  *
- * usage: bench_ingest [DEVICES]     (default 1,000,000: the stage's tables are larger than caches)
+ * usage: bench_ingest [DEVICES [MESSAGES]]
+ *	DEVICES	default 1,000,000: the stage's tables are larger than caches
+ *	MESSAGES	of a round, default 100,000; a few thousand to count instructions with
+ *		valgrind --tool=callgrind, which says the same on a machine that is busy
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,9 +21,10 @@
 #include "tests/support/decode.h"
 #include "tests/support/profiles.h"
 
-#define ROUNDS    21
-#define PER_ROUND 100000
-#define INTERVAL  900000ll
+#define ROUNDS   21
+#define INTERVAL 900000ll
+
+static uint32_t per_round = 100000;
 
 static struct profile_set profiles;
 static struct counters counters;
@@ -56,7 +60,7 @@ static void bench_decode(const char *name, const struct profile *profile, const 
 {
 	static struct reading out[READINGS_PER_MESSAGE];
 	struct decode_plan *plan = decode_plan_new(profile);
-	uint32_t bytes = (uint32_t)strlen(text), rounds = PER_ROUND / elements;
+	uint32_t bytes = (uint32_t)strlen(text), rounds = per_round / elements;
 	uint64_t cycles[ROUNDS];
 
 	CHECK(plan != NULL);
@@ -100,17 +104,17 @@ static void bench_match(void)
 	CHECK(match_scratch_new(m, &s, &err) == RESULT_OK);
 	for (int r = 0; r < ROUNDS; r++) {
 		uint64_t from = clock_cycles();
-		for (int i = 0; i < PER_ROUND; i++)
+		for (uint32_t i = 0; i < per_round; i++)
 			sink += match_topic(m, s, topic, sizeof topic - 1);
 		topics[r] = clock_cycles() - from;
 		from = clock_cycles();
-		for (int i = 0; i < PER_ROUND; i++)
+		for (uint32_t i = 0; i < per_round; i++)
 			sink += match_payload(m, s, 2, (const uint8_t *)TEST_NESTED_MESSAGE,
 			                      bytes) != NULL;
 		payloads[r] = clock_cycles() - from;
 	}
-	report("match topic", topics, PER_ROUND);
-	report("match payload signature", payloads, PER_ROUND);
+	report("match topic", topics, per_round);
+	report("match payload signature", payloads, per_round);
 	match_scratch_free(s);
 	matcher_free(m);
 }
@@ -159,7 +163,7 @@ static void bench_identify(uint32_t devices)
 
 	for (int r = 0; r < ROUNDS; r++) {
 		cycles[r] = 0;
-		for (int b = 0; b < PER_ROUND / COUNT; b++) {
+		for (uint32_t b = 0; b < per_round / COUNT; b++) {
 			for (uint32_t i = 0; i < COUNT; i++) {
 				random = random * 6364136223846793005u + 1442695040888963407u;
 				readings[i] = (struct reading){.raw_offset = (uint16_t)(i * 11),
@@ -177,7 +181,7 @@ static void bench_identify(uint32_t devices)
 			CHECK_OP(readings[COUNT - 1].fate, ==, FATE_PENDING);
 		}
 	}
-	report("identify, batches of 64", cycles, PER_ROUND / COUNT * COUNT);
+	report("identify, batches of 64", cycles, per_round / COUNT * COUNT);
 	view_free(v);
 }
 
@@ -220,9 +224,9 @@ static void bench_stage(const char *name, uint32_t devices, bool prefetch, bool 
 
 	fill(now, devices, &next);
 	/* the first interval makes the devices known, untimed */
-	for (int r = -(int)(devices / PER_ROUND) - 1; r < ROUNDS; r++) {
+	for (int r = -(int)(devices / per_round) - 1; r < ROUNDS; r++) {
 		uint64_t total = 0;
-		for (int b = 0; b < PER_ROUND / BATCH_READINGS; b++) {
+		for (uint32_t b = 0; b < per_round / BATCH_READINGS; b++) {
 			fill(then, devices, &next);
 			uint64_t from = clock_cycles();
 			if (prefetch)
@@ -245,7 +249,7 @@ static void bench_stage(const char *name, uint32_t devices, bool prefetch, bool 
 		if (r >= 0)
 			cycles[r] = total;
 	}
-	report(name, cycles, PER_ROUND / BATCH_READINGS * BATCH_READINGS);
+	report(name, cycles, per_round / BATCH_READINGS * BATCH_READINGS);
 	stage_free(s);
 	device_states_free(states, devices);
 }
@@ -254,8 +258,11 @@ int main(int argc, char **argv)
 {
 	uint32_t devices = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 1000000;
 
-	if (devices < 1000) {
-		fprintf(stderr, "usage: %s [DEVICES], at least 1000\n", argv[0]);
+	if (argc > 2)
+		per_round = (uint32_t)strtoul(argv[2], NULL, 10);
+	if (devices < 1000 || per_round < 100) {
+		fprintf(stderr, "usage: %s [DEVICES, at least 1000 [MESSAGES, at least 100]]\n",
+		        argv[0]);
 		return 2;
 	}
 	calibrate();
