@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "ingest/signature.h"
 
 #define PATTERNS_MAX (PROFILES_MAX * PROFILE_MATCHES_MAX)
 /* Each byte of a filter becomes at most "\xHH", a wildcard at most 20 bytes. */
@@ -33,9 +34,10 @@ struct matcher {
 	const struct profile_set *profiles;
 	hs_database_t *topics; /* NULL: no such patterns */
 	hs_database_t *uris;
-	hs_database_t *signatures;
-	uint64_t unsigned_profiles; /* those that take any payload */
+	hs_database_t *signatures;      /* those that are more than texts */
+	uint64_t unsigned_profiles;     /* those that take any payload */
 	uint64_t formats[FORMAT_COUNT]; /* profiles by payload format */
+	struct signature texts[PROFILES_MAX]; /* signatures that are looked for as they stand */
 };
 
 struct match_scratch {
@@ -177,10 +179,11 @@ static enum result add_profile(struct patterns *set, enum kind kind,
                                struct error *err)
 {
 	const struct profile *p = &profiles->profiles[index];
+	struct signature text;
 	enum result result = RESULT_OK;
 
 	if (kind == SIGNATURES)
-		return p->signature[0] == '\0'
+		return p->signature[0] == '\0' || signature_parse(p->signature, &text)
 		           ? RESULT_OK
 		           : add_pattern(set, p->signature, index, p->signature, err);
 	uint32_t count = kind == TOPICS ? p->topic_count : p->uri_count;
@@ -222,6 +225,7 @@ enum result matcher_new(const struct profile_set *profiles, struct matcher **out
 		if (profiles->profiles[i].signature[0] == '\0')
 			m->unsigned_profiles |= 1ull << i;
 		m->formats[profiles->profiles[i].format] |= 1ull << i;
+		signature_parse(profiles->profiles[i].signature, &m->texts[i]);
 	}
 	result = build(TOPICS, profiles, &m->topics, err);
 	if (result == RESULT_OK)
@@ -322,11 +326,19 @@ uint64_t match_formats(const struct matcher *m, uint8_t formats)
 const struct profile *match_payload(const struct matcher *m, struct match_scratch *s,
                                     uint64_t candidates, const uint8_t *payload, uint32_t bytes)
 {
-	if (candidates == 0)
-		return NULL;
-	uint64_t fit = candidates & m->unsigned_profiles;
-	uint64_t first = candidates & -candidates;
-	if (!(fit & first)) /* the preferred one has a signature: look */
-		fit |= candidates & scan(m->signatures, s, payload, bytes);
-	return fit ? &m->profiles->profiles[__builtin_ctzll(fit)] : NULL;
+	uint64_t found = m->unsigned_profiles;
+	bool scanned = false;
+
+	for (uint64_t left = candidates; left; left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctzll(left);
+		const struct signature *text = &m->texts[i];
+		if (!(found >> i & 1) && text->part_count == 0 && !scanned) {
+			found |= scan(m->signatures, s, payload, bytes);
+			scanned = true;
+		}
+		if ((found >> i & 1) ||
+		    (text->part_count > 0 && signature_find(text, payload, bytes)))
+			return &m->profiles->profiles[i];
+	}
+	return NULL;
 }
