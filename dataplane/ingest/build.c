@@ -117,14 +117,8 @@ void build_init(struct message *m, struct decoder *d, const struct decode_plan *
 		m->id = topic_level(d, in->topic, in->topic_bytes, plan->profile->topic_level);
 }
 
-struct reading *build_reading(struct message *m, const uint8_t *raw)
+void build_again(const struct message *m, struct reading *r, const uint8_t *raw)
 {
-	if (m->count == m->max) {
-		m->overflow = true;
-		return NULL;
-	}
-	m->decoder->present[m->count] = 0;
-	struct reading *r = &m->out[m->count++];
 	memset(r, 0, sizeof *r);
 	r->received_ms = m->received_ms;
 	r->device = DEVICE_NONE;
@@ -133,6 +127,17 @@ struct reading *build_reading(struct message *m, const uint8_t *raw)
 	r->raw_offset = (uint16_t)(raw - m->payload);
 	if (m->id.bytes > 0)
 		build_set_id(r, m->id);
+}
+
+struct reading *build_reading(struct message *m, const uint8_t *raw)
+{
+	if (m->count == m->max) {
+		m->overflow = true;
+		return NULL;
+	}
+	m->decoder->present[m->count] = 0;
+	struct reading *r = &m->out[m->count++];
+	build_again(m, r, raw);
 	return r;
 }
 

@@ -14,10 +14,13 @@
 #include "ingest/decimal.h"
 #include "ingest/decode.h"
 #include "ingest/plan.h"
+#include "ingest/shape.h"
 
 _Static_assert(READING_CHANNELS <= 8, "channel_count holds a set of slots");
 
 #define GROUP_SLOTS (2 * READINGS_PER_MESSAGE)
+#define SHAPE_PLANS 8 /* shapes are kept by plan; plans that share a place are slower */
+#define SHAPE_WAYS  2 /* of one plan: alone and in arrays, live and replayed */
 
 struct sparkplug;
 
@@ -26,6 +29,8 @@ struct decoder {
 	struct sparkplug *sparkplug; /* NULL: no nodes */
 	struct hash_key key;
 	struct decode_date date; /* of the last time in text */
+	struct shape shapes[SHAPE_PLANS][SHAPE_WAYS];
+	uint8_t shape_last[SHAPE_PLANS]; /* the way that fitted last: it is tried first */
 	uint32_t text_bytes;                                /* used of text, by this message */
 	uint8_t text[READINGS_PER_MESSAGE * DEVICE_ID_BYTES]; /* ids that stand nowhere else */
 	uint32_t present[READINGS_PER_MESSAGE];
@@ -64,6 +69,8 @@ void build_init(struct message *m, struct decoder *d, const struct decode_plan *
 
 /* A new reading whose raw bytes begin at `raw`. NULL: no room. */
 struct reading *build_reading(struct message *m, const uint8_t *raw);
+/* Begin the same reading anew. */
+void build_again(const struct message *m, struct reading *r, const uint8_t *raw);
 
 static inline uint32_t *build_present(struct message *m, const struct reading *r)
 {

@@ -18,6 +18,10 @@ struct element {
 	const uint8_t *raw;
 	struct reading *reading;
 	uint32_t present; /* bit i: the profile's fields[i] has a value */
+	/* the shape that is being learnt: from where its next text begins, what is in its texts */
+	struct shape *shape;
+	const uint8_t *text;
+	uint32_t constant;
 	uint64_t seen[PLAN_SEEN_WORDS]; /* bit i: the plan's names[i] was there */
 };
 
@@ -150,6 +154,71 @@ static const uint8_t *take_field(struct element *e, uint16_t index, const uint8_
 	return json_skip(p, e->end, levels);
 }
 
+/* --- the shape of the last elements --- */
+
+/* Will the value be the same next time, as far as anybody can tell? */
+static bool is_constant(const struct element *e, const struct profile_field *field,
+                        const uint8_t *value)
+{
+	if (field->role == FIELD_STATUS)
+		return !(e->reading->flags & READING_F_STATUS);
+	return *value == 'n' || (field->role == FIELD_TAMPER && *value == 'f');
+}
+
+/* Learn that this field's value, or what the profile ignores, lies from `value` to `after`. */
+static void learn_value(struct element *e, uint16_t index, const uint8_t *value,
+                        const uint8_t *after, uint32_t levels)
+{
+	if (index != SHAPE_IGNORED && is_constant(e, &e->plan->profile->fields[index], value)) {
+		e->constant |= *value == 'n' ? 0 : 1u << index;
+		return;
+	}
+	shape_add(e->shape, e->text, value, (uint8_t)index, levels);
+	e->text = after;
+}
+
+/* As take_object, for an element that has this shape; NULL: it has another, or is wrong. */
+static const uint8_t *follow(struct element *e, const struct shape *s)
+{
+	const uint8_t *p = e->raw, *text = s->text;
+
+	e->present = s->present;
+	for (const struct shape_step *step = s->steps;; step++) {
+		p = shape_follow(step, text, p, e->end);
+		if (!p || step->field == SHAPE_END)
+			return p;
+		text += step->bytes;
+		p = step->field == SHAPE_IGNORED ? json_skip(p, e->end, step->levels)
+		                                 : take_field(e, step->field, p, step->levels);
+		if (!p)
+			return NULL;
+	}
+}
+
+/* An element like one of those before it; NULL: it must be taken with care, from its beginning. */
+static const uint8_t *take_alike(struct element *e, uint32_t levels)
+{
+	uint32_t place = e->plan->profile->id % SHAPE_PLANS;
+	struct shape *ways = e->m->decoder->shapes[place];
+	uint8_t *last = &e->m->decoder->shape_last[place];
+
+	for (uint32_t i = 0; i < SHAPE_WAYS; i++) {
+		uint32_t way = (*last + i) % SHAPE_WAYS;
+		if (ways[way].plan != e->plan->serial || ways[way].levels != levels)
+			continue;
+		const uint8_t *p = follow(e, &ways[way]);
+		if (p) {
+			*last = (uint8_t)way;
+			return p;
+		}
+		build_again(e->m, e->reading, e->raw);
+	}
+	e->shape = &ways[(*last + 1u) % SHAPE_WAYS];
+	return NULL;
+}
+
+/* --- with care --- */
+
 static const uint8_t *take_object(struct element *e, uint16_t node, const uint8_t *p,
                                   uint32_t levels);
 
@@ -165,8 +234,14 @@ static const uint8_t *take_member(struct element *e, uint16_t index, const uint8
 	e->seen[index / 64] |= bit;
 	if (name->node != PLAN_NONE && p < e->end && *p == '{')
 		return take_object(e, name->node, p, levels);
-	if (name->field != PLAN_NONE)
-		return take_field(e, name->field, p, levels);
+	if (name->field != PLAN_NONE) {
+		const uint8_t *after = take_field(e, name->field, p, levels);
+		if (after)
+			learn_value(e, name->field, p, after, levels);
+		if (name->node != PLAN_NONE)
+			shape_give_up(e->shape); /* an object may stand here next time */
+		return after;
+	}
 	if (p < e->end && *p == 'n')
 		return json_word(p, e->end, "null", 4);
 	return wrong_type(e, p, levels);
@@ -233,39 +308,6 @@ static inline const uint8_t *next_member(const uint8_t *p, const uint8_t *end, b
 	return *last ? p : json_space(p, end);
 }
 
-/*
- * A run of members as meters write them: the expected name, a colon, a number, a comma, no white
- * space, channel after channel. Returns where that ends, at the next member's name; whatever is
- * out of the ordinary is left for the careful way.
- */
-static const uint8_t *take_channels(struct element *e, const uint8_t *p, uint16_t *expected)
-{
-	const uint8_t *end = e->end;
-
-	while (*expected != PLAN_NONE) {
-		const struct plan_name *name = &e->plan->names[*expected];
-		uint64_t *seen = &e->seen[*expected / 64], bit = 1ull << *expected % 64;
-		enum decimal_result result;
-		if (!name->quick || p == end || *p != '"' || *seen & bit)
-			break;
-		const uint8_t *at = expected_name(name, p, end);
-		if (!at || at == end || *at != ':' || ++at == end ||
-		    (*at != '-' && (uint8_t)(*at - '0') > 9))
-			break;
-		const struct profile_field *field = &e->plan->profile->fields[name->field];
-		at = decimal_take(at, end, field->scale_pow10, field->divisor,
-		                  &e->reading->value[field->slot], &result);
-		if (!at || at == end || *at != ',')
-			break;
-		build_channel(e->reading, field, result);
-		*seen |= bit;
-		e->present |= 1u << name->field;
-		*expected = name->next;
-		p = json_space(at + 1, end);
-	}
-	return p;
-}
-
 /* An object of the plan: `p` is at its '{', `levels` counts it. */
 static const uint8_t *take_object(struct element *e, uint16_t node, const uint8_t *p,
                                   uint32_t levels)
@@ -281,7 +323,6 @@ static const uint8_t *take_object(struct element *e, uint16_t node, const uint8_
 	if (p < end && *p == '}')
 		return p + 1;
 	while (!last) {
-		p = take_channels(e, p, &expected);
 		p = take_name(e, node, expected, p, &index);
 		if (!p)
 			return NULL;
@@ -290,7 +331,10 @@ static const uint8_t *take_object(struct element *e, uint16_t node, const uint8_
 			return NULL;
 		p = json_space(p + 1, end);
 		if (index == PLAN_NONE) {
+			const uint8_t *value = p;
 			p = json_skip(p, end, levels - 1);
+			if (p)
+				learn_value(e, SHAPE_IGNORED, value, p, levels - 1);
 		} else {
 			p = take_member(e, index, p, levels - 1);
 			expected = e->plan->names[index].next;
@@ -300,6 +344,28 @@ static const uint8_t *take_object(struct element *e, uint16_t node, const uint8_
 		p = next_member(p, end, &last);
 		if (!p)
 			return NULL;
+	}
+	return p;
+}
+
+/* An element whose shape is new; its shape is learnt when it is good. */
+static const uint8_t *take_new(struct element *e, uint32_t levels)
+{
+	const uint8_t *p = e->raw;
+
+	e->present = e->constant = 0;
+	for (uint32_t i = 0; i < e->plan->seen_words; i++)
+		e->seen[i] = 0;
+	shape_begin(e->shape);
+	e->text = p;
+	if (p == e->end)
+		return NULL;
+	if (*p != '{')
+		return wrong_type(e, p, levels);
+	p = take_object(e, 0, p, levels);
+	if (p && e->reading->fate == FATE_PENDING) {
+		shape_add(e->shape, e->text, p, SHAPE_END, 0);
+		shape_know(e->shape, e->plan->serial, levels, e->constant);
 	}
 	return p;
 }
@@ -316,15 +382,9 @@ static const uint8_t *take_element(struct message *m, const uint8_t *p, uint32_t
 	e.plan = m->plan;
 	e.end = m->end;
 	e.raw = p;
-	e.present = 0;
-	for (uint32_t i = 0; i < e.plan->seen_words; i++)
-		e.seen[i] = 0;
-	if (p < m->end && *p != '{')
-		p = wrong_type(&e, p, levels);
-	else if (p < m->end)
-		p = take_object(&e, 0, p, levels);
-	else
-		p = NULL;
+	p = take_alike(&e, levels);
+	if (!p)
+		p = take_new(&e, levels);
 	*build_present(m, e.reading) = e.present;
 	if (!p)
 		e.reading->fate = FATE_REJECT_PAYLOAD;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ingest/plan.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/bytes.h"
@@ -122,12 +123,14 @@ static void add_field(struct decode_plan *plan, uint16_t i)
 
 struct decode_plan *decode_plan_new(const struct profile *profile)
 {
+	static _Atomic uint32_t serial;
 	uint32_t names = count_names(profile);
 	struct decode_plan *plan = calloc(1, sizeof *plan);
 
 	if (!plan)
 		return NULL;
 	plan->profile = profile;
+	plan->serial = 1 + atomic_fetch_add(&serial, 1);
 	plan->names = calloc(names + 1, sizeof plan->names[0]);
 	plan->nodes = calloc(names + 1, sizeof plan->nodes[0]);
 	if (!plan->names || !plan->nodes) {
@@ -142,12 +145,6 @@ struct decode_plan *decode_plan_new(const struct profile *profile)
 	for (uint32_t i = 0; i < profile->field_count; i++)
 		add_field(plan, (uint16_t)i);
 	plan->seen_words = (plan->name_count + 63) / 64;
-	for (uint32_t i = 0; i < plan->name_count; i++) {
-		struct plan_name *n = &plan->names[i];
-		n->quick = n->plain && n->bytes <= 16 && n->node == PLAN_NONE &&
-		           n->field != PLAN_NONE &&
-		           profile->fields[n->field].role == FIELD_CHANNEL;
-	}
 	return plan;
 }
 

@@ -32,7 +32,6 @@ struct plan_name {
 	uint16_t chained; /* same bucket, same node */
 	uint8_t bytes;
 	bool plain;               /* no byte of it is ever escaped */
-	bool quick;               /* a channel's, with nothing inside, of up to 16 plain bytes */
 	uint64_t head, head_mask; /* its first eight bytes as a little-endian word */
 	uint64_t tail;            /* its last eight, when there are more */
 	char text[PROFILE_PATH_BYTES];
@@ -46,6 +45,7 @@ struct plan_node {
 
 struct decode_plan {
 	const struct profile *profile;
+	uint32_t serial;     /* from 1; no other plan of the process has it */
 	uint32_t required;   /* bit i: fields[i] must be there */
 	bool needs_id;       /* the device is no field: its id must be there all the same */
 	uint32_t name_count; /* of names */

@@ -2,14 +2,15 @@
 /*
  * decode_json. Input: a byte that chooses profile and room, then the payload.
  * Oracles: the count; spans in order, apart, with only structure between them; a payload is
- * accepted to its end just when json_skip passes over it; an element of an array is the same
- * reading as that element alone.
+ * accepted to its end just when json_skip passes over it; an element of an array, whose shape may
+ * have been learnt from those before it, is the same reading as that element alone, taken with care;
+ * all of them are the same when the message comes again.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
-#include "ingest/decode.h"
+#include "ingest/build.h"
 #include "ingest/json.h"
 #include "tests/support/decode.h"
 #include "tests/support/profiles.h"
@@ -34,6 +35,24 @@ static void init(void)
 	plans[1] = decode_plan_new(&profiles.profiles[1]);
 	plans[2] = decode_plan_new(&epoch);
 	CHECK(plans[0] && plans[1] && plans[2]);
+}
+
+static void forget_shapes(void)
+{
+	memset(test_decoder()->shapes, 0, sizeof test_decoder()->shapes);
+}
+
+/* The same message again, and once more with care. */
+static void check_again(const struct decode_plan *plan, const uint8_t *payload, uint32_t bytes,
+                        uint32_t n, uint32_t room)
+{
+	static struct reading again[READINGS_PER_MESSAGE];
+
+	for (int i = 0; i < 2; i++) {
+		CHECK_OP(test_decode(plan, payload, bytes, RECEIVED_MS, again, room), ==, n);
+		CHECK(memcmp(again, out, n * sizeof out[0]) == 0);
+		forget_shapes();
+	}
 }
 
 static void check_gap(const uint8_t *p, uint32_t from, uint32_t to)
@@ -82,6 +101,7 @@ static void check_alone(const struct decode_plan *plan, const uint8_t *payload,
 
 	CHECK(exact != NULL);
 	memcpy(exact, payload + r->raw_offset, r->raw_bytes);
+	forget_shapes();
 	CHECK_OP(test_decode(plan, exact, r->raw_bytes, RECEIVED_MS, alone, 2), ==, 1u);
 	free(exact);
 	alone[0].raw_offset = r->raw_offset;
@@ -98,10 +118,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	uint32_t room = (data[0] >> 4) % 8 ? READINGS_PER_MESSAGE : 2;
 	const uint8_t *payload = ++data;
 	uint32_t count = (uint32_t)--bytes;
+	forget_shapes();
 	uint32_t n = test_decode(plan, payload, count, RECEIVED_MS, out, room);
 
 	CHECK_OP(n, >=, 1u);
 	CHECK_OP(n, <=, room);
+	check_again(plan, payload, count, n, room);
 	if (out[0].fate == FATE_REJECT_OVERSIZE) {
 		CHECK_OP(n, ==, 1u);
 		return 0;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/decode.h"
+#include "ingest/build.h"
 #include "tests/support/decode.h"
 #include "tests/support/formats.h"
 #include "tests/support/profiles.h"
@@ -19,7 +19,7 @@
 
 static struct profile_set profiles;
 static struct decode_plan *flat, *nested;
-static struct reading out[READINGS_PER_MESSAGE];
+static struct reading out[READINGS_PER_MESSAGE], again[READINGS_PER_MESSAGE];
 
 static int setup(void **state)
 {
@@ -45,8 +45,12 @@ static uint32_t decode_bytes(const struct decode_plan *plan, const char *text, s
 
 	assert_non_null(exact);
 	memcpy(exact, text, bytes);
+	memset(test_decoder()->shapes, 0, sizeof test_decoder()->shapes);
 	memset(out, 0x5a, sizeof out);
 	uint32_t n = test_decode(plan, exact, (uint32_t)bytes, RECEIVED_MS, out, max);
+	/* the same when the shapes of its elements are known */
+	assert_int_equal(test_decode(plan, exact, (uint32_t)bytes, RECEIVED_MS, again, max), n);
+	assert_memory_equal(again, out, n * sizeof out[0]);
 	free(exact);
 	return n;
 }
@@ -488,9 +492,79 @@ static void topic_level_is_the_device(void **state)
 	decode_plan_free(plan);
 }
 
+/* After the first message, the second one is the same reading as when it comes first. */
+static void assert_no_influence(const struct decode_plan *plan, const char *first,
+                                const char *second)
+{
+	struct reading alone;
+
+	assert_int_equal(decode(plan, second), 1);
+	alone = out[0];
+	assert_int_equal(decode(plan, first), 1); /* forgets, learns */
+	assert_int_equal(test_decode(plan, (const uint8_t *)second, (uint32_t)strlen(second),
+	                             RECEIVED_MS, out, 1),
+	                 1);
+	assert_memory_equal(&out[0], &alone, sizeof alone);
+}
+
+static void shape_of_the_last_message_changes_nothing(void **state)
+{
+#define FLAT_HEAD "{\"meterId\":\"M-1\",\"ts\":\"2025-06-15T14:15:00Z\","
+	static const char *const texts[] = {
+	    FLAT_HEAD "\"kWh\":1.5,\"status\":\"OK\"}",
+	    FLAT_HEAD "\"kWh\":1.5,\"status\":\"OKAY\"}",
+	    FLAT_HEAD "\"kWh\":1.5,\"status\":\"NOT\"}",
+	    FLAT_HEAD "\"kWh\":1.5,\"status\":\"O\\u004b\"}",
+	    FLAT_HEAD "\"kWh\":1.5,\"status\":7}",
+	    FLAT_HEAD "\"kWh\":1.5,\"status\":null}",
+	    FLAT_HEAD "\"kWh\":null,\"kW\":2}",
+	    FLAT_HEAD "\"kWh\":-3,\"kW\":2}",
+	    FLAT_HEAD "\"kWh\":\"3\",\"kW\":2}",
+	    FLAT_HEAD "\"kWh\":1e3,\"kW\":2,\"more\":{\"x\":[1,2]}}",
+	    FLAT_HEAD "\"kWh\":1,\"kW\":2,\"more\":\"x\"}",
+	    FLAT_HEAD "\"kWh\":1,\"kWh\":2}",
+	    FLAT_HEAD "\"kWh\":1,\"kW\":2, \"more\":\"x\"}",
+	    FLAT_HEAD "\"kWh\":1}",
+	    FLAT_HEAD "\"kWh\":1",
+	    "{\"meterId\":\"M-22\",\"ts\":\"2024-02-29T23:59:59.125+01:00\",\"kWh\":1}",
+	    "{\"meterId\":\"\",\"ts\":\"2024-02-30T23:59:59Z\",\"kWh\":1}",
+	    "{\"meterId\":\"M\\n\",\"ts\":\"2024-02-28T23:59:60Z\",\"kWh\":1}",
+	    "{\"meterId\":\"M\",\"ts\":7,\"kWh\":1}",
+	};
+	uint32_t count = sizeof texts / sizeof texts[0];
+
+	(void)state;
+	for (uint32_t i = 0; i < count; i++)
+		for (uint32_t j = 0; j < count; j++)
+			assert_no_influence(flat, texts[i], texts[j]);
+}
+
+/* As much text, and as many values, as a shape holds, and one more. */
+static void longest_shapes_are_the_same_readings(void **state)
+{
+	char text[3000];
+
+	(void)state;
+	for (uint32_t names = SHAPE_STEPS - 6; names < SHAPE_STEPS + 3; names++) {
+		int at = snprintf(text, sizeof text, FLAT_HEAD "\"kWh\":1.5");
+		for (uint32_t i = 0; i < names; i++)
+			at += snprintf(text + at, sizeof text - (size_t)at, ",\"%u\":%u", i, i);
+		strcpy(text + at, "}");
+		assert_int_equal(decode(flat, text), 1);
+		assert_int_equal(out[0].fate, FATE_PENDING);
+	}
+	for (int spaces = SHAPE_TEXT_BYTES - 60; spaces < SHAPE_TEXT_BYTES + 20; spaces++) {
+		snprintf(text, sizeof text, FLAT_HEAD "%*s\"kWh\":1.5}", spaces, "");
+		assert_int_equal(decode(flat, text), 1);
+		assert_int_equal(out[0].fate, FATE_PENDING);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(shape_of_the_last_message_changes_nothing),
+	    cmocka_unit_test(longest_shapes_are_the_same_readings),
 	    cmocka_unit_test(flat_message_is_a_reading),
 	    cmocka_unit_test(nested_message_is_a_reading),
 	    cmocka_unit_test(members_in_another_order_are_the_same),
