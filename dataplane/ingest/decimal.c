@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ingest/decimal.h"
-
-#include <smmintrin.h> /* SSE4.1: part of the baseline, x86-64-v2 */
-#include <stddef.h>
+#include "ingest/decimal_short.h"
 
 #define MANTISSA_DIGITS 19 /* 10^19 - 1 < 2^64 */
 #define EXPONENT_MAX    1000000000
@@ -52,51 +49,6 @@ static const uint8_t *scan_exponent(const uint8_t *p, const uint8_t *end, int64_
 	return p;
 }
 
-#define SHORT_BYTES 16
-
-/*
- * A number whose digits, point and end lie in 16 bytes, all at once: most are. NULL: the careful
- * way decides. The digits move to the right, the point drops out:
- *
- *	1247.83,"kW":3.2  ->  ..........124783  ->  pairs of digits, of pairs, of fours, of eights
- */
-static inline __attribute__((always_inline)) const uint8_t *scan_short(const uint8_t *p,
-                                                                       struct decimal *d)
-{
-	const __m128i order = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-	__m128i digits = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)p), _mm_set1_epi8('0'));
-	__m128i beyond = _mm_cmpeq_epi8(_mm_max_epu8(digits, _mm_set1_epi8(10)), digits);
-	uint32_t others = (uint32_t)_mm_movemask_epi8(beyond);
-	uint32_t whole = (uint32_t)__builtin_ctz(others | 1u << SHORT_BYTES), count = whole;
-
-	if (whole == SHORT_BYTES || whole == 0 || (*p == '0' && whole > 1))
-		return NULL;
-	if (p[whole] == '.') {
-		others &= others - 1;
-		count = (uint32_t)__builtin_ctz(others | 1u << SHORT_BYTES) - 1;
-		if (count == SHORT_BYTES - 1 || count == whole)
-			return NULL;
-	}
-	const uint8_t *after = p + count + (count > whole || p[whole] == '.');
-	if ((*after | 0x20) == 'e')
-		return NULL;
-	/* lane i takes digit i - (16 - count), which lies one further behind the point */
-	__m128i from = _mm_sub_epi8(order, _mm_set1_epi8((char)(SHORT_BYTES - count)));
-	from = _mm_sub_epi8(from, _mm_cmpgt_epi8(from, _mm_set1_epi8((char)(whole - 1))));
-	digits = _mm_shuffle_epi8(digits, from);
-	digits = _mm_maddubs_epi16(digits, _mm_set1_epi16(1 << 8 | 10));
-	digits = _mm_madd_epi16(digits, _mm_set1_epi32(1 << 16 | 100));
-	digits = _mm_packus_epi32(digits, digits);
-	digits = _mm_madd_epi16(digits, _mm_set1_epi32(1 << 16 | 10000));
-	uint64_t halves = (uint64_t)_mm_cvtsi128_si64(digits);
-	d->text = p;
-	d->bytes = (uint32_t)(after - p);
-	d->digits = count;
-	d->mantissa = (halves & UINT32_MAX) * 100000000 + (halves >> 32);
-	d->exponent = -(int64_t)(count - whole);
-	return after;
-}
-
 const uint8_t *decimal_scan(const uint8_t *p, const uint8_t *end, struct decimal *d)
 {
 	uint64_t mantissa = 0; /* may wrap when there are more than 19 digits: not used then */
@@ -105,10 +57,17 @@ const uint8_t *decimal_scan(const uint8_t *p, const uint8_t *end, struct decimal
 	d->negative = p < end && *p == '-';
 	p += d->negative;
 	const uint8_t *start = p;
-	if (end - p >= SHORT_BYTES + 1) {
-		const uint8_t *after = scan_short(p, d);
-		if (after)
+	if (end - p >= DECIMAL_SHORT_BYTES + 1) {
+		struct decimal_short n;
+		const uint8_t *after = decimal_scan_short(p, &n);
+		if (after) {
+			d->text = p;
+			d->bytes = (uint32_t)(after - p);
+			d->digits = n.digits;
+			d->mantissa = n.mantissa;
+			d->exponent = -(int64_t)n.places;
 			return after;
+		}
 	}
 	if (!is_digit(p, end))
 		return NULL;
@@ -268,26 +227,26 @@ enum decimal_result decimal_scale_by(const struct decimal *d, int32_t scale_pow1
 	return result;
 }
 
-const uint8_t *decimal_take(const uint8_t *p, const uint8_t *end, int32_t scale_pow10,
-                            uint8_t divisor, int64_t *value, enum decimal_result *result)
+static const uint8_t *take_any(const uint8_t *p, const uint8_t *end, int32_t scale_pow10,
+                               uint8_t divisor, int64_t *value, enum decimal_result *result)
 {
 	struct decimal d;
-	bool negative = p < end && *p == '-';
 
-	if (end - p >= SHORT_BYTES + 2 && divisor <= 1) {
-		const uint8_t *after = scan_short(p + negative, &d);
-		int64_t e = after ? d.exponent + scale_pow10 : -1;
-		if (e >= 0 && e < 20 &&
-		    !__builtin_mul_overflow((int64_t)d.mantissa, decimal_pow10[e], value)) {
-			*value = negative ? -*value : *value;
-			*result = DECIMAL_EXACT;
-			return after;
-		}
-	}
 	p = decimal_scan(p, end, &d);
 	if (p)
 		*result = decimal_scale_by(&d, scale_pow10, divisor, value);
 	return p;
+}
+
+const uint8_t *decimal_take(const uint8_t *p, const uint8_t *end, int32_t scale_pow10,
+                            uint8_t divisor, int64_t *value, enum decimal_result *result)
+{
+	const uint8_t *after = divisor <= 1 ? decimal_take_short(p, end, scale_pow10, value) : NULL;
+
+	if (!after)
+		return take_any(p, end, scale_pow10, divisor, value, result);
+	*result = DECIMAL_EXACT;
+	return after;
 }
 
 struct decimal decimal_of(bool negative, uint64_t mantissa, int64_t exponent)

@@ -8,7 +8,13 @@
  */
 #include "base/bytes.h"
 #include "ingest/build.h"
+#include "ingest/decimal_short.h"
 #include "ingest/json.h"
+
+#define UTC_BYTES 20 /* "2025-06-15T14:15:00Z" */
+
+/* What most elements don't need, kept out of the functions that all of them go through. */
+#define APART __attribute__((noinline))
 
 /* One element on its way. */
 struct element {
@@ -49,7 +55,7 @@ static const uint8_t *take_device(struct element *e, const uint8_t *p)
 	return p;
 }
 
-static const uint8_t *take_status(struct element *e, const struct profile_field *field,
+static APART const uint8_t *take_status(struct element *e, const struct profile_field *field,
                                   const uint8_t *p)
 {
 	struct json_text text;
@@ -70,7 +76,7 @@ static const uint8_t *take_status(struct element *e, const struct profile_field 
 	return p;
 }
 
-static const uint8_t *take_tamper(struct element *e, const uint8_t *p, uint32_t levels)
+static APART const uint8_t *take_tamper(struct element *e, const uint8_t *p, uint32_t levels)
 {
 	if (*p == 't') {
 		e->reading->flags |= READING_F_TAMPER;
@@ -79,8 +85,15 @@ static const uint8_t *take_tamper(struct element *e, const uint8_t *p, uint32_t 
 	return *p == 'f' ? json_word(p, e->end, "false", 5) : wrong_type(e, p, levels);
 }
 
-static const uint8_t *take_time(struct element *e, const struct profile_field *field,
-                                const uint8_t *p, uint32_t levels)
+/* "2025-06-15T14:15:00Z" with its quotes: no escape can be in it. */
+static bool take_utc(struct element *e, const uint8_t *p, int64_t *ms)
+{
+	return e->end - p >= UTC_BYTES + 2 && p[0] == '"' && p[UTC_BYTES + 1] == '"' &&
+	       decode_rfc3339_after(&e->m->decoder->date, (const char *)p + 1, UTC_BYTES, ms);
+}
+
+static APART const uint8_t *take_any_time(struct element *e, const struct profile_field *field,
+                                          const uint8_t *p, uint32_t levels)
 {
 	struct json_text text;
 	struct decimal number;
@@ -109,6 +122,17 @@ static const uint8_t *take_time(struct element *e, const struct profile_field *f
 	else
 		refuse(e->reading, FATE_REJECT_FIELD);
 	return p;
+}
+
+static const uint8_t *take_time(struct element *e, const struct profile_field *field,
+                                const uint8_t *p, uint32_t levels)
+{
+	int64_t ms;
+
+	if (field->time_format != TIME_ISO8601 || !take_utc(e, p, &ms))
+		return take_any_time(e, field, p, levels);
+	build_time(e->reading, field->role, ms);
+	return p + UTC_BYTES + 2;
 }
 
 static const uint8_t *take_channel(struct element *e, const struct profile_field *field,
@@ -165,22 +189,55 @@ static bool is_constant(const struct element *e, const struct profile_field *fie
 	return *value == 'n' || (field->role == FIELD_TAMPER && *value == 'f');
 }
 
-/* Learn that this field's value, or what the profile ignores, lies from `value` to `after`. */
+/* Learn that what the profile ignores lies from `value` to `after`. */
+static void learn_ignored(struct element *e, const uint8_t *value, const uint8_t *after,
+                          uint32_t levels)
+{
+	shape_add(e->shape, e->text, value,
+	          (struct shape_step){.field = SHAPE_IGNORED,
+	                              .levels = (uint8_t)levels,
+	                              .slot = SHAPE_NO_SLOT});
+	e->text = after;
+}
+
+/* The same of a field's value. */
 static void learn_value(struct element *e, uint16_t index, const uint8_t *value,
                         const uint8_t *after, uint32_t levels)
 {
-	if (index != SHAPE_IGNORED && is_constant(e, &e->plan->profile->fields[index], value)) {
+	const struct profile_field *field = &e->plan->profile->fields[index];
+
+	if (is_constant(e, field, value)) {
 		e->constant |= *value == 'n' ? 0 : 1u << index;
 		return;
 	}
-	shape_add(e->shape, e->text, value, (uint8_t)index, levels);
+	bool scaled = field->role == FIELD_CHANNEL && field->divisor <= 1;
+	shape_add(e->shape, e->text, value,
+	          (struct shape_step){.field = (uint8_t)index,
+	                              .levels = (uint8_t)levels,
+	                              .slot = scaled ? field->slot : SHAPE_NO_SLOT,
+	                              .scale_pow10 = field->scale_pow10});
 	e->text = after;
+}
+
+/* A channel's number as take_field would take it; NULL: ask that. */
+static inline const uint8_t *take_short(struct element *e, const struct shape_step *step,
+                                        const uint8_t *p)
+{
+	int64_t value;
+
+	p = decimal_take_short(p, e->end, step->scale_pow10, &value);
+	if (p) {
+		e->reading->value[step->slot] = value;
+		e->reading->channel_count |= (uint8_t)(1u << step->slot);
+		e->present |= 1u << step->field;
+	}
+	return p;
 }
 
 /* As take_object, for an element that has this shape; NULL: it has another, or is wrong. */
 static const uint8_t *follow(struct element *e, const struct shape *s)
 {
-	const uint8_t *p = e->raw, *text = s->text;
+	const uint8_t *p = e->raw, *text = s->text, *after;
 
 	e->present = s->present;
 	for (const struct shape_step *step = s->steps;; step++) {
@@ -188,8 +245,12 @@ static const uint8_t *follow(struct element *e, const struct shape *s)
 		if (!p || step->field == SHAPE_END)
 			return p;
 		text += step->bytes;
-		p = step->field == SHAPE_IGNORED ? json_skip(p, e->end, step->levels)
-		                                 : take_field(e, step->field, p, step->levels);
+		if (step->slot != SHAPE_NO_SLOT && (after = take_short(e, step, p)) != NULL)
+			p = after;
+		else if (step->field == SHAPE_IGNORED)
+			p = json_skip(p, e->end, step->levels);
+		else
+			p = take_field(e, step->field, p, step->levels);
 		if (!p)
 			return NULL;
 	}
@@ -334,7 +395,7 @@ static const uint8_t *take_object(struct element *e, uint16_t node, const uint8_
 			const uint8_t *value = p;
 			p = json_skip(p, end, levels - 1);
 			if (p)
-				learn_value(e, SHAPE_IGNORED, value, p, levels - 1);
+				learn_ignored(e, value, p, levels - 1);
 		} else {
 			p = take_member(e, index, p, levels - 1);
 			expected = e->plan->names[index].next;
@@ -364,7 +425,7 @@ static const uint8_t *take_new(struct element *e, uint32_t levels)
 		return wrong_type(e, p, levels);
 	p = take_object(e, 0, p, levels);
 	if (p && e->reading->fate == FATE_PENDING) {
-		shape_add(e->shape, e->text, p, SHAPE_END, 0);
+		shape_add(e->shape, e->text, p, (struct shape_step){.field = SHAPE_END});
 		shape_know(e->shape, e->plan->serial, levels, e->constant);
 	}
 	return p;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ingest/json.h"
 
+#include <emmintrin.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -8,26 +9,18 @@
 
 #define EACH_BYTE(v) (0x0101010101010101u * (v))
 
-/*
- * A high bit for each byte that ends the plain run of a string: quote, backslash, control or
- * non-ASCII. Borrows can set bits above a true one, so only the lowest is exact.
- */
-static inline uint64_t not_plain(uint64_t w)
-{
-	uint64_t quote = w ^ EACH_BYTE('"');
-	uint64_t slash = w ^ EACH_BYTE('\\');
-	uint64_t hits = ((quote - EACH_BYTE(1)) & ~quote) | ((slash - EACH_BYTE(1)) & ~slash) |
-	                ((w - EACH_BYTE(0x20)) & ~w) | w;
-	return hits & EACH_BYTE(0x80);
-}
-
+/* To the first byte that is no plain one of a string: quote, backslash, control or non-ASCII. */
 static inline const uint8_t *plain_run(const uint8_t *p, const uint8_t *end)
 {
-	while (end - p >= 8) {
-		uint64_t hits = not_plain(get_le64(p));
-		if (hits)
-			return p + (__builtin_ctzll(hits) >> 3);
-		p += 8;
+	for (; end - p >= 16; p += 16) {
+		__m128i c = _mm_loadu_si128((const __m128i *)p);
+		/* signed: bytes from 0x80 on are below ' ' too */
+		__m128i other = _mm_cmplt_epi8(c, _mm_set1_epi8(' '));
+		other = _mm_or_si128(other, _mm_cmpeq_epi8(c, _mm_set1_epi8('"')));
+		other = _mm_or_si128(other, _mm_cmpeq_epi8(c, _mm_set1_epi8('\\')));
+		uint32_t others = (uint32_t)_mm_movemask_epi8(other);
+		if (others)
+			return p + __builtin_ctz(others);
 	}
 	while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
 		p++;

@@ -13,8 +13,7 @@ void shape_give_up(struct shape *s)
 	s->count = SHAPE_STEPS + 1;
 }
 
-void shape_add(struct shape *s, const uint8_t *from, const uint8_t *value, uint8_t field,
-               uint32_t levels)
+void shape_add(struct shape *s, const uint8_t *from, const uint8_t *value, struct shape_step step)
 {
 	size_t bytes = (size_t)(value - from);
 
@@ -24,12 +23,9 @@ void shape_add(struct shape *s, const uint8_t *from, const uint8_t *value, uint8
 	}
 	memcpy(s->text + s->text_bytes, from, bytes);
 	s->text_bytes += (uint32_t)bytes;
-	s->steps[s->count++] = (struct shape_step){
-	    .bytes = (uint16_t)bytes,
-	    .first = bytes < SHAPE_BLOCK ? (uint16_t)((1u << bytes) - 1) : UINT16_MAX,
-	    .field = field,
-	    .levels = (uint8_t)levels,
-	};
+	step.bytes = (uint16_t)bytes;
+	step.first = bytes < SHAPE_BLOCK ? (uint16_t)((1u << bytes) - 1) : UINT16_MAX;
+	s->steps[s->count++] = step;
 }
 
 void shape_know(struct shape *s, uint32_t plan, uint32_t levels, uint32_t present)

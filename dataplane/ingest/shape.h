@@ -38,7 +38,10 @@ struct shape_step {
 	uint16_t first; /* a bit for each of its first 16 bytes */
 	uint8_t field;  /* of the profile, or one of the above */
 	uint8_t levels; /* arrays and objects that the value may open */
+	uint8_t slot;   /* a channel's number that is only scaled; else SHAPE_NO_SLOT */
+	int8_t scale_pow10;
 };
+#define SHAPE_NO_SLOT 0xff
 
 struct shape {
 	uint32_t plan;    /* its serial; 0: nothing was learnt */
@@ -49,10 +52,11 @@ struct shape {
 	uint8_t text[SHAPE_TEXT_BYTES + SHAPE_BLOCK];
 };
 
-/* Learning: begin; add each text from where the last value ended to where the next begins; know. */
+/* Learning: begin; add each text, from where the last value ended to where the next begins, with
+ * what the step says of the value; know. */
 void shape_begin(struct shape *s);
-void shape_add(struct shape *s, const uint8_t *from, const uint8_t *value, uint8_t field,
-               uint32_t levels);
+void shape_add(struct shape *s, const uint8_t *from, const uint8_t *value,
+               struct shape_step step);
 /* It can't be learnt. */
 void shape_give_up(struct shape *s);
 void shape_know(struct shape *s, uint32_t plan, uint32_t levels, uint32_t present);
