@@ -4,7 +4,8 @@
  * payload. They are what profiles are told apart by ('"kWh"\s*:'), and a search for a text costs a
  * tenth of a scan that may be asked for anything. Never leaves this folder.
  *
- * In: the expression, then payloads. No memory, no state, any thread. Never looks behind the payload.
+ * In: the expression, then payloads. No memory, no state, any thread. Never looks behind the
+ * payload.
  */
 #ifndef HEADRACE_INGEST_SIGNATURE_H
 #define HEADRACE_INGEST_SIGNATURE_H

@@ -3,8 +3,8 @@
  * decode_json. Input: a byte that chooses profile and room, then the payload.
  * Oracles: the count; spans in order, apart, with only structure between them; a payload is
  * accepted to its end just when json_skip passes over it; an element of an array, whose shape may
- * have been learnt from those before it, is the same reading as that element alone, taken with care;
- * all of them are the same when the message comes again.
+ * have been learnt from those before it, is the same reading as that element alone, taken with
+ * care; all of them are the same when the message comes again.
  */
 #include <stdlib.h>
 #include <string.h>
