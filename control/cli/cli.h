@@ -48,6 +48,10 @@ enum option {
 	OPTION_WATCH,
 	OPTION_COUNT_OF,
 	OPTION_SOCKET,
+	OPTION_URL,
+	OPTION_TOKEN,
+	OPTION_TOKEN_FILE,
+	OPTION_CACERT,
 	OPTION_HELP,
 	OPTION_VERSION,
 	OPTION_COUNT
@@ -67,7 +71,7 @@ struct arguments {
 /* "from" of "--from". */
 const char *option_name(enum option option);
 
-/* --- client.c: the API over its Unix socket --- */
+/* --- client.c: the API over its Unix socket, or over TCP --- */
 
 struct answer {
 	long status; /* HTTP */
@@ -77,6 +81,8 @@ struct answer {
 
 /* GET. False: nobody answered, which was said on stderr. */
 bool client_get(const struct arguments *a, const char *path, struct answer *answer);
+/* GET of JSON where an answer is no more than a help: NULL without a word, soon. */
+json_t *client_try(const struct arguments *a, const char *path);
 /* POST `bytes` of `body`; a NULL content_type: no body. */
 bool client_post(const struct arguments *a, const char *path, const char *content_type,
                  const char *body, size_t bytes, struct answer *answer);

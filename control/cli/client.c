@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The API's client: libcurl over the daemon's Unix socket. Only this file sees libcurl. */
+/*
+ * The API's client: libcurl over the daemon's Unix socket, or over TCP to a URL, with TLS and a
+ * token. Only this file sees libcurl.
+ */
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
@@ -7,20 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "control/cli/cli.h"
+#include "control/cli/client.h"
 
-#define SOCKET_DEFAULT   "/run/headrace/api.sock"
 #define ANSWER_BYTES_MAX (256u << 20)
 #define TIMEOUT_S        3600L /* an audit of a large store takes its time */
 #define SILENCE_S        300L  /* of a stream */
-
-static const char *socket_path(const struct arguments *a)
-{
-	const char *path = a->options[OPTION_SOCKET];
-	if (!path)
-		path = getenv("HEADRACE_SOCKET");
-	return path && *path ? path : SOCKET_DEFAULT;
-}
+#define CONNECT_S        10L
+#define TRY_MS           1500L
 
 static size_t on_data(char *data, size_t size, size_t count, void *context)
 {
@@ -38,7 +34,9 @@ static size_t on_data(char *data, size_t size, size_t count, void *context)
 	return bytes;
 }
 
-static void explain_connection(const char *path, CURLcode code, long system_errno)
+/* --- what went wrong --- */
+
+static void explain_socket(const char *path, CURLcode code, long system_errno)
 {
 	if (code != CURLE_COULDNT_CONNECT) {
 		fprintf(stderr, "headrace: the daemon at %s broke off: %s\n", path,
@@ -55,8 +53,40 @@ static void explain_connection(const char *path, CURLcode code, long system_errn
 	else
 		fprintf(stderr, "Start it with: headraced --config /etc/headrace/headrace.yaml\n"
 		                "Or, if it runs, name its socket (api.socket in its configuration) "
-		                "with --socket PATH or HEADRACE_SOCKET.\n");
+		                "with --socket PATH or HEADRACE_SOCKET, or its address with --url.\n");
 }
+
+static const char *url_remedy(CURLcode code)
+{
+	switch (code) {
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return "Is the host's name right?";
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_OPERATION_TIMEDOUT:
+		return "Does headraced listen there (api.listen in its configuration), and may you "
+		       "reach it?";
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return "Give the certificate of its authority, or its own if it signed itself, with "
+		       "--cacert FILE; the host in the URL must be one of its names.";
+	case CURLE_SSL_CACERT_BADFILE:
+		return "--cacert takes a file of certificates in PEM form.";
+	case CURLE_SSL_CONNECT_ERROR:
+		return "Is it https there, or should the URL begin with http?";
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_URL_MALFORMAT:
+		return "Give a URL as https://host:port.";
+	default:
+		return "Is it headraced that listens there? http and https are not the same.";
+	}
+}
+
+static void explain_url(const char *url, CURLcode code, const char *detail)
+{
+	fprintf(stderr, "headrace: no answer from %s: %s\n%s\n", url,
+	        *detail ? detail : curl_easy_strerror(code), url_remedy(code));
+}
+
+/* --- requests --- */
 
 struct streaming {
 	CURL *curl;
@@ -77,31 +107,81 @@ static size_t on_chunk(char *data, size_t size, size_t count, void *context)
 	return s->broken_off ? 0 : size * count;
 }
 
-/* `stream` NULL: the whole answer is kept. */
-static bool perform(const struct arguments *a, CURL *curl, const char *path,
-                    struct answer *answer, struct streaming *stream)
+/* One for the process, so that a connection serves all that --watch and top ask. */
+static CURL *make_request(void)
+{
+	static CURL *curl;
+	if (curl)
+		curl_easy_reset(curl);
+	else
+		curl = curl_easy_init();
+	return curl;
+}
+
+static struct curl_slist *set_target(CURL *curl, const struct target *t, struct curl_slist *headers)
+{
+	char line[TOKEN_MAX + 32];
+	if (!t->url) {
+		curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, t->socket);
+		curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	}
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
+	curl_easy_setopt(curl, CURLOPT_USERAGENT, "headrace/" HEADRACE_VERSION);
+	if (t->url)
+		curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "");
+	if (t->cacert)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, t->cacert);
+	if (!t->token[0])
+		return headers;
+	snprintf(line, sizeof line, "Authorization: Bearer %s", t->token);
+	return curl_slist_append(headers, line);
+}
+
+static CURLcode transfer(CURL *curl, const struct target *t, const char *path,
+                         struct curl_slist *headers, char *detail)
 {
 	char *url = NULL;
-	const char *path_of_socket = socket_path(a);
-	*answer = (struct answer){0};
-	if (asprintf(&url, "http://headrace%s", path) < 0)
-		return false;
-	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, path_of_socket);
+	if (asprintf(&url, "%s%s", t->url ? t->url : "http://headrace", path) < 0)
+		return CURLE_OUT_OF_MEMORY;
+	headers = set_target(curl, t, headers);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
+	CURLcode code = curl_easy_perform(curl);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
+	curl_slist_free_all(headers);
+	free(url);
+	return code;
+}
+
+/* `stream` NULL: the whole answer is kept. */
+static bool perform(const struct arguments *a, CURL *curl, const char *path,
+                    struct curl_slist *headers, struct answer *answer, struct streaming *stream)
+{
+	struct target t;
+	char detail[CURL_ERROR_SIZE] = "";
+	*answer = (struct answer){0};
+	if (!target_read(a, &t)) {
+		curl_slist_free_all(headers);
+		return false;
+	}
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, stream ? on_chunk : on_data);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, stream ? (void *)stream : (void *)answer);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, stream ? 0L : TIMEOUT_S);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, stream ? SILENCE_S : TIMEOUT_S);
-	CURLcode code = curl_easy_perform(curl);
-	free(url);
+	CURLcode code = transfer(curl, &t, path, headers, detail);
 	if (code != CURLE_OK && stream && stream->broken_off)
 		return false; /* who did so says why */
 	if (code != CURLE_OK) {
 		long system_errno = 0;
 		curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &system_errno);
-		explain_connection(path_of_socket, code, system_errno);
+		if (t.url)
+			explain_url(t.url, code, detail);
+		else
+			explain_socket(t.socket, code, system_errno);
 		answer_free(answer);
 		return false;
 	}
@@ -113,16 +193,35 @@ static bool perform(const struct arguments *a, CURL *curl, const char *path,
 
 bool client_get(const struct arguments *a, const char *path, struct answer *answer)
 {
-	CURL *curl = curl_easy_init();
-	bool good = curl && perform(a, curl, path, answer, NULL);
-	curl_easy_cleanup(curl);
-	return good;
+	CURL *curl = make_request();
+	return curl && perform(a, curl, path, NULL, answer, NULL);
+}
+
+json_t *client_try(const struct arguments *a, const char *path)
+{
+	CURL *curl = make_request();
+	struct target t;
+	struct answer answer = {0};
+	char detail[CURL_ERROR_SIZE];
+	long status = 0;
+	if (!curl || !target_try(a, &t))
+		return NULL;
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, TRY_MS);
+	CURLcode code = transfer(curl, &t, path, NULL, detail);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	json_t *json = code == CURLE_OK && status == 200
+	                   ? json_loadb(answer.text ? answer.text : "", answer.bytes, 0, NULL)
+	                   : NULL;
+	answer_free(&answer);
+	return json;
 }
 
 bool client_post(const struct arguments *a, const char *path, const char *content_type,
                  const char *body, size_t bytes, struct answer *answer)
 {
-	CURL *curl = curl_easy_init();
+	CURL *curl = make_request();
 	struct curl_slist *headers = NULL;
 	char line[128];
 	if (!curl)
@@ -131,23 +230,19 @@ bool client_post(const struct arguments *a, const char *path, const char *conten
 		snprintf(line, sizeof line, "Content-Type: %s", content_type);
 		headers = curl_slist_append(headers, line);
 	}
-	/* the daemon takes it or not; a round trip to ask first is no use on one machine */
+	/* the daemon takes it or not; a round trip to ask first is no use */
 	headers = curl_slist_append(headers, "Expect:");
 	curl_easy_setopt(curl, CURLOPT_POST, 1L);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)bytes);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body ? body : "");
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	bool good = perform(a, curl, path, answer, NULL);
-	curl_slist_free_all(headers);
-	curl_easy_cleanup(curl);
-	return good;
+	return perform(a, curl, path, headers, answer, NULL);
 }
 
 bool client_stream(const struct arguments *a, bool post, const char *path, client_chunk_fn *chunk,
                    void *context, struct answer *answer)
 {
 	struct streaming s = {
-	    .curl = curl_easy_init(), .chunk = chunk, .context = context, .answer = answer};
+	    .curl = make_request(), .chunk = chunk, .context = context, .answer = answer};
 	*answer = (struct answer){0};
 	if (!s.curl)
 		return false;
@@ -156,9 +251,7 @@ bool client_stream(const struct arguments *a, bool post, const char *path, clien
 		curl_easy_setopt(s.curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)0);
 		curl_easy_setopt(s.curl, CURLOPT_POSTFIELDS, "");
 	}
-	bool good = perform(a, s.curl, path, answer, &s);
-	curl_easy_cleanup(s.curl);
-	return good;
+	return perform(a, s.curl, path, NULL, answer, &s);
 }
 
 void answer_free(struct answer *answer)

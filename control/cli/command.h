@@ -100,7 +100,7 @@ struct command_group {
 /* In the files of their names. */
 extern const struct command_group status_group, audit_group, devices_group, readings_group,
     aggregates_group, usage_group, billing_group, errors_group, export_group, backup_group,
-    journal_group, help_group;
+    journal_group, help_group, complete_group;
 
 /* --- commands.c --- */
 
@@ -162,6 +162,8 @@ bool exit_code_at(unsigned i, int *code, const char **meaning);
 bool environment_at(unsigned i, const char **name, const char **meaning);
 /* headrace(1) in man's own language. */
 void manual_print(FILE *out);
+/* What the last of the words may become, a line for each. */
+void complete_print(FILE *out, int count, char **words);
 /* Runs the command again and again. */
 int watch_run(const struct command *c, const struct arguments *a);
 

@@ -9,6 +9,7 @@
 static const struct command_group *const groups[] = {
     &status_group,  &audit_group,  &devices_group, &readings_group, &aggregates_group, &usage_group,
     &billing_group, &errors_group, &export_group,  &backup_group,   &journal_group,    &help_group,
+    &complete_group,
 };
 
 const struct command_group *command_group_at(size_t i)

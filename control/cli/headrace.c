@@ -13,6 +13,10 @@ static int run(int argc, char **argv)
 {
 	struct arguments a;
 	const struct command *c;
+	if (argc > 1 && strcmp(argv[1], "__complete") == 0) {
+		complete_print(stdout, argc - 2, argv + 2);
+		return EXIT_GOOD;
+	}
 	int code = arguments_read(argc, argv, &a, &c);
 	if (code != EXIT_GOOD)
 		return code;

@@ -32,7 +32,11 @@ bool exit_code_at(unsigned i, int *code, const char **meaning)
 }
 
 static const char *const environment[][2] = {
-    {"HEADRACE_SOCKET", "the daemon's socket, where --socket does not say"},
+    {"HEADRACE_SOCKET", "the daemon's socket, where neither --socket nor a URL does say"},
+    {"HEADRACE_URL", "the daemon's URL, where neither --url nor --socket does say"},
+    {"HEADRACE_TOKEN, HEADRACE_TOKEN_FILE",
+     "the token, or the file that has it in its first line"},
+    {"HEADRACE_CACERT", "the certificates that a daemon at https:// is known by"},
     {"NO_COLOR", "when set and not empty: no colours; there are none either where standard output "
                  "is no terminal"},
 };

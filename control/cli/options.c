@@ -43,6 +43,16 @@ static const struct option_info options[OPTION_COUNT] = {
 	/* those of every command */
 	[OPTION_SOCKET] = {"--socket", "PATH", VALUE_FILE,
 		"the daemon's socket (else HEADRACE_SOCKET, else /run/headrace/api.sock)", NULL, true},
+	[OPTION_URL] = {"--url", "URL", VALUE_TEXT,
+		"the daemon on another machine, as https://host:port (else HEADRACE_URL)", NULL, true},
+	[OPTION_TOKEN_FILE] = {"--token-file", "FILE", VALUE_FILE,
+		"the file with the token that lets you in (else HEADRACE_TOKEN_FILE)", NULL, true},
+	[OPTION_TOKEN] = {"--token", "TOKEN", VALUE_TEXT,
+		"the token itself (else HEADRACE_TOKEN); others on this machine can see it among the "
+		"processes", NULL, true},
+	[OPTION_CACERT] = {"--cacert", "FILE", VALUE_FILE,
+		"the certificates in PEM form that a daemon at https:// is known by (else "
+		"HEADRACE_CACERT, else the system's)", NULL, true},
 	[OPTION_HELP] = {"--help", NULL, VALUE_FLAG, "this text", NULL, true},
 	[OPTION_VERSION] = {"--version", NULL, VALUE_FLAG, "the version", NULL, true},
 };
