@@ -41,6 +41,9 @@ enum option {
 	OPTION_MONTH,
 	OPTION_TARIFF,
 	OPTION_LEVEL,
+	OPTION_EVERY,
+	OPTION_ONCE,
+	OPTION_PANEL,
 	OPTION_MAN,
 	/* of every command, or brought by what it is */
 	OPTION_FORMAT,
@@ -119,7 +122,11 @@ void table_right(struct table *t, unsigned column);
 void table_add(struct table *t, const char *text);
 /* Cut zeros at the end of decimals that no row of the column needs. */
 void table_trim_decimals(struct table *t, unsigned column);
+/* By a column: numbers as numbers, else as texts. */
+void table_sort(struct table *t, unsigned column, bool descending);
 void table_print(struct table *t);
+/* The heading and the first so many rows. */
+void table_print_rows(struct table *t, size_t rows);
 void table_free(struct table *t);
 
 /* Of the terminal that stdout is; 80 and 24 where it is none. */
@@ -130,6 +137,8 @@ unsigned terminal_height(void);
 const char *colour_bold(void);
 const char *colour_red(void);
 const char *colour_green(void);
+const char *colour_yellow(void);
+const char *colour_reverse(void);
 const char *colour_end(void);
 
 /* 1234567 as "1,234,567"; good for eight calls. */
@@ -148,6 +157,18 @@ void progress_begin(struct progress *p, const char *what);
 void progress_show(struct progress *p, uint64_t done, uint64_t total);
 /* Wipes the bar away. */
 void progress_end(struct progress *p);
+
+/* --- screen.c --- */
+
+/* Keeps what is printed on stdout until screen_show. False: no memory; it is printed at once. */
+bool screen_keep(void);
+/* Ends that; shows the text in place of what was on the screen, cut to its rows. */
+void screen_show(void);
+/* The other screen of the terminal, without cursor and echo; given back at any end. */
+void screen_open(void);
+void screen_close(void);
+/* A key, or 0 after so many ms, or -1 when the window's size changed. */
+int screen_key(int timeout_ms);
 
 /* --- object.c --- */
 

@@ -53,7 +53,8 @@ static void explain_socket(const char *path, CURLcode code, long system_errno)
 	else
 		fprintf(stderr, "Start it with: headraced --config /etc/headrace/headrace.yaml\n"
 		                "Or, if it runs, name its socket (api.socket in its configuration) "
-		                "with --socket PATH or HEADRACE_SOCKET, or its address with --url.\n");
+		                "with --socket PATH or HEADRACE_SOCKET, or its address with "
+		                "--url.\n");
 }
 
 static const char *url_remedy(CURLcode code)
@@ -66,8 +67,8 @@ static const char *url_remedy(CURLcode code)
 		return "Does headraced listen there (api.listen in its configuration), and may you "
 		       "reach it?";
 	case CURLE_PEER_FAILED_VERIFICATION:
-		return "Give the certificate of its authority, or its own if it signed itself, with "
-		       "--cacert FILE; the host in the URL must be one of its names.";
+		return "Give the certificate of its authority, or its own if it signed itself, "
+		       "with --cacert FILE; the host in the URL must be one of its names.";
 	case CURLE_SSL_CACERT_BADFILE:
 		return "--cacert takes a file of certificates in PEM form.";
 	case CURLE_SSL_CONNECT_ERROR:

@@ -90,7 +90,7 @@ struct command {
 };
 
 struct command_group {
-	const char *title; /* in --help; the same for groups that follow each other: one heading */
+	const char *title; /* in --help; one heading for all that follow each other */
 	const struct command *commands;
 	size_t count;
 };
@@ -98,9 +98,20 @@ struct command_group {
 	{.title = (heading), .commands = (table), .count = sizeof(table) / sizeof((table)[0])}
 
 /* In the files of their names. */
-extern const struct command_group status_group, audit_group, devices_group, readings_group,
-    aggregates_group, usage_group, billing_group, errors_group, export_group, backup_group,
-    journal_group, help_group, complete_group;
+extern const struct command_group status_group;
+extern const struct command_group top_group;
+extern const struct command_group audit_group;
+extern const struct command_group devices_group;
+extern const struct command_group readings_group;
+extern const struct command_group aggregates_group;
+extern const struct command_group usage_group;
+extern const struct command_group billing_group;
+extern const struct command_group errors_group;
+extern const struct command_group export_group;
+extern const struct command_group backup_group;
+extern const struct command_group journal_group;
+extern const struct command_group help_group;
+extern const struct command_group complete_group;
 
 /* --- commands.c --- */
 

@@ -5,12 +5,25 @@
 
 #include "control/cli/command.h"
 
-/* In the order of --help. */
+/* In the order of --help; a line each. */
+/* clang-format off */
 static const struct command_group *const groups[] = {
-    &status_group,  &audit_group,  &devices_group, &readings_group, &aggregates_group, &usage_group,
-    &billing_group, &errors_group, &export_group,  &backup_group,   &journal_group,    &help_group,
+    &status_group,
+    &top_group,
+    &audit_group,
+    &devices_group,
+    &readings_group,
+    &aggregates_group,
+    &usage_group,
+    &billing_group,
+    &errors_group,
+    &export_group,
+    &backup_group,
+    &journal_group,
+    &help_group,
     &complete_group,
 };
+/* clang-format on */
 
 const struct command_group *command_group_at(size_t i)
 {

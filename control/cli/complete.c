@@ -286,8 +286,9 @@ static const char bash_script[] =
     "	esac\n"
     "	for line in \"${lines[@]}\"; do\n"
     "		word=${line%%$'\\t'*}\n"
-    "		[[ $cur == *:* && $COMP_WORDBREAKS == *:* ]] && word=${word#\"${cur%\"${cur##*:}\"}\"}\n"
-    "		printf -v word %q \"$word\"\n"
+    "		[[ $cur == *:* && $COMP_WORDBREAKS == *:* ]] &&\n"
+    "			word=${word#\"${cur%\"${cur##*:}\"}\"}\n"
+    "		[[ $word == *[!A-Za-z0-9_./:,@%+=-]* ]] && printf -v word %q \"$word\"\n"
     "		COMPREPLY+=(\"$word\")\n"
     "	done\n"
     "}\n"
@@ -310,9 +311,13 @@ static const char zsh_script[] =
     "		word=${line%%$'\\t'*}\n"
     "		found+=(\"${word//:/\\\\:}:${line#*$'\\t'}\")\n"
     "	done\n"
-    "	_describe -o headrace found\n"
+    "	_describe headrace found\n"
     "}\n"
-    "if [ \"$funcstack[1]\" = _headrace ]; then _headrace \"$@\"; else compdef _headrace headrace; fi\n";
+    "if [ \"$funcstack[1]\" = _headrace ]; then\n"
+    "	_headrace \"$@\"\n"
+    "else\n"
+    "	compdef _headrace headrace\n"
+    "fi\n";
 
 static int print_script(const struct arguments *a)
 {

@@ -33,6 +33,10 @@ static const struct option_info options[OPTION_COUNT] = {
 	[OPTION_MONTH] = {"--month", "MONTH", VALUE_MONTH, "the month, as 2026-03"},
 	[OPTION_TARIFF] = {"--tariff", "ID", VALUE_TEXT, "the tariff's id"},
 	[OPTION_LEVEL] = {"--level", "LEVEL", VALUE_CHOICE, "how long a period is", "hour|day|month"},
+	[OPTION_EVERY] = {"--every", "SECONDS", VALUE_NUMBER, "how long between two looks (2)"},
+	[OPTION_ONCE] = {"--once", NULL, VALUE_FLAG, "print it once as plain text, and end"},
+	[OPTION_PANEL] = {"--panel", "PANEL", VALUE_CHOICE, "the panel to begin with",
+		"overview|stages|levels|memory|errors|counters"},
 	[OPTION_MAN] = {"--man", NULL, VALUE_FLAG, "the manual page headrace(1), for man or groff"},
 	/* those that a command has by its `formats` and `watch` */
 	[OPTION_FORMAT] = {"--format", "FORMAT", VALUE_CHOICE, "the form of the answer"},

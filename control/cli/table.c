@@ -148,7 +148,62 @@ static unsigned fit(const struct table *t, size_t *widths, size_t room)
 	return columns;
 }
 
+/* --- order --- */
+
+struct sorting {
+	const struct table *table;
+	unsigned column;
+	bool descending;
+};
+
+/* Both begin with a number (1,234.5 or 17 % or 2.0 MiB): *out is their order. */
+static bool compare_numbers(const char *a, const char *b, int *out)
+{
+	double values[2];
+	const char *texts[2] = {a, b};
+	for (unsigned i = 0; i < 2; i++) {
+		char digits[40], *end;
+		size_t used = 0;
+		for (const char *c = texts[i]; *c && used < sizeof digits - 1; c++)
+			if (*c != ',')
+				digits[used++] = *c;
+		digits[used] = '\0';
+		values[i] = strtod(digits, &end);
+		if (end == digits)
+			return false;
+		const char *units = "KMGT", *unit = strchr(units, end[0] == ' ' ? end[1] : '\0');
+		for (long n = unit && *unit ? unit - units + 1 : 0; n > 0; n--)
+			values[i] *= 1024;
+	}
+	*out = values[0] < values[1] ? -1 : values[0] > values[1];
+	return true;
+}
+
+static int compare_rows(const void *a, const void *b, void *context)
+{
+	const struct sorting *s = context;
+	const char *x = ((char *const *)a)[s->column], *y = ((char *const *)b)[s->column];
+	int order;
+	if (!compare_numbers(x, y, &order))
+		order = strcmp(x, y);
+	return s->descending ? -order : order;
+}
+
+void table_sort(struct table *t, unsigned column, bool descending)
+{
+	struct sorting s = {t, column, descending};
+	size_t rows = t->count / t->columns;
+	if (column < t->columns && rows > 2)
+		qsort_r(t->cells + t->columns, rows - 1, t->columns * sizeof *t->cells,
+		        compare_rows, &s);
+}
+
 void table_print(struct table *t)
+{
+	table_print_rows(t, SIZE_MAX);
+}
+
+void table_print_rows(struct table *t, size_t rows)
 {
 	size_t widths[COLUMNS_MAX] = {0};
 	unsigned columns = t->columns;
@@ -157,7 +212,7 @@ void table_print(struct table *t)
 			widths[i % t->columns] = width_of(t->cells[i]);
 	if (isatty(STDOUT_FILENO))
 		columns = fit(t, widths, terminal_width());
-	for (size_t i = 0; i + t->columns <= t->count; i += t->columns) {
+	for (size_t i = 0, n = 0; i + t->columns <= t->count && n <= rows; i += t->columns, n++) {
 		if (i == 0)
 			fputs(colour_bold(), stdout);
 		for (unsigned c = 0; c < columns; c++)
@@ -219,6 +274,16 @@ const char *colour_red(void)
 const char *colour_green(void)
 {
 	return colour("\033[32m");
+}
+
+const char *colour_yellow(void)
+{
+	return colour("\033[33m");
+}
+
+const char *colour_reverse(void)
+{
+	return colour("\033[7m");
 }
 
 const char *colour_end(void)

@@ -79,7 +79,8 @@ static bool take_token(const struct arguments *a, struct target *t, char *why, s
 		return false;
 	for (const char *c = t->token; *c; c++)
 		if (*c <= ' ' || *c > '~')
-			return wrong(why, bytes, "the token has characters that no token has", "", "");
+			return wrong(why, bytes, "the token has characters that no token has",
+			             "", "");
 	if (t->token[0] && t->url && !is_private(t->url))
 		return wrong(why, bytes, "the token would travel unencrypted to ", t->url,
 		             "\nUse https.");

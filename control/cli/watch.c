@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,34 +14,13 @@
 
 #define SECONDS_MAX 3600
 
-/* Prints what fits the window: each line up to its width, the rest of it wiped. */
-static void show(const char *text, unsigned rows)
-{
-	fputs("\033[H", stdout);
-	for (unsigned row = 0; *text && row + 1 < rows; row++) {
-		size_t length = strcspn(text, "\n");
-		fwrite(text, 1, length, stdout);
-		fputs("\033[K\n", stdout);
-		text += length + (text[length] == '\n');
-	}
-	fputs("\033[J", stdout);
-	fflush(stdout);
-}
-
 /* Runs the command with its output kept, so that it is shown at once. */
 static int run_kept(const struct command *c, const struct arguments *a)
 {
-	char *text = NULL;
-	size_t bytes = 0;
-	FILE *real = stdout, *kept = open_memstream(&text, &bytes);
-	if (!kept)
-		return c->run(a);
-	stdout = kept;
+	bool kept = screen_keep();
 	int code = c->run(a);
-	stdout = real;
-	if (fclose(kept) == 0 && text && (code == EXIT_GOOD || bytes > 0))
-		show(text, terminal_height());
-	free(text);
+	if (kept)
+		screen_show();
 	return code;
 }
 
