@@ -564,7 +564,9 @@ static int run(struct daemon *d, const sigset_t *signals)
 	if (code == EXIT_SUCCESS) {
 		int signal_number = 0;
 		log_info("headraced", "ready");
-		sigwait(signals, &signal_number);
+		while (sigwait(signals, &signal_number) == 0 && signal_number == SIGHUP)
+			if (api_reload(d->api, &err) != RESULT_OK)
+				log_error("headraced", "%s; as before", err.text);
 		log_info("headraced", "signal %d: draining", signal_number);
 	} else {
 		started++; /* it may be half open: every stop copes with that */
@@ -619,6 +621,7 @@ int main(int argc, char **argv)
 		sigemptyset(&signals);
 		sigaddset(&signals, SIGTERM);
 		sigaddset(&signals, SIGINT);
+		sigaddset(&signals, SIGHUP);
 		pthread_sigmask(SIG_BLOCK, &signals, NULL);
 		signal(SIGPIPE, SIG_IGN);
 		d->started_ms = clock_wall_ms();

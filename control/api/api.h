@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The API: HTTP/JSON on a Unix socket (everything), and on an optional loopback TCP
- * address (/metrics, /health and /status, to whoever asks from this machine).
- * Only this folder sees libmicrohttpd.
+ * The API: HTTP/JSON on a Unix socket, whose users are admins, and on an optional TCP address,
+ * with or without TLS, where a token says who asks. Programs on this machine may ask for rates and
+ * counters without one. Only this folder sees libmicrohttpd.
  *
  * Threads: libmicrohttpd's own, one per connection, at most a few dozen. They read the workers'
  * meters, lock in the store and the registry, and never make a worker wait.
@@ -68,6 +68,10 @@ struct api;
  * an error) and at config->api.listen when set. */
 MUST_USE enum result api_start(const struct api_context *context, struct api **out,
                                struct error *err);
+
+/* The certificate and key of the TCP address are read again; connections that are open go on with
+ * those before. On an error everything stays as it is. */
+MUST_USE enum result api_reload(struct api *api, struct error *err);
 
 /* Ends the listeners and the scans of requests under way, waits for these, removes the socket.
  * NULL is fine. */

@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+#include <jansson.h>
+
 #include "control/api/api.h"
 #include "control/api/routes.h"
 #include "control/api/text.h"
@@ -28,6 +30,8 @@ struct api_who {
 struct api_request {
 	const struct api_route *route;
 	const struct api_who *who;
+	const char *target; /* path and query as they came */
+	struct api *api;    /* the server's own parts; NULL in tests of endpoints */
 	const struct api_context *context;
 	struct sampler *sampler;
 	const atomic_bool *stopping; /* api_stop waits for us; NULL: never */
@@ -53,12 +57,14 @@ struct web_file;
 
 struct api_reply {
 	unsigned status; /* HTTP */
-	char object[128]; /* what was changed, for the audit log; "": the path's parameters */
+	char object[128]; /* what was changed, for the audit log; "": the path's parameter */
+	char next[1024];  /* the target of the following part of a list (api_next); "": none */
+	char location[256]; /* of what was made; "": not told */
+	unsigned retry_after_s; /* 0: not told */
 	const char *content_type;
 	struct text text;
 	struct api_stream stream; /* more is not NULL: instead of `text` */
 	const struct web_file *file; /* not NULL: instead of both */
-	const char *location; /* not NULL: where to look instead; the status says so */
 };
 
 /* RFC 9457; `remedy` says what to do next. Replaces what the answer has so far. */
@@ -81,8 +87,15 @@ bool api_stopped(const struct api_request *request, struct api_reply *reply);
 bool api_caught_up(const struct api_request *request, struct api_reply *reply);
 
 /* Of the query; NULL: not given. Of the path; never NULL. */
+/* The body, which must be a JSON object without names twice. NULL: a problem was answered. */
+json_t *api_body_object(const struct api_request *request, struct api_reply *reply);
+
 const char *api_parameter(const struct api_request *request, const char *name);
 const char *api_path(const struct api_request *request, const char *name);
+/* There is more: the same request with these parameters instead gets it. Is answered as Link:
+ * rel="next" (RFC 8288). */
+void api_next(const struct api_request *request, struct api_reply *reply,
+              const struct api_parameter *changed, unsigned count);
 /* A whole number, a time: `otherwise` when absent. False: a problem was answered. */
 bool api_number(const struct api_request *request, struct api_reply *reply, const char *name,
                 uint64_t least, uint64_t most, uint64_t otherwise, uint64_t *out);

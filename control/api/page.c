@@ -6,6 +6,7 @@
  */
 #include "control/api/page.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -115,7 +116,7 @@ static void page_redirect(const struct api_request *request, struct api_reply *r
 {
 	(void)request;
 	reply->status = MHD_HTTP_FOUND;
-	reply->location = "/ui/";
+	snprintf(reply->location, sizeof reply->location, "/ui/");
 	text_add(&reply->text, "{\"location\":\"/ui/\"}\n");
 }
 

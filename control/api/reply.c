@@ -88,6 +88,66 @@ const char *api_path(const struct api_request *request, const char *name)
 	return request->path[index];
 }
 
+json_t *api_body_object(const struct api_request *request, struct api_reply *reply)
+{
+	json_error_t error;
+	json_t *json =
+	    json_loadb(request->body, request->body_bytes, JSON_REJECT_DUPLICATES, &error);
+	if (json_is_object(json))
+		return json;
+	if (json)
+		api_problem(reply, 400, "The input can't be used", "send an object: {...}",
+		            "the body is JSON, but no object");
+	else
+		api_problem(reply, 400, "The input can't be used", "send JSON (RFC 8259)",
+		            "line %d, column %d: %s", error.line, error.column, error.text);
+	json_decref(json);
+	return NULL;
+}
+
+/* RFC 3986 §2.3 */
+static void put_escaped(struct text *t, const char *value)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	                            "0123456789-._~";
+	for (; *value; value++)
+		if (strchr(plain, *value))
+			text_put(t, value, 1);
+		else
+			text_add(t, "%%%02X", (unsigned char)*value);
+}
+
+static void put_parameter(struct text *t, const struct api_parameter *p, char *separator)
+{
+	text_put(t, separator, 1);
+	put_escaped(t, p->name);
+	text_put(t, "=", 1);
+	put_escaped(t, p->value);
+	*separator = '&';
+}
+
+void api_next(const struct api_request *request, struct api_reply *reply,
+              const struct api_parameter *changed, unsigned count)
+{
+	struct text t = {.bytes_max = sizeof reply->next - 1};
+	char separator = '?';
+	if (!request->target)
+		return;
+	text_put(&t, request->target, strcspn(request->target, "?"));
+	for (unsigned i = 0; i < request->parameter_count; i++) {
+		bool other = false;
+		for (unsigned k = 0; k < count; k++)
+			other = other || strcmp(changed[k].name, request->parameters[i].name) == 0;
+		if (!other)
+			put_parameter(&t, &request->parameters[i], &separator);
+	}
+	for (unsigned k = 0; k < count; k++)
+		put_parameter(&t, &changed[k], &separator);
+	if (!t.failed)
+		snprintf(reply->next, sizeof reply->next, "%s", t.data);
+	text_free(&t);
+}
+
 bool api_number(const struct api_request *request, struct api_reply *reply, const char *name,
                 uint64_t least, uint64_t most, uint64_t otherwise, uint64_t *out)
 {

@@ -8,9 +8,21 @@
 #include "control/api/topics.h"
 
 const struct api_topic *const api_topics[] = {
-    &api_topic_status,  &api_topic_devices, &api_topic_readings, &api_topic_aggregates,
-    &api_topic_usage,   &api_topic_bills,   &api_topic_errors,   &api_topic_export,
-    &api_topic_audit,   &api_topic_backup,  &api_topic_history,  &api_topic_page,    NULL,
+    &api_topic_status,
+    &api_topic_devices,
+    &api_topic_readings,
+    &api_topic_aggregates,
+    &api_topic_usage,
+    &api_topic_bills,
+    &api_topic_errors,
+    &api_topic_export,
+    &api_topic_audit,
+    &api_topic_backup,
+    &api_topic_history,
+    &api_topic_access,
+    &api_topic_openapi,
+    &api_topic_page,
+    NULL,
 };
 
 const char *api_role_name(enum api_role role)

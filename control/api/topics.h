@@ -5,6 +5,7 @@
 
 #include "control/api/routes.h"
 
+extern const struct api_topic api_topic_access;
 extern const struct api_topic api_topic_aggregates;
 extern const struct api_topic api_topic_audit;
 extern const struct api_topic api_topic_backup;
@@ -13,6 +14,7 @@ extern const struct api_topic api_topic_devices;
 extern const struct api_topic api_topic_errors;
 extern const struct api_topic api_topic_export;
 extern const struct api_topic api_topic_history;
+extern const struct api_topic api_topic_openapi;
 extern const struct api_topic api_topic_page;
 extern const struct api_topic api_topic_readings;
 extern const struct api_topic api_topic_status;

@@ -5,7 +5,6 @@
  */
 #include "control/config/config.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -55,6 +54,7 @@ static enum result take_numbers(struct yaml_file *file, const struct raw_config 
 	RETENTION_NUMBERS(TAKE_NUMBER)
 	VALIDATION_NUMBERS(TAKE_NUMBER)
 	REGISTRY_NUMBERS(TAKE_NUMBER)
+	API_NUMBERS(TAKE_NUMBER)
 	c->coap.interop = raw->coap.interop ? *raw->coap.interop : false;
 	c->coap.multicast = raw->coap.multicast ? *raw->coap.multicast : true;
 	c->registry.registration =
@@ -117,6 +117,9 @@ static enum result take_texts(struct yaml_file *file, const struct raw_config *r
 	whole = resolve_optional(file, raw->tariffs_dir, &c->tariffs_dir) && whole;
 	whole = resolve_optional(file, raw->registry.file, &c->registry.file) && whole;
 	whole = resolve_optional(file, raw->registry.allow_list, &c->registry.allow_list) && whole;
+	whole = resolve_optional(file, raw->api.certificate, &c->api.certificate) && whole;
+	whole = resolve_optional(file, raw->api.key, &c->api.key) && whole;
+	c->api.plaintext = raw->api.plaintext && *raw->api.plaintext;
 	if (raw->api.listen)
 		whole = (c->api.listen = strdup(raw->api.listen)) && whole;
 	return whole ? RESULT_OK : fail(RESULT_RESOURCE, err, "%s: no memory", file->path);
@@ -186,7 +189,7 @@ static enum result check_numbers(struct yaml_file *file, const struct config *c,
 	return RESULT_OK;
 }
 
-static enum result check_reference(struct yaml_file *file, const char *key, const char *path,
+enum result config_check_reference(struct yaml_file *file, const char *key, const char *path,
                                    bool folder, struct error *err)
 {
 	struct stat st;
@@ -198,18 +201,6 @@ static enum result check_reference(struct yaml_file *file, const char *key, cons
 		return yaml_fail(file, key, err, "%s is '%s', %s; expected %s", key, path,
 		                 folder ? "not a folder" : "a folder", what);
 	return RESULT_OK;
-}
-
-/* "127.0.0.1:9404": loopback only, for the API asks nobody who he is. */
-static bool is_loopback_listen(const char *text)
-{
-	char host[INET_ADDRSTRLEN];
-	struct in_addr in;
-	unsigned port;
-	int end = 0;
-	return sscanf(text, "%15[0-9.]:%5u%n", host, &port, &end) == 2 && text[end] == '\0' &&
-	       port >= 1 && port <= 65535 && inet_pton(AF_INET, host, &in) == 1 &&
-	       ntohl(in.s_addr) >> 24 == 127;
 }
 
 static enum result check_texts(struct yaml_file *file, const struct config *c, struct error *err)
@@ -225,31 +216,33 @@ static enum result check_texts(struct yaml_file *file, const struct config *c, s
 		return yaml_fail(file, "api.socket", err,
 		                 "api.socket is %zu bytes long; expected a path of at most %zu",
 		                 strlen(c->api.socket), sizeof address.sun_path - 1);
-	if (c->api.listen && !is_loopback_listen(c->api.listen))
-		return yaml_fail(file, "api.listen", err,
-		                 "api.listen is '%s'; expected a loopback address and port, as "
-		                 "127.0.0.1:9404", c->api.listen);
 	if (strcmp(c->journal.dir, c->store.dir) == 0)
 		return yaml_fail(file, "store.dir", err,
 		                 "store.dir is the journal's folder '%s'; expected one of its own",
 		                 c->store.dir);
-	enum result result = check_reference(file, "channels_file", c->channels_file, false, err);
+	enum result result =
+	    config_check_reference(file, "channels_file", c->channels_file, false, err);
 	if (result == RESULT_OK)
-		result = check_reference(file, "profiles_dir", c->profiles_dir, true, err);
+		result = config_check_reference(file, "profiles_dir", c->profiles_dir, true,
+		                                err);
 	if (result == RESULT_OK && c->vee_file)
-		result = check_reference(file, "vee_file", c->vee_file, false, err);
+		result = config_check_reference(file, "vee_file", c->vee_file, false,
+		                                err);
 	if (result == RESULT_OK && c->tariffs_dir)
-		result = check_reference(file, "tariffs_dir", c->tariffs_dir, true, err);
+		result = config_check_reference(file, "tariffs_dir", c->tariffs_dir, true,
+		                                err);
 	if (result == RESULT_OK && c->broker.password_file)
-		result = check_reference(file, "broker.password_file", c->broker.password_file,
-		                         false, err);
+		result = config_check_reference(file, "broker.password_file",
+		                                c->broker.password_file, false, err);
 	if (result == RESULT_OK && c->broker.acl_file)
-		result = check_reference(file, "broker.acl_file", c->broker.acl_file, false, err);
+		result = config_check_reference(file, "broker.acl_file", c->broker.acl_file, false,
+		                                err);
 	if (result == RESULT_OK && c->registry.file)
-		result = check_reference(file, "registry.file", c->registry.file, false, err);
+		result = config_check_reference(file, "registry.file", c->registry.file, false,
+		                                err);
 	if (result == RESULT_OK && c->registry.allow_list)
-		result = check_reference(file, "registry.allow_list", c->registry.allow_list, false,
-		                         err);
+		result = config_check_reference(file, "registry.allow_list",
+		                                c->registry.allow_list, false, err);
 	return result;
 }
 
@@ -290,6 +283,8 @@ enum result config_load(const char *path, struct config **out, struct error *err
 		result = check_numbers(&file, c, err);
 	if (result == RESULT_OK)
 		result = check_texts(&file, c, err);
+	if (result == RESULT_OK)
+		result = config_take_api(&file, c, err);
 	if (result == RESULT_OK)
 		result = check_territory(&file, c, err);
 	if (result == RESULT_OK)
@@ -335,5 +330,7 @@ void config_free(struct config *c)
 	free(c->registry.allow_list);
 	free(c->api.socket);
 	free(c->api.listen);
+	free(c->api.certificate);
+	free(c->api.key);
 	free(c);
 }

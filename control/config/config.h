@@ -161,7 +161,17 @@ struct config {
 	} registry;
 	struct {
 		char *socket; /* path of the API's Unix socket */
-		char *listen; /* "127.0.0.1:9404": TCP, for monitoring; NULL: off */
+		char *listen; /* "127.0.0.1:9404", "[::1]:9404": TCP; NULL: off */
+		char *certificate, *key; /* PEM files: TLS; NULL: none */
+		bool plaintext;          /* beyond loopback without TLS; default false */
+		uint32_t requests_per_s; /* of one token, of one address; default 100 */
+		uint32_t connections;    /* over TCP; default 64 */
+		uint32_t connections_per_address; /* default 8 */
+		uint32_t request_timeout_s; /* for the head, and without progress; default 30 */
+		/* derived from listen */
+		bool ipv6, loopback;
+		uint8_t address[16]; /* the first 4 for IPv4 */
+		uint16_t port;
 	} api;
 };
 

@@ -78,6 +78,11 @@
 	S(validation, late_max_h,       48,     1,     8760)
 #define REGISTRY_NUMBERS(S) \
 	S(registry, pending_max,     10000,     0, 100000000)
+#define API_NUMBERS(S) \
+	S(api, requests_per_s,         100,     1,  1000000) \
+	S(api, connections,             64,     1,     4096) \
+	S(api, connections_per_address,  8,     1,     4096) \
+	S(api, request_timeout_s,       30,     1,     3600)
 /* clang-format on */
 
 #define RAW_NUMBER(section, key, otherwise, least, most) int64_t *key;
@@ -138,7 +143,9 @@ struct raw_territory {
 	char *timezone;
 };
 struct raw_api {
-	char *socket, *listen;
+	API_NUMBERS(RAW_NUMBER)
+	char *socket, *listen, *certificate, *key;
+	bool *plaintext;
 };
 
 struct raw_config {
@@ -170,5 +177,11 @@ MUST_USE enum result config_take_ports(struct yaml_file *file, const struct raw_
 /* workers: each stage exactly once. */
 MUST_USE enum result config_take_workers(struct yaml_file *file, const struct raw_config *raw,
                                          struct config *c, struct error *err);
+
+/* `path` is there and can be read; `key` names it in the error. */
+MUST_USE enum result config_check_reference(struct yaml_file *file, const char *key,
+                                            const char *path, bool folder, struct error *err);
+/* api: the TCP address and what it needs. */
+MUST_USE enum result config_take_api(struct yaml_file *file, struct config *c, struct error *err);
 
 #endif

@@ -101,8 +101,12 @@ static const cyaml_schema_field_t registry_fields[] = {
     CYAML_FIELD_END,
 };
 static const cyaml_schema_field_t api_fields[] = {
+    API_NUMBERS(FIELD_NUMBER)
     FIELD_TEXT(api, socket),
     FIELD_TEXT(api, listen),
+    FIELD_TEXT(api, certificate),
+    FIELD_TEXT(api, key),
+    CYAML_FIELD_BOOL_PTR("plaintext", OPTIONAL, struct raw_api, plaintext),
     CYAML_FIELD_END,
 };
 

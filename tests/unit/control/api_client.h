@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 static char answer[1 << 20]; /* the body */
+static size_t answer_bytes;     /* it may have zeros */
 static char headers[4096];
 
 /* To the TCP port when it is not 0, else to the socket. */
@@ -48,6 +49,8 @@ static inline int exchange(int fd, const char *request, size_t bytes)
 	close(fd);
 	all[used] = '\0';
 	int status = 0;
+	answer_bytes = 0;
+	answer[0] = '\0';
 	sscanf(all, "HTTP/1.%*c %d", &status);
 	char *body = strstr(all, "\r\n\r\n");
 	if (!body)
@@ -56,7 +59,9 @@ static inline int exchange(int fd, const char *request, size_t bytes)
 	size_t length = strlen(all) < sizeof headers ? strlen(all) : sizeof headers - 1;
 	memcpy(headers, all, length);
 	headers[length] = '\0';
-	strcpy(answer, body + 4);
+	answer_bytes = used - (size_t)(body + 4 - all);
+	memcpy(answer, body + 4, answer_bytes);
+	answer[answer_bytes] = '\0';
 	return status;
 }
 

@@ -145,6 +145,13 @@ static inline int set_up(void **state)
 	tcp_port = (uint16_t)(20000 + getpid() % 12000);
 	snprintf(listen, sizeof listen, "127.0.0.1:%u", tcp_port);
 	f.config.api.listen = strdup(listen);
+	memcpy(f.config.api.address, (uint8_t[]){127, 0, 0, 1}, 4);
+	f.config.api.port = tcp_port;
+	f.config.api.loopback = true;
+	f.config.api.requests_per_s = 1000;
+	f.config.api.connections = 64;
+	f.config.api.connections_per_address = 8;
+	f.config.api.request_timeout_s = 30;
 	f.config.validation.drift_accept_s = 60;
 	f.config.validation.drift_flag_s = 300;
 	f.config.validation.drift_replace_s = 3600;

@@ -19,7 +19,8 @@ struct store {
 	struct entry *entries[STORE_SPACE_COUNT];
 	size_t count[STORE_SPACE_COUNT], capacity[STORE_SPACE_COUNT];
 	bool sorted[STORE_SPACE_COUNT];
-	unsigned failures, writes;
+	unsigned failures, writes, good_before;
+	const char *failing; /* the beginning of keys; NULL: all */
 	struct stored_reading readings[READINGS_MAX];
 	size_t reading_count;
 	struct stored_error errors[ERRORS_MAX];
@@ -55,9 +56,39 @@ void fake_store_fail_writes(struct store *s, unsigned count)
 	s->failures = count;
 }
 
+void fake_store_fail_writes_of(struct store *s, const char *prefix, unsigned count)
+{
+	s->failing = prefix;
+	s->failures = count;
+}
+
+static bool is_failing(const struct store *s, const struct store_kv *item)
+{
+	return s->failures > 0 &&
+	       (!s->failing || (item->key_bytes >= strlen(s->failing) &&
+	                        memcmp(item->key, s->failing, strlen(s->failing)) == 0));
+}
+
+void fake_store_fail_writes_after(struct store *s, unsigned good, unsigned count)
+{
+	s->good_before = good;
+	s->failures = count;
+}
+
 unsigned fake_store_writes(const struct store *s)
 {
 	return s->writes;
+}
+
+bool fake_store_has(struct store *s, const char *text)
+{
+	for (int space = 0; space < STORE_SPACE_COUNT; space++)
+		for (size_t i = 0; i < s->count[space]; i++) {
+			const struct entry *e = &s->entries[space][i];
+			if (e->value && memmem(e->value, e->value_bytes, text, strlen(text)))
+				return true;
+		}
+	return false;
 }
 
 static char *copy(const void *data, size_t bytes)
@@ -75,7 +106,9 @@ enum result store_kv_write(struct store *s, enum store_space space, const struct
 {
 	pthread_mutex_lock(&s->lock);
 	s->writes++;
-	if (s->failures > 0) {
+	if (is_failing(s, items) && s->good_before > 0) {
+		s->good_before--;
+	} else if (is_failing(s, items)) {
 		s->failures--;
 		pthread_mutex_unlock(&s->lock);
 		return fail(RESULT_MEDIA, err, "the fake disk is full");

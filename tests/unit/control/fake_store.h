@@ -13,6 +13,12 @@ void fake_store_free(struct store *s);
 
 /* The next `count` store_kv_write fail with RESULT_MEDIA. */
 void fake_store_fail_writes(struct store *s, unsigned count);
+/* Those whose first key begins so. */
+void fake_store_fail_writes_of(struct store *s, const char *prefix, unsigned count);
+/* `good` ones are done first. */
+void fake_store_fail_writes_after(struct store *s, unsigned good, unsigned count);
+/* Is the text in any value? */
+bool fake_store_has(struct store *s, const char *text);
 unsigned fake_store_writes(const struct store *s);
 
 void fake_store_add_reading(struct store *s, const struct stored_reading *reading);

@@ -158,9 +158,13 @@ static void import_takes_csv_and_json(void **state)
 	assert_int_equal(ask_at(false, "POST", "/devices/import", "text/html", "x"), 415);
 	assert_int_equal(ask_at(false, "POST", "/devices/import", "text/csv", "x\n"), 400);
 	assert_has("line 1: unknown column 'x'");
-	fake_store_fail_writes(f.store, 1);
+	fake_store_fail_writes_after(f.store, 1, 1); /* the first is the audit log's */
 	assert_int_equal(ask_at(false, "POST", "/devices/import", "text/csv", "id\nN-4\n"), 500);
 	assert_has("the fake disk is full");
+	fake_store_fail_writes(f.store, 1);
+	assert_int_equal(ask_at(false, "POST", "/devices/import", "text/csv", "id\nN-5\n"), 503);
+	assert_has("nothing was changed");
+	assert_int_equal(registry_number_of(f.registry, "N-5", 3), DEVICE_NONE);
 }
 
 static void second_import_waits_for_the_first(void **state)
@@ -387,7 +391,7 @@ static void run_that_can_not_write_says_so_and_goes_on_later(void **state)
 {
 	(void)state;
 	read_june(0, 0);
-	fake_store_fail_writes(f.store, 1);
+	fake_store_fail_writes_of(f.store, "bill/", 1);
 	assert_int_equal(ask_at(false, "POST", "/billing/run?month=2025-06&tariff=sample-a", NULL,
 	                        ""), 200);
 	wait_for_billing();
@@ -522,7 +526,7 @@ static void audit_balances_and_notices_when_not(void **state)
 	assert_has("{\"check\":\"journal and store agree on the totals\",\"ok\":false");
 }
 
-static void tcp_address_is_for_monitoring_only(void **state)
+static void tcp_address_without_a_token_is_for_monitoring_only(void **state)
 {
 	static const char *const closed[] = {"/devices", "/devices/SM-1", "/readings/SM-1",
 	                                     "/errors", "/errors/1048576"};
@@ -531,12 +535,13 @@ static void tcp_address_is_for_monitoring_only(void **state)
 	assert_int_equal(ask_at(true, "GET", "/health", NULL, ""), 200);
 	assert_int_equal(ask_at(true, "GET", "/status", NULL, ""), 200);
 	for (size_t i = 0; i < sizeof closed / sizeof closed[0]; i++) {
-		assert_int_equal(ask_at(true, "GET", closed[i], NULL, ""), 403);
-		assert_has("use the Unix socket");
+		assert_int_equal(ask_at(true, "GET", closed[i], NULL, ""), 401);
+		assert_has("or use the Unix socket");
+		assert_non_null(strstr(headers, "WWW-Authenticate: Bearer"));
 		assert_int_equal(ask(closed[i]), 200);
 	}
-	assert_int_equal(ask_at(true, "POST", "/devices/import", "text/csv", "id\nEVIL\n"), 403);
-	assert_int_equal(ask_at(true, "POST", "/audit", NULL, ""), 403);
+	assert_int_equal(ask_at(true, "POST", "/devices/import", "text/csv", "id\nEVIL\n"), 401);
+	assert_int_equal(ask_at(true, "POST", "/audit", NULL, ""), 401);
 	assert_int_equal(registry_number_of(f.registry, "EVIL", 4), DEVICE_NONE);
 }
 
@@ -650,7 +655,7 @@ int main(void)
 	    CASE(errors_are_listed_by_reason_and_in_parts),
 	    CASE(error_entry_shows_what_came),
 	    CASE(audit_balances_and_notices_when_not),
-	    CASE(tcp_address_is_for_monitoring_only),
+	    CASE(tcp_address_without_a_token_is_for_monitoring_only),
 	    CASE(tcp_address_refuses_a_foreign_host),
 	    CASE(tcp_address_limits_connections_of_one_host),
 	    CASE(hostile_requests_leave_the_api_working),

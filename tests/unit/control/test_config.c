@@ -309,8 +309,15 @@ static const struct {
     {PORT "store: {dir: /a}\njournal: {dir: /a}\n",
      "3: store.dir is the journal's folder '/a'; expected one of its own"},
     {PORT "api:\n  listen: 0.0.0.0:9404\n",
-     "4: api.listen is '0.0.0.0:9404'; expected a loopback address and port, as "
-     "127.0.0.1:9404"},
+     "4: api.listen is '0.0.0.0:9404', beyond this machine; expected TLS with it "
+     "(api.certificate and api.key), or api.plaintext: true"},
+    {PORT "api:\n  listen: localhost:9404\n",
+     "4: api.listen is 'localhost:9404'; expected an address and port, as 127.0.0.1:9404 or "
+     "[::1]:9404"},
+    {PORT "api:\n  listen: \"[::1]:0\"\n", "4: api.listen is '[::1]:0'; expected an address..."},
+    {PORT "api:\n  key: k.pem\n",
+     "4: api.key is given alone; expected api.certificate and api.key"},
+    {PORT "api:\n  certificate: none.pem\n  key: none.pem\n", "4: api.certificate is '..."},
     {PORT "dpdk:\n  file_prefix: a/b\n", "4: dpdk.file_prefix is 'a/b'; expected up to 32 "
                                         "letters, digits, '-' and '_'"},
 };
@@ -410,6 +417,7 @@ static void manual_page_equals_the_table(void **state)
 	STORE_NUMBERS(CHECK_ROW)
 	RETENTION_NUMBERS(CHECK_ROW)
 	VALIDATION_NUMBERS(CHECK_ROW)
+	API_NUMBERS(CHECK_ROW)
 }
 
 int main(void)
