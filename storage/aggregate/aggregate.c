@@ -2,15 +2,14 @@
 /*
  * From readings to periods; see aggregate.h.
  *
- * One pass over a device's readings by effective time. A register that falls is a rollover when
- * the reading says so and the number of dials is known (10^dials is added), else a reset, whose
- * step is left out. Threads: any. Memory: the caller's.
+ * One pass over a device's readings by effective time, adding up the register's steps
+ * (register.h); that of a reset is left out. Threads: any. Memory: the caller's.
  */
 #include "storage/aggregate/aggregate.h"
 
 #include "base/check.h"
 
-#include "contract/reading.h"
+#include "storage/aggregate/register.h"
 
 #define HOUR_MS             3600000ll
 #define INTERVAL_DEFAULT_MS 900000u
@@ -35,14 +34,7 @@ static const struct profile *profile_of(const struct aggregate_rules *rules,
 
 int aggregate_register(const struct aggregate_rules *rules, const struct stored_reading *r)
 {
-	const struct profile *p = profile_of(rules, r);
-	if (!p || p->register_slot < 0)
-		return -1;
-	for (uint32_t i = 0; i < r->channel_count; i++) {
-		if (r->channel[i] == p->channels[p->register_slot].channel)
-			return (int)i;
-	}
-	return -1;
+	return register_index(profile_of(rules, r), r);
 }
 
 static int demand_index(const struct aggregate_rules *rules, const struct stored_reading *r)
@@ -61,18 +53,11 @@ static uint32_t interval_ms(const struct aggregate_rules *rules, const struct st
 	return p && p->interval_ms > 0 ? p->interval_ms : INTERVAL_DEFAULT_MS;
 }
 
-/* Where the register begins anew, in its units; 0: not known. */
+/* Asked for when a register has fallen, which is seldom. */
 static int64_t modulus(const struct aggregate_rules *rules, const struct stored_reading *r)
 {
-	const struct profile *p = profile_of(rules, r);
 	uint32_t dials = rules->dials ? rules->dials(rules->dials_context, r->device) : 0;
-	int64_t m = 1;
-	dials = dials == 0 && p ? p->dials : dials;
-	if (dials == 0 || !p || p->register_kwh_pow10 < 0 || dials + p->register_kwh_pow10 > 18)
-		return 0;
-	for (uint32_t i = 0; i < dials + (uint32_t)p->register_kwh_pow10; i++)
-		m *= 10;
-	return m;
+	return register_modulus(profile_of(rules, r), dials);
 }
 
 struct pass {
@@ -103,17 +88,18 @@ static void step_take(struct pass *p, const struct stored_reading *r, int index)
 	struct aggregate *a = p->period;
 	const struct stored_reading *b = p->before;
 	int64_t reach = AGGREGATE_REACH_DAYS * 24 * HOUR_MS, step, whole;
-	if (b->channel[p->before_index] != r->channel[index] || a->start_ms - b->ts_ms > reach ||
-	    __builtin_sub_overflow(r->value[index], b->value[p->before_index], &step))
+	struct register_read from = {b->value[p->before_index], b->ts_ms, b->flags};
+	struct register_read to = {r->value[index], r->ts_ms, r->flags};
+	if (b->channel[p->before_index] != r->channel[index] || a->start_ms - b->ts_ms > reach)
 		return;
-	if (step < 0) {
-		int64_t m = r->flags & READING_F_ROLLOVER ? modulus(p->rules, r) : 0;
-		a->flags |= m > 0 ? AGGREGATE_F_ROLLOVER : AGGREGATE_F_RESET;
-		if (m == 0)
-			return;
-		step += m;
-	}
-	if (step < 0 || __builtin_add_overflow(a->energy, step, &whole))
+	int64_t turn = to.value < from.value ? modulus(p->rules, r) : 0;
+	enum register_step kind =
+	    register_step(profile_of(p->rules, r), turn, &from, &to, &step);
+	if (kind == REGISTER_ROLLED)
+		a->flags |= AGGREGATE_F_ROLLOVER;
+	if (kind == REGISTER_FELL)
+		a->flags |= AGGREGATE_F_RESET;
+	if (kind == REGISTER_FELL || __builtin_add_overflow(a->energy, step, &whole))
 		return;
 	a->energy = whole;
 	a->register_channel = r->channel[index];
