@@ -44,7 +44,7 @@ struct daemon {
 	struct channel_catalogue channels;
 	struct profile_set profiles;
 	struct calendar *calendar;
-	struct vee_rules vee_rules;
+	struct vee_rules *vee_rules;
 	struct tariff_book tariffs;
 	struct invoices *invoices;
 	struct aggregate_rules aggregates;
@@ -457,7 +457,7 @@ static enum result start_billing(struct daemon *d, struct error *err)
 	    .registry = d->registry,
 	    .profiles = &d->profiles,
 	    .calendar = d->calendar,
-	    .rules = &d->vee_rules,
+	    .rules = d->vee_rules,
 	    .tariffs = &d->tariffs,
 	};
 	return invoices_new(&source, &d->invoices, err);
@@ -476,7 +476,7 @@ static enum result start_api(struct daemon *d, struct error *err)
 	    .channels = &d->channels,
 	    .profiles = &d->profiles,
 	    .calendar = d->calendar,
-	    .vee_rules = &d->vee_rules,
+	    .vee_rules = d->vee_rules,
 	    .invoices = d->invoices,
 	    .pipeline = d->pipeline,
 	    .journal = d->journal,
@@ -588,9 +588,9 @@ static enum result load(struct daemon *d, const char *path, struct error *err)
 		                         &d->profiles, err);
 	if (r == RESULT_OK)
 		r = aggregation_check(d->config, &d->profiles, err);
-	vee_rules_default(&d->vee_rules);
-	if (r == RESULT_OK && d->config->vee_file)
-		r = vee_rules_load(d->config->vee_file, &d->vee_rules, err);
+	if (r == RESULT_OK)
+		r = vee_rules_load(d->config->vee_dir, &d->channels, &d->profiles, &d->vee_rules,
+		                   err);
 	if (r == RESULT_OK && d->config->tariffs_dir)
 		r = tariff_book_load(d->config->tariffs_dir, &d->tariffs, err);
 	if (r == RESULT_OK)
@@ -630,6 +630,7 @@ int main(int argc, char **argv)
 	}
 	calendar_free(d->calendar);
 	tariff_book_free(&d->tariffs);
+	vee_rules_free(d->vee_rules);
 	config_free(d->config);
 	free(d->config_file);
 	free(d);

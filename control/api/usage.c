@@ -83,6 +83,12 @@ static void put_intervals(struct text *t, const struct usage *u)
 	text_add(t, "]");
 }
 
+static bool is_spike(const struct api_context *c, const struct vee_row *row, int32_t day)
+{
+	const struct vee_rules *rules = vee_rules_on(c->vee_rules, day);
+	return vee_spike_of(row).over >= rules->rule[VEE_RULE_SPIKE].limit;
+}
+
 static void put_days(struct text *t, const struct usage *u, const struct api_context *c)
 {
 	char day[TIME_TEXT_BYTES];
@@ -94,15 +100,13 @@ static void put_days(struct text *t, const struct usage *u, const struct api_con
 			actual += row.intervals[i].source == VEE_ACTUAL;
 			missing += row.intervals[i].source == VEE_MISSING;
 		}
-		int64_t spike = vee_spike_percent(&row);
 		text_add(t, "%s\n{\"day\":\"%s\",", d > u->from_day ? "," : "",
 		         day_format(d, day));
 		put_kwh(t, "kwh", vee_sum_mwh(&row));
 		text_add(t, ",\"intervals\":%u,\"actual\":%u,\"estimated\":%u,\"missing\":%u,",
 		         row.count, actual, row.count - actual - missing, missing);
 		put_percent(t, "completeness", vee_completeness(&row));
-		text_add(t, ",\"spike\":%s}",
-		         spike >= c->vee_rules->spike_percent ? "true" : "false");
+		text_add(t, ",\"spike\":%s}", is_spike(c, &row, d) ? "true" : "false");
 	}
 	text_add(t, "]");
 }
@@ -151,7 +155,8 @@ static void api_usage(const struct api_request *request, struct api_reply *reply
 	text_json(t, request->rest, strlen(request->rest));
 	text_add(t, ",\"timezone\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"interval_s\":%d,"
 	            "\"rules\":%d,", calendar_zone(c->calendar), day_format(from_day, from),
-	         day_format(end_day, to), u.row.interval_s, c->vee_rules->version);
+	         day_format(end_day, to), u.row.interval_s,
+	         vee_rules_on(c->vee_rules, end_day - 1)->version);
 	put_kwh(t, "kwh", vee_sum_mwh(&u.row));
 	text_add(t, ",");
 	put_percent(t, "completeness", u.completeness);

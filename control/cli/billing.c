@@ -207,7 +207,7 @@ static const struct command billing_commands[] = {
         .noun = "bills", .verb = "show", .alias = "bill",
         .summary = "the bill of a month; with --tariff, what it would be now",
         .text = "Without --tariff the closed bill and its adjustments, line by line, exact until "
-                "the total is rounded. A meter with too few actual values (vee_file) is not "
+                "the total is rounded. A meter with too few actual values (vee_dir) is not "
                 "billed.",
         .exits = "1: the meter is not billed: why is told\n",
         .examples = "headrace bills show SM-00001 --month 2026-03 --tariff sample-a\n",

@@ -82,7 +82,7 @@ static void print_usage(const json_t *usage)
 		printf("; the register counted %s kWh", text_of(usage, "register_kwh"));
 	printf("\n");
 	if (number_of(usage, "register_falls") > 0)
-		printf("the register fell %s times: reset, swap or rollover\n",
+		printf("the register fell %s times: reset or exchange\n",
 		       grouped(number_of(usage, "register_falls")));
 	print_gaps(json_object_get(usage, "gaps"));
 }

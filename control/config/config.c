@@ -113,7 +113,7 @@ static enum result take_texts(struct yaml_file *file, const struct raw_config *r
 	c->territory.timezone = strdup(timezone);
 	bool whole = c->dpdk.file_prefix && c->journal.dir && c->store.dir && c->channels_file &&
 	             c->profiles_dir && c->api.socket && c->territory.timezone;
-	whole = resolve_optional(file, raw->vee_file, &c->vee_file) && whole;
+	whole = resolve_optional(file, raw->vee_dir, &c->vee_dir) && whole;
 	whole = resolve_optional(file, raw->tariffs_dir, &c->tariffs_dir) && whole;
 	whole = resolve_optional(file, raw->registry.file, &c->registry.file) && whole;
 	whole = resolve_optional(file, raw->registry.allow_list, &c->registry.allow_list) && whole;
@@ -225,8 +225,8 @@ static enum result check_texts(struct yaml_file *file, const struct config *c, s
 	if (result == RESULT_OK)
 		result = config_check_reference(file, "profiles_dir", c->profiles_dir, true,
 		                                err);
-	if (result == RESULT_OK && c->vee_file)
-		result = config_check_reference(file, "vee_file", c->vee_file, false,
+	if (result == RESULT_OK && c->vee_dir)
+		result = config_check_reference(file, "vee_dir", c->vee_dir, true,
 		                                err);
 	if (result == RESULT_OK && c->tariffs_dir)
 		result = config_check_reference(file, "tariffs_dir", c->tariffs_dir, true,
@@ -320,7 +320,7 @@ void config_free(struct config *c)
 	free(c->store.dir);
 	free(c->channels_file);
 	free(c->profiles_dir);
-	free(c->vee_file);
+	free(c->vee_dir);
 	free(c->tariffs_dir);
 	free(c->territory.timezone);
 	free(c->broker.password_file);

@@ -147,7 +147,7 @@ struct config {
 	} validation;
 	char *channels_file; /* relative paths are relative to the configuration file */
 	char *profiles_dir;
-	char *vee_file;    /* NULL: the rules that configs/vee.yaml shows */
+	char *vee_dir;    /* NULL: the rules that configs/vee/1.yaml shows */
 	char *tariffs_dir; /* NULL: no tariffs, nothing is billed */
 	struct {
 		char *timezone; /* whose days and months are meant; default "UTC" */

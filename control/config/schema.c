@@ -130,7 +130,7 @@ static const cyaml_schema_field_t config_fields[] = {
     FIELD_SECTION(validation),
     FIELD_TEXT(config, channels_file),
     FIELD_TEXT(config, profiles_dir),
-    FIELD_TEXT(config, vee_file),
+    FIELD_TEXT(config, vee_dir),
     FIELD_TEXT(config, tariffs_dir),
     FIELD_SECTION(territory),
     FIELD_SECTION(registry),

@@ -89,8 +89,9 @@ static json_t *bill_object(const struct invoices_source *source, const char *id,
 	                 day_text(b->from_day), "to", day_text(b->end_day), "timezone",
 	                 calendar_zone(source->calendar), "tariff", t->id, "currency", t->currency,
 	                 "kwh", decimal(b->energy_mwh, KWH_DECIMALS), "completeness",
-	                 decimal(u->completeness, 2), "rules", source->rules->version, "digest",
-	                 digest_of(u), "lines", lines, "exact", money(b->exact), "total",
+	                 decimal(u->completeness, 2), "rules",
+	                 vee_rules_on(source->rules, b->from_day)->version, "digest", digest_of(u),
+	                 "lines", lines, "exact", money(b->exact), "total",
 	                 decimal(b->total, t->decimals));
 }
 
@@ -105,14 +106,15 @@ static enum result check_billable(const struct invoices_source *source, const st
                                   struct error *err)
 {
 	char is[DECIMAL_BYTES], least[DECIMAL_BYTES];
+	int32_t at_least = vee_rules_on(source->rules, u->from_day)->completeness_min;
 	uint32_t missing = 0;
 	for (uint32_t i = 0; i < u->row.count; i++)
 		missing += u->row.intervals[i].source == VEE_MISSING;
-	if (u->completeness < source->rules->completeness_min)
+	if (u->completeness < at_least)
 		return fail(RESULT_INPUT, err,
 		            "only %s %% of the intervals are actual values; expected %s %%",
 		            decimal_format(u->completeness, 2, is),
-		            decimal_format(source->rules->completeness_min, 2, least));
+		            decimal_format(at_least, 2, least));
 	if (missing > 0)
 		return fail(RESULT_INPUT, err,
 		            "%u intervals have no value and can't be estimated", missing);

@@ -2,211 +2,154 @@
 #include "control/usage/usage_priv.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define DAY_S              86400
 #define INTERVAL_S_DEFAULT 900
-#define KWH_POW10_MWH      6
 
-/* --- the register as it was read --- */
-
-struct reading_meter {
-	const struct profile_set *profiles;
-	struct usage_points *points;
-	bool no_memory;
+struct building {
+	const struct usage_source *source;
+	const struct usage_points *points;
+	struct usage_history *history;
+	struct usage *u;
+	struct error *err;
 };
 
-static int64_t to_mwh(int64_t value, int pow10)
+static const struct vee_rules *rules_at(const struct building *b, int64_t at_s)
 {
-	for (; pow10 < KWH_POW10_MWH; pow10++)
-		value *= 10;
-	for (; pow10 > KWH_POW10_MWH; pow10--)
-		value /= 10;
-	return value;
+	return vee_rules_on(b->source->rules, calendar_day(b->source->calendar, at_s));
 }
 
-static bool register_of(const struct profile *p, const struct stored_reading *r, int64_t *value)
+static int64_t start_of(const struct vee_row *row, uint32_t interval)
 {
-	if (!p || p->register_slot < 0)
-		return false;
-	for (unsigned i = 0; i < r->channel_count; i++)
-		if (r->channel[i] == p->channels[p->register_slot].channel) {
-			*value = to_mwh(r->value[i], p->register_kwh_pow10);
-			return true;
-		}
-	return false;
+	return row->start_s + (int64_t)interval * row->interval_s;
 }
 
-bool usage_points_add(struct usage_points *p, int64_t at_s, int64_t value_mwh)
+/* --- like days --- */
+
+uint32_t usage_same_time(const struct calendar *c, const struct vee_row *row, int32_t day,
+                         int64_t at_s)
 {
-	if (p->count == p->capacity) {
-		uint32_t capacity = p->capacity ? p->capacity * 2 : 4096;
-		struct vee_point *more = realloc(p->all, capacity * sizeof *more);
-		if (!more)
-			return false;
-		p->all = more;
-		p->capacity = capacity;
-	}
-	p->falls += p->count > 0 && value_mwh < p->all[p->count - 1].value_mwh;
-	p->all[p->count++] = (struct vee_point){at_s, value_mwh};
-	return true;
+	int64_t clock_s = (int64_t)day * DAY_S + calendar_local(c, at_s).second_of_day;
+	int64_t guess_s = clock_s - calendar_offset_s(c, row->start_s);
+	int64_t then_s = clock_s - calendar_offset_s(c, guess_s);
+	if (then_s + calendar_offset_s(c, then_s) != clock_s)
+		then_s = guess_s; /* the clock jumped over that time */
+	int64_t interval = (then_s - row->start_s) / row->interval_s;
+	if (then_s < row->start_s)
+		return 0;
+	return interval < row->count ? (uint32_t)interval : row->count - 1;
 }
 
-static bool on_reading(void *context, const struct stored_reading *r)
+/* The like days' values at the piece's times by the clock. */
+static enum result aligned(const struct building *b, const struct vee_row *piece, int32_t day,
+                           struct vee_row *out)
 {
-	struct reading_meter *m = context;
-	struct usage_points *p = m->points;
-	const struct profile *profile = m->profiles->by_id[r->profile];
-	int64_t value, at_s = r->ts_ms / 1000;
-	if (!register_of(profile, r, &value))
-		return true;
-	if (p->count > 0 && p->all[p->count - 1].at_s >= at_s)
-		return true; /* two readings within a second: the first stands */
-	p->interval_s = profile->interval_ms / 1000;
-	p->dials = profile->dials;
-	m->no_memory = !usage_points_add(p, at_s, value);
-	return !m->no_memory;
-}
-
-enum result usage_read_meter(const struct usage_source *source,
-                             const struct usage_subject *subject, int64_t from_s, int64_t to_s,
-                             struct usage_points *out, struct error *err)
-{
-	struct reading_meter m = {.profiles = source->profiles, .points = out};
-	enum result result = store_scan_device(source->store, subject->device, from_s * 1000,
-	                                       to_s * 1000, on_reading, &m, err);
-	if (result == RESULT_OK && m.no_memory)
-		result = fail(RESULT_RESOURCE, err, "no memory for the readings of a meter");
-	return result;
-}
-
-/* With what lies near the ends. */
-static enum result load_points(const struct usage_source *source,
-                               const struct usage_subject *subject, int64_t from_s, int64_t to_s,
-                               struct usage_points *p, struct error *err)
-{
-	int64_t margin_s = source->rules->tolerance_s;
-	*p = (struct usage_points){0};
-	enum result result = subject->read(source, subject, from_s - margin_s,
-	                                   to_s + margin_s + 1, p, err);
+	const struct vee_row *whole;
+	enum result result = usage_history_day(b->history, day, &whole, b->err);
 	if (result != RESULT_OK)
-		free(p->all);
+		return result;
+	*out = *piece;
+	out->intervals = calloc(piece->count, sizeof *out->intervals);
+	if (!out->intervals)
+		return fail(RESULT_RESOURCE, b->err, "no memory for like days");
+	for (uint32_t i = 0; i < piece->count; i++)
+		out->intervals[i] = whole->intervals[usage_same_time(
+		    b->source->calendar, whole, day, start_of(piece, i))];
+	return RESULT_OK;
+}
+
+static enum result note_likes(struct building *b, const struct usage_like *like)
+{
+	struct usage *u = b->u;
+	struct usage_like *more = realloc(u->likes, (u->like_count + 1) * sizeof *more);
+	if (!more)
+		return fail(RESULT_RESOURCE, b->err, "no memory for like days");
+	u->likes = more;
+	u->likes[u->like_count++] = *like;
+	return RESULT_OK;
+}
+
+/* A part of a gap within a local day. */
+static enum result fill_piece(struct building *b, int32_t day, struct usage_like *like)
+{
+	const struct vee_rules *rules = vee_rules_on(b->source->rules, day);
+	struct vee_row rows[VEE_LIKE_DAYS_MAX] = {0};
+	const struct vee_row *list[VEE_LIKE_DAYS_MAX];
+	struct vee_row piece = {start_of(&b->u->row, like->first), b->u->row.interval_s,
+	                        like->count, b->u->row.intervals + like->first};
+	enum result result = usage_history_like(b->history, day, (uint32_t)rules->like_days,
+	                                       like->days, &like->day_count, b->err);
+	for (uint32_t i = 0; i < like->day_count && result == RESULT_OK; i++) {
+		result = aligned(b, &piece, like->days[i], &rows[i]);
+		list[i] = &rows[i];
+	}
+	if (result == RESULT_OK && like->day_count > 0 &&
+	    vee_like_days(&piece, &(struct vee_gap){0, piece.count}, list, like->day_count))
+		result = note_likes(b, like);
+	for (uint32_t i = 0; i < like->day_count; i++)
+		free(rows[i].intervals);
 	return result;
 }
 
-static struct vee_register register_of_points(const struct usage_source *source,
-                                              const struct usage_points *p, uint32_t dials,
-                                              int32_t interval_s)
+/* Each day of the gap has like days of its own. */
+static enum result fill_by_like_days(struct building *b, const struct vee_gap *gap)
 {
-	int32_t tolerance_s = source->rules->tolerance_s;
-	if (tolerance_s * 2 >= interval_s) /* a reading stands for one boundary */
-		tolerance_s = (interval_s - 1) / 2;
-	uint32_t digits = dials ? dials : p->dials;
-	int64_t modulus = digits ? to_mwh(1, 0) : 0;
-	for (uint32_t i = 0; i < digits && modulus < INT64_MAX / 10; i++)
-		modulus *= 10;
-	return (struct vee_register){p->all, p->count, modulus, tolerance_s};
+	const struct calendar *c = b->source->calendar;
+	uint32_t end = gap->first + gap->count;
+	enum result result = RESULT_OK;
+	for (uint32_t at = gap->first; at < end && result == RESULT_OK;) {
+		int32_t day = calendar_day(c, start_of(&b->u->row, at));
+		int64_t midnight_s = calendar_day_start_s(c, day + 1);
+		struct usage_like like = {.first = at};
+		while (at < end && start_of(&b->u->row, at) < midnight_s)
+			at++;
+		like.count = at - like.first;
+		result = fill_piece(b, day, &like);
+	}
+	return result;
 }
 
 /* --- gaps --- */
 
 /* What the register counted over a gap, if it was read at both ends. */
-static bool gap_register(const struct vee_register *r, const struct vee_row *row,
-                         const struct vee_gap *gap, int64_t *energy_mwh)
+static bool gap_register(const struct building *b, const struct vee_gap *gap, int64_t *energy_mwh)
 {
-	int64_t from_s = row->start_s + (int64_t)gap->first * row->interval_s;
-	const struct vee_point *from = vee_point_at(r, from_s);
-	const struct vee_point *to =
-	    vee_point_at(r, from_s + (int64_t)gap->count * row->interval_s);
-	return from && to && vee_difference(r, from, to, energy_mwh);
+	const struct vee_row *row = &b->u->row;
+	int64_t from_s = start_of(row, gap->first), to_s = start_of(row, gap->first + gap->count);
+	struct vee_register before =
+	    usage_points_register(b->points, rules_at(b, from_s), row->interval_s);
+	struct vee_register behind =
+	    usage_points_register(b->points, rules_at(b, to_s - 1), row->interval_s);
+	const struct vee_point *from = vee_point_at(&before, from_s);
+	const struct vee_point *to = vee_point_at(&behind, to_s);
+	return from && to && vee_difference(from, to, energy_mwh);
 }
 
-/* The same hours of earlier days, where all of them are actual. */
-struct like_days {
-	struct vee_row rows[VEE_LIKE_DAYS_MAX];
-	const struct vee_row *list[VEE_LIKE_DAYS_MAX];
-	uint32_t count;
-};
-
-static void like_days_free(struct like_days *days)
+static enum result fill_gap(struct building *b, struct usage_gap *g)
 {
-	for (uint32_t i = 0; i < days->count; i++)
-		free(days->rows[i].intervals);
+	const struct vee_row *row = &b->u->row;
+	const struct vee_rules *rules = rules_at(b, start_of(row, g->gap.first));
+	g->version = rules->version;
+	g->scaled = gap_register(b, &g->gap, &g->register_mwh);
+	if ((int64_t)g->gap.count * row->interval_s <= rules->interpolate_max_s &&
+	    vee_interpolate(&b->u->row, &g->gap))
+		return RESULT_OK;
+	return fill_by_like_days(b, &g->gap);
 }
 
-/* The gap as it was `days_back` days before, at the same time by the clock. */
-static enum result load_shifted(const struct usage_source *source,
-                                const struct usage_subject *subject, const struct vee_row *gap,
-                                int32_t days_back, struct vee_row *out, struct error *err)
+/* A reading within the gap, alone among missing ones, says how much of it came before: the gap ends
+ * there, and the next one begins. */
+static void cut_gap(const struct building *b, struct vee_gap *gap)
 {
-	struct usage_points p;
-	const struct calendar *c = source->calendar;
-	*out = *gap;
-	out->start_s -= (int64_t)days_back * DAY_S;
-	out->start_s += calendar_offset_s(c, gap->start_s) - calendar_offset_s(c, out->start_s);
-	out->intervals = calloc(out->count, sizeof *out->intervals);
-	if (!out->intervals)
-		return fail(RESULT_RESOURCE, err, "no memory for like days");
-	enum result result =
-	    load_points(source, subject, out->start_s,
-	                out->start_s + (int64_t)out->count * out->interval_s, &p, err);
-	if (result != RESULT_OK) {
-		free(out->intervals);
-		return result;
+	for (uint32_t i = 1; i < gap->count; i++) {
+		int64_t at_s = start_of(&b->u->row, gap->first + i);
+		struct vee_register r =
+		    usage_points_register(b->points, rules_at(b, at_s), b->u->row.interval_s);
+		if (vee_point_at(&r, at_s)) {
+			gap->count = i;
+			return;
+		}
 	}
-	struct vee_register r = register_of_points(source, &p, subject->dials, out->interval_s);
-	vee_from_register(&r, out);
-	free(p.all);
-	return RESULT_OK;
-}
-
-/* Whole weeks back, so that weekday falls on weekday; nearest first. */
-static enum result find_like_days(const struct usage_source *source,
-                                  const struct usage_subject *subject,
-                                  const struct vee_row *gap, struct like_days *days,
-                                  struct error *err)
-{
-	const struct vee_rules *rules = source->rules;
-	for (int32_t back = 7;
-	     back <= rules->like_days_back && days->count < (uint32_t)rules->like_days;
-	     back += 7) {
-		struct vee_row *row = &days->rows[days->count];
-		enum result result =
-		    load_shifted(source, subject, gap, back, row, err);
-		if (result != RESULT_OK)
-			return result;
-		if (vee_completeness(row) == 10000)
-			days->list[days->count++] = row;
-		else
-			free(row->intervals);
-	}
-	return RESULT_OK;
-}
-
-static enum result fill_gap(const struct usage_source *source,
-                            const struct usage_subject *subject, const struct vee_register *r,
-                            struct usage *u, struct usage_gap *g, struct error *err)
-{
-	struct like_days days = {.count = 0};
-	enum result result = RESULT_OK;
-	bool filled = false;
-	g->scaled = gap_register(r, &u->row, &g->gap, &g->register_mwh);
-	if ((int64_t)g->gap.count * u->row.interval_s <= source->rules->interpolate_max_s)
-		filled = vee_interpolate(&u->row, &g->gap);
-	if (!filled) {
-		struct vee_row row = {u->row.start_s + (int64_t)g->gap.first * u->row.interval_s,
-		                      u->row.interval_s, g->gap.count,
-		                      u->row.intervals + g->gap.first};
-		result = find_like_days(source, subject, &row, &days, err);
-		if (result == RESULT_OK && days.count > 0)
-			vee_like_days(&row, &(struct vee_gap){0, row.count}, days.list, days.count);
-		like_days_free(&days);
-	}
-	/* without like days the register alone is known: shared out evenly */
-	if (result == RESULT_OK && g->scaled)
-		vee_scale(&u->row, &g->gap, g->register_mwh);
-	g->source = u->row.intervals[g->gap.first].source;
-	return result;
 }
 
 /* How many intervals of the row are over at an instant. */
@@ -216,28 +159,98 @@ static uint32_t intervals_until(const struct vee_row *row, int64_t at_s)
 	return count < 0 ? 0 : count < row->count ? (uint32_t)count : row->count;
 }
 
-static enum result fill_gaps(const struct usage_source *source,
-                             const struct usage_subject *subject, const struct vee_register *r,
-                             struct usage *u, struct error *err)
+static enum result fill_gaps(struct building *b)
 {
+	struct usage *u = b->u;
 	struct vee_gap gap;
 	enum result result = RESULT_OK;
 	struct vee_row past = u->row;
-	past.count = intervals_until(&u->row, source->now_s);
+	past.count = intervals_until(&u->row, b->source->now_s);
 	for (uint32_t at = 0; result == RESULT_OK && vee_next_gap(&past, at, &gap);
 	     at = gap.first + gap.count) {
-		struct usage_gap *more =
-		    realloc(u->gaps, (u->gap_count + 1) * sizeof *more);
+		struct usage_gap *more = realloc(u->gaps, (u->gap_count + 1) * sizeof *more);
 		if (!more)
-			return fail(RESULT_RESOURCE, err, "no memory for gaps");
+			return fail(RESULT_RESOURCE, b->err, "no memory for gaps");
 		u->gaps = more;
+		cut_gap(b, &gap);
 		u->gaps[u->gap_count] = (struct usage_gap){.gap = gap};
-		result = fill_gap(source, subject, r, u, &u->gaps[u->gap_count++], err);
+		result = fill_gap(b, &u->gaps[u->gap_count++]);
 	}
 	return result;
 }
 
+/* A day of the gap without like days: nobody knows its shape, so the whole gap has none. */
+static void forget_shape(struct vee_interval *rest, uint32_t count)
+{
+	bool known = true;
+	for (uint32_t i = 0; i < count; i++)
+		known = known && rest[i].source != VEE_MISSING;
+	for (uint32_t i = 0; i < count && !known; i++)
+		rest[i].energy_mwh = 0;
+}
+
+/* What of a gap nobody has edited, scaled so that all of it adds up to its register. Without like
+ * days (all 0) that is shared out evenly. */
+static enum result scale_gap(struct building *b, struct usage_gap *g)
+{
+	struct vee_interval *v = b->u->row.intervals + g->gap.first;
+	struct vee_interval *rest = malloc(g->gap.count * sizeof *rest);
+	uint32_t count = 0;
+	if (!rest)
+		return fail(RESULT_RESOURCE, b->err, "no memory for a gap");
+	for (uint32_t i = 0; i < g->gap.count; i++) {
+		if (v[i].source == VEE_EDITED) {
+			g->edited_mwh += v[i].energy_mwh;
+		} else {
+			g->estimated_mwh += v[i].energy_mwh;
+			rest[count++] = v[i];
+		}
+	}
+	g->scaled = g->scaled && count > 0 && g->register_mwh >= g->edited_mwh;
+	if (g->scaled) {
+		struct vee_row row = {0, b->u->row.interval_s, count, rest};
+		forget_shape(rest, count);
+		vee_scale(&row, &(struct vee_gap){0, count}, g->register_mwh - g->edited_mwh);
+		for (uint32_t i = 0, k = 0; i < g->gap.count; i++)
+			if (v[i].source != VEE_EDITED)
+				v[i] = rest[k++];
+	}
+	g->source = count ? rest[0].source : VEE_EDITED;
+	free(rest);
+	return RESULT_OK;
+}
+
 /* --- all of it --- */
+
+/* Each day by the version of the rules that ruled then. */
+static void fill_actual(const struct building *b)
+{
+	for (int32_t day = b->u->from_day; day < b->u->end_day; day++) {
+		struct vee_row row = usage_day(b->u, b->source->calendar, day);
+		struct vee_register r = usage_points_register(
+		    b->points, vee_rules_on(b->source->rules, day), row.interval_s);
+		vee_from_register(&r, &row);
+	}
+}
+
+static enum result build(struct building *b)
+{
+	struct usage *u = b->u;
+	int64_t end_s = calendar_day_start_s(b->source->calendar, u->end_day);
+	u->row.count = (uint32_t)((end_s - u->row.start_s) / u->row.interval_s);
+	u->row.intervals = calloc(u->row.count, sizeof *u->row.intervals);
+	if (!u->row.intervals)
+		return fail(RESULT_RESOURCE, b->err, "no memory for intervals");
+	fill_actual(b);
+	u->has_register =
+	    gap_register(b, &(struct vee_gap){0, u->row.count}, &u->register_mwh);
+	enum result result = fill_gaps(b);
+	usage_edits_apply(&u->edits, &u->row);
+	for (uint32_t i = 0; i < u->gap_count && result == RESULT_OK; i++)
+		result = scale_gap(b, &u->gaps[i]);
+	u->completeness = vee_completeness(&u->row);
+	return result;
+}
 
 static int32_t interval_of(const struct usage_points *p)
 {
@@ -245,44 +258,64 @@ static int32_t interval_of(const struct usage_points *p)
 	                                                        : INTERVAL_S_DEFAULT;
 }
 
-static enum result build(const struct usage_source *source, const struct usage_subject *subject,
-                         const struct usage_points *p, struct usage *u, struct error *err)
+static enum result load_parts(const struct usage_source *source,
+                              const struct usage_subject *subject, struct usage *out,
+                              struct usage_points *points, struct error *err)
 {
-	u->row.interval_s = interval_of(p);
-	struct vee_register r = register_of_points(source, p, subject->dials, u->row.interval_s);
-	int64_t end_s = calendar_day_start_s(source->calendar, u->end_day);
-	u->row.count = (uint32_t)((end_s - u->row.start_s) / u->row.interval_s);
-	u->row.intervals = calloc(u->row.count, sizeof *u->row.intervals);
-	if (!u->row.intervals)
-		return fail(RESULT_RESOURCE, err, "no memory for intervals");
-	vee_from_register(&r, &u->row);
-	u->completeness = vee_completeness(&u->row);
-	u->has_register = gap_register(&r, &u->row, &(struct vee_gap){0, u->row.count},
-	                               &u->register_mwh);
-	return fill_gaps(source, subject, &r, u, err);
+	enum result result = RESULT_OK;
+	if (subject->device != DEVICE_NONE)
+		result = usage_edits_load(source->store, subject->device, &out->edits, err);
+	if (result != RESULT_OK)
+		return result;
+	result = usage_points_load(source, subject, out->row.start_s,
+	                           calendar_day_start_s(source->calendar, out->end_day), points,
+	                           err);
+	if (result != RESULT_OK)
+		usage_edits_free(&out->edits);
+	return result;
+}
+
+enum result usage_build(const struct usage_source *source, const struct usage_subject *subject,
+                        int32_t from_day, int32_t end_day, struct usage *out,
+                        struct usage_points *points, struct usage_history *history,
+                        struct error *err)
+{
+	struct building b = {source, points, history, out, err};
+	if (end_day <= from_day || end_day - from_day > USAGE_DAYS_MAX)
+		return fail(RESULT_INPUT, err, "expected from 1 to %d days", USAGE_DAYS_MAX);
+	*out = (struct usage){
+	    .device = subject->device, .from_day = from_day, .end_day = end_day};
+	out->row.start_s = calendar_day_start_s(source->calendar, from_day);
+	enum result result = load_parts(source, subject, out, points, err);
+	if (result != RESULT_OK)
+		return result;
+	out->readings = points->count;
+	out->falls = points->falls;
+	for (uint32_t i = 0; i < USAGE_FALLS_MAX; i++)
+		out->fall[i] = points->fall[i];
+	out->row.interval_s = interval_of(points);
+	usage_history_init(history, source, subject, out);
+	result = build(&b);
+	if (result != RESULT_OK) {
+		usage_history_free(history);
+		free(points->all);
+		usage_free(out);
+	}
+	return result;
 }
 
 enum result usage_load_subject(const struct usage_source *source,
                                const struct usage_subject *subject, int32_t from_day,
                                int32_t end_day, struct usage *out, struct error *err)
 {
-	struct usage_points p;
-	if (end_day <= from_day || end_day - from_day > USAGE_DAYS_MAX)
-		return fail(RESULT_INPUT, err, "expected from 1 to %d days", USAGE_DAYS_MAX);
-	*out = (struct usage){
-	    .device = subject->device, .from_day = from_day, .end_day = end_day};
-	out->row.start_s = calendar_day_start_s(source->calendar, from_day);
+	struct usage_points points;
+	struct usage_history history;
 	enum result result =
-	    load_points(source, subject, out->row.start_s,
-	                calendar_day_start_s(source->calendar, end_day), &p, err);
-	if (result != RESULT_OK)
-		return result;
-	out->readings = p.count;
-	out->falls = p.falls;
-	result = build(source, subject, &p, out, err);
-	free(p.all);
-	if (result != RESULT_OK)
-		usage_free(out);
+	    usage_build(source, subject, from_day, end_day, out, &points, &history, err);
+	if (result == RESULT_OK) {
+		usage_history_free(&history);
+		free(points.all);
+	}
 	return result;
 }
 
@@ -295,8 +328,10 @@ enum result usage_load(const struct usage_source *source, uint32_t device, uint3
 
 void usage_free(struct usage *u)
 {
+	usage_edits_free(&u->edits);
 	free(u->row.intervals);
 	free(u->gaps);
+	free(u->likes);
 	*u = (struct usage){0};
 }
 

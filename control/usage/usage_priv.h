@@ -1,24 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Usage of whatever has a register: one meter, or the meters of a service point one after the
- * other (point.c). Private to control/usage.
+ * Usage of whatever has a register: one meter, or several one after the other. Private to
+ * control/usage.
  */
 #ifndef HEADRACE_USAGE_USAGE_PRIV_H
 #define HEADRACE_USAGE_USAGE_PRIV_H
 
 #include "control/usage/usage.h"
 
-/* A register as it was read, ascending in time. */
-struct usage_points {
-	struct vee_point *all;
-	uint32_t count, capacity;
-	uint32_t falls; /* points below the one before them */
-	uint32_t interval_s;
-	uint32_t dials; /* by the profile; in kWh */
+/* --- points.c: a register as it was read --- */
+
+/* What a stored reading says of its register. */
+struct usage_row {
+	int64_t ts_ms, meter_ts_ms;
+	int64_t value;     /* canonical units of the channel */
+	int64_t parts_mwh; /* registers by time of use; -1: it has none */
+	int32_t drift_s;   /* of the meter's clock, where flagged or replaced */
+	uint16_t flags;    /* READING_F_* */
+	uint8_t profile, channel;
 };
 
-/* False: no memory. */
-MUST_USE bool usage_points_add(struct usage_points *p, int64_t at_s, int64_t value_mwh);
+/* False: it has none. */
+bool usage_row_of(const struct usage_source *source, const struct stored_reading *r,
+                  struct usage_row *row);
+
+struct usage_points {
+	struct vee_point *all; /* ascending in time */
+	uint32_t count, capacity;
+	uint32_t falls;
+	struct usage_fall fall[USAGE_FALLS_MAX]; /* the first of them */
+	uint32_t interval_s;
+	const struct profile *profile; /* of the last reading; NULL: there is none */
+};
+
+/* A point behind the others. False: no memory. */
+MUST_USE bool usage_points_add(struct usage_points *p, const struct vee_point *point);
 
 struct usage_subject;
 
@@ -30,7 +46,7 @@ typedef enum result usage_read_fn(const struct usage_source *source,
 
 struct usage_subject {
 	usage_read_fn *read;
-	uint32_t device; /* number; DEVICE_NONE where there is not one alone */
+	uint32_t device; /* number; DEVICE_NONE where there is not one alone: it has no edits */
 	uint32_t dials;  /* of the register in kWh; 0: the profile's */
 	const void *context;
 };
@@ -38,8 +54,54 @@ struct usage_subject {
 /* usage_read_fn of one meter. */
 usage_read_fn usage_read_meter;
 
+/* With what lies near the ends. On success out->all is to be freed. */
+MUST_USE enum result usage_points_load(const struct usage_source *source,
+                                       const struct usage_subject *subject, int64_t from_s,
+                                       int64_t to_s, struct usage_points *out, struct error *err);
+/* As a version of the rules takes it, for intervals of a length. */
+struct vee_register usage_points_register(const struct usage_points *p,
+                                          const struct vee_rules *rules, int32_t interval_s);
+
+/* --- history.c: the days before --- */
+
+/* Of each day the row as it was read, made when it is first asked for. */
+struct usage_history {
+	const struct usage_source *source;
+	const struct usage_subject *subject;
+	const struct usage_edits *edits;
+	int32_t interval_s;
+	int32_t from_day, end_day;
+	bool loaded;
+	struct usage_points points;
+	struct vee_row *days; /* intervals NULL: not made yet */
+};
+
+/* The days of `u` and those before them as far back as the rules look. Reads nothing yet; all that
+ * it is given outlives it. */
+void usage_history_init(struct usage_history *h, const struct usage_source *source,
+                        const struct usage_subject *subject, const struct usage *u);
+void usage_history_free(struct usage_history *h);
+
+/* A day's row. RESULT_ABSENT: beyond the history. */
+MUST_USE enum result usage_history_day(struct usage_history *h, int32_t day,
+                                       const struct vee_row **row, struct error *err);
+
+/* Up to `most` days before `day` that are like it, nearest first: of its kind, read as a whole, not
+ * edited, without an outage. */
+MUST_USE enum result usage_history_like(struct usage_history *h, int32_t day, uint32_t most,
+                                        int32_t days[VEE_LIKE_DAYS_MAX], uint32_t *count,
+                                        struct error *err);
+
+/* --- usage.c --- */
+
 MUST_USE enum result usage_load_subject(const struct usage_source *source,
                                         const struct usage_subject *subject, int32_t from_day,
                                         int32_t end_day, struct usage *out, struct error *err);
+
+/* The same with what it was made of: both are to be freed, too, on success. */
+MUST_USE enum result usage_build(const struct usage_source *source,
+                                 const struct usage_subject *subject, int32_t from_day,
+                                 int32_t end_day, struct usage *out, struct usage_points *points,
+                                 struct usage_history *history, struct error *err);
 
 #endif

@@ -14,16 +14,12 @@ const char *vee_source_name(uint8_t source)
 
 /* --- from register to intervals --- */
 
-bool vee_difference(const struct vee_register *r, const struct vee_point *from,
-                    const struct vee_point *to, int64_t *energy_mwh)
+bool vee_difference(const struct vee_point *from, const struct vee_point *to,
+                    int64_t *energy_mwh)
 {
-	int64_t difference = to->value_mwh - from->value_mwh;
-	if (difference < 0 && r->modulus_mwh > 0)
-		difference += r->modulus_mwh;
-	/* a register that fell by a little would seem to have gone round almost once */
-	if (difference < 0 || (to->value_mwh < from->value_mwh && difference >= r->modulus_mwh / 2))
+	if (from->run != to->run || to->sum_mwh < from->sum_mwh)
 		return false;
-	*energy_mwh = difference;
+	*energy_mwh = to->sum_mwh - from->sum_mwh;
 	return true;
 }
 
@@ -63,22 +59,26 @@ void vee_from_register(const struct vee_register *r, struct vee_row *row)
 		const struct vee_point *to =
 		    vee_point_at(r, row->start_s + (int64_t)(i + 1) * row->interval_s);
 		struct vee_interval *v = &row->intervals[i];
-		*v = (struct vee_interval){0, VEE_MISSING};
-		if (from && to && vee_difference(r, from, to, &v->energy_mwh))
-			v->source = VEE_ACTUAL;
+		int64_t energy_mwh;
+		*v = (struct vee_interval){.source = VEE_MISSING};
+		if (from && to && vee_difference(from, to, &energy_mwh))
+			*v = (struct vee_interval){energy_mwh, VEE_ACTUAL, to->flags, to->drift_s};
 		from = to;
 	}
 }
 
 /* --- validation --- */
 
-int64_t vee_spike_percent(const struct vee_row *row)
+struct vee_spike vee_spike_of(const struct vee_row *row)
 {
 	int64_t highest[3] = {-1, -1, -1};
+	struct vee_spike spike = {.over = -1};
 	for (uint32_t i = 0; i < row->count; i++) {
 		int64_t value = row->intervals[i].energy_mwh;
 		if (row->intervals[i].source == VEE_MISSING)
 			continue;
+		if (value > highest[0])
+			spike.at = i;
 		for (int k = 0; k < 3; k++)
 			if (value > highest[k]) {
 				int64_t lower = highest[k];
@@ -86,9 +86,11 @@ int64_t vee_spike_percent(const struct vee_row *row)
 				value = lower;
 			}
 	}
-	if (highest[2] <= 0)
-		return -1;
-	return (int64_t)((__int128)(highest[0] - highest[2]) * 100 / highest[2]);
+	spike.highest = highest[0];
+	spike.third = highest[2];
+	if (spike.third > 0)
+		spike.over = vee_share(spike.highest - spike.third, spike.third);
+	return spike;
 }
 
 int64_t vee_sum_mwh(const struct vee_row *row)
@@ -100,19 +102,28 @@ int64_t vee_sum_mwh(const struct vee_row *row)
 	return sum;
 }
 
-int64_t vee_use_percent(int64_t energy_mwh, const int64_t *history_mwh, uint32_t count)
+int64_t vee_share(int64_t part, int64_t whole)
 {
-	__int128 sum = 0;
-	for (uint32_t i = 0; i < count; i++)
-		sum += history_mwh[i];
-	return sum <= 0 ? -1 : (int64_t)((__int128)energy_mwh * count * 100 / sum);
+	return whole <= 0 ? -1 : (int64_t)((__int128)part * 10000 / whole);
+}
+
+uint32_t vee_longest_zero(const struct vee_row *row)
+{
+	uint32_t longest = 0, run = 0;
+	for (uint32_t i = 0; i < row->count; i++) {
+		const struct vee_interval *v = &row->intervals[i];
+		run = v->source != VEE_MISSING && v->energy_mwh == 0 ? run + 1 : 0;
+		longest = run > longest ? run : longest;
+	}
+	return longest;
 }
 
 int32_t vee_completeness(const struct vee_row *row)
 {
 	uint64_t actual = 0;
 	for (uint32_t i = 0; i < row->count; i++)
-		actual += row->intervals[i].source == VEE_ACTUAL;
+		actual += row->intervals[i].source == VEE_ACTUAL ||
+		          row->intervals[i].source == VEE_EDITED;
 	return row->count ? (int32_t)(actual * 10000 / row->count) : 0;
 }
 
@@ -135,19 +146,28 @@ static __int128 divide_nearest(__int128 value, int64_t by)
 	return value < 0 ? -((-value + by / 2) / by) : (value + by / 2) / by;
 }
 
+/* A neighbour must have been read. */
+static const struct vee_interval *neighbour(const struct vee_row *row, int64_t interval)
+{
+	if (interval < 0 || interval >= row->count ||
+	    row->intervals[interval].source != VEE_ACTUAL)
+		return NULL;
+	return &row->intervals[interval];
+}
+
 bool vee_interpolate(struct vee_row *row, const struct vee_gap *gap)
 {
-	uint32_t end = gap->first + gap->count;
-	const struct vee_interval *before = gap->first ? &row->intervals[gap->first - 1] : NULL;
-	const struct vee_interval *after = end < row->count ? &row->intervals[end] : NULL;
+	const struct vee_interval *before = neighbour(row, (int64_t)gap->first - 1);
+	const struct vee_interval *after = neighbour(row, (int64_t)gap->first + gap->count);
 	if (!before && !after)
 		return false;
 	int64_t v0 = before ? before->energy_mwh : after->energy_mwh;
 	int64_t v1 = after ? after->energy_mwh : v0;
 	for (uint32_t i = 1; i <= gap->count; i++)
 		row->intervals[gap->first + i - 1] = (struct vee_interval){
-		    v0 + (int64_t)divide_nearest((__int128)(v1 - v0) * i, gap->count + 1),
-		    VEE_INTERPOLATED};
+		    .energy_mwh =
+		        v0 + (int64_t)divide_nearest((__int128)(v1 - v0) * i, gap->count + 1),
+		    .source = VEE_INTERPOLATED};
 	return true;
 }
 
@@ -173,8 +193,8 @@ bool vee_like_days(struct vee_row *row, const struct vee_gap *gap,
 		if (like_mean(i, days, day_count) < 0)
 			return false;
 	for (uint32_t i = gap->first; i < end; i++)
-		row->intervals[i] =
-		    (struct vee_interval){like_mean(i, days, day_count), VEE_LIKE_DAY};
+		row->intervals[i] = (struct vee_interval){
+		    .energy_mwh = like_mean(i, days, day_count), .source = VEE_LIKE_DAY};
 	return true;
 }
 

@@ -14,18 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VEE_LIKE_DAYS_MAX 8
-
-/* One version of the rules of validation and estimation (configs/vee.yaml). */
-struct vee_rules {
-	int32_t version;
-	int32_t tolerance_s;       /* a reading so near to a boundary stands for it */
-	int32_t interpolate_max_s; /* gaps up to this are interpolated */
-	int32_t like_days;         /* longer ones: the mean of so many like days */
-	int32_t like_days_back;    /* which are looked for so many days back, up to 60 */
-	int32_t spike_percent;     /* a day's highest interval over its third highest */
-	int32_t completeness_min;  /* hundredths of a percent of actual values; below: no bill */
-};
+#include "control/vee/rules.h"
 
 /* Where a value comes from. Kept on disk: numbers stay. */
 enum vee_source {
@@ -40,6 +29,8 @@ enum vee_source {
 struct vee_interval {
 	int64_t energy_mwh; /* 0 where missing */
 	uint8_t source;     /* enum vee_source */
+	uint16_t flags;     /* READING_F_* of the reading at its end, where actual */
+	int32_t drift_s;    /* of the meter's clock then, where flagged or replaced */
 };
 
 struct vee_row {
@@ -52,7 +43,11 @@ struct vee_row {
 /* A cumulative register, as read. */
 struct vee_point {
 	int64_t at_s;
-	int64_t value_mwh;
+	int64_t sum_mwh;   /* what it has counted since the first point, rollovers included */
+	int64_t parts_mwh; /* sum of its registers by time of use; -1: it has none */
+	uint32_t run;      /* another after each reset: no difference between two runs */
+	int32_t drift_s;
+	uint16_t flags; /* READING_F_* */
 };
 
 /* "actual", "interpolated" ... */
@@ -63,35 +58,42 @@ const char *vee_source_name(uint8_t source);
 struct vee_register {
 	const struct vee_point *points; /* ascending in time */
 	uint32_t count;
-	int64_t modulus_mwh; /* the register rolls over to 0 there; 0: never */
 	int32_t tolerance_s; /* a reading this near to a boundary of the grid is the boundary's */
 };
 
-/* What the register counted from one point to a later one, over at most one rollover.
- * False: it fell by more than a rollover explains (half of the modulus or more is no use). */
-bool vee_difference(const struct vee_register *r, const struct vee_point *from,
-                    const struct vee_point *to, int64_t *energy_mwh);
+/* What the register counted from one point to a later one. False: it was reset in between. */
+bool vee_difference(const struct vee_point *from, const struct vee_point *to,
+                    int64_t *energy_mwh);
 
 /* The point that stands for an instant: the nearest within the tolerance. NULL: none. */
 const struct vee_point *vee_point_at(const struct vee_register *r, int64_t at_s);
 
-/* Fill the row: an interval is actual where both its boundaries were read and the register rose
- * plausibly, else missing. */
+/* Fill the row: an interval is actual where both its boundaries were read and the register was not
+ * reset in between, else missing. */
 void vee_from_register(const struct vee_register *r, struct vee_row *row);
 
 /* --- validation --- */
 
-/* The share by which the highest of the row's intervals exceeds the third highest, in percent,
- * rounded down. -1: fewer than three values, or the third highest is 0. */
-int64_t vee_spike_percent(const struct vee_row *row);
+/* The highest of a row's intervals beside the third highest. */
+struct vee_spike {
+	uint32_t at;            /* the highest, the first of them */
+	int64_t highest, third; /* mWh */
+	int64_t over;           /* (highest - third) / third, hundredths of a percent, rounded
+	                         * down; -1: fewer than three values, or the third is 0 */
+};
+struct vee_spike vee_spike_of(const struct vee_row *row);
 
 /* Sum of all values that are there. */
 int64_t vee_sum_mwh(const struct vee_row *row);
 
-/* Use beside what is customary, in percent of it (100: as usual). -1: no history. */
-int64_t vee_use_percent(int64_t energy_mwh, const int64_t *history_mwh, uint32_t count);
+/* A part of a whole in hundredths of a percent, rounded down. -1: of nothing. */
+int64_t vee_share(int64_t part, int64_t whole);
 
-/* Values that are actual, in hundredths of a percent of the row, rounded down. */
+/* The longest run of intervals that are there and 0. */
+uint32_t vee_longest_zero(const struct vee_row *row);
+
+/* Values that are actual, or edited by somebody who stands for them, in hundredths of a percent of
+ * the row, rounded down. */
 int32_t vee_completeness(const struct vee_row *row);
 
 /* --- estimation --- */
@@ -104,8 +106,8 @@ struct vee_gap {
 /* The first gap at or behind `from`. False: none. */
 bool vee_next_gap(const struct vee_row *row, uint32_t from, struct vee_gap *gap);
 
-/* v0 + i * (v1 - v0) / (n + 1), to the nearest mWh, from the values on either side; at an end of
- * the row the one neighbour that there is. False: no neighbour has a value. */
+/* v0 + i * (v1 - v0) / (n + 1), to the nearest mWh, from the actual values on either side; where
+ * there is only one, that. False: no neighbour is actual. */
 bool vee_interpolate(struct vee_row *row, const struct vee_gap *gap);
 
 /* The mean of the same intervals of like days, nearest first; a day without a value there is left

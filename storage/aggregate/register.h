@@ -35,8 +35,8 @@ struct register_read {
  * From one reading to the next; `modulus` is only looked at when the register fell. A fall is a
  * rollover when validation said so of the second. Where one of them came late, validation never
  * compared the two: then it is one when the meter can pass so much in that time, or, where its
- * capacity is not known, from the last tenth of the dials to the first. *step is not negative; 0 for
- * REGISTER_FELL.
+ * capacity is not known, from the last tenth of the dials to the first. *step is not negative; 0
+ * for REGISTER_FELL.
  */
 enum register_step register_step(const struct profile *p, int64_t modulus,
                                  const struct register_read *from, const struct register_read *to,

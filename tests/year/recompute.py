@@ -2,7 +2,7 @@
 """Aggregates, usage and bills computed anew from exported readings, as plainly as the rules allow: whole
 numbers of mWh, fractions of money, one meter at a time. Shares nothing with headraced.
 
-The rules are those of docs/BILLING.md, docs/STORAGE.md and configs/vee.yaml.
+The rules are those of docs/BILLING.md, docs/STORAGE.md and docs/VEE.md with configs/vee/1.yaml.
 """
 import array
 import collections
@@ -18,6 +18,7 @@ TOLERANCE_S = 60
 INTERPOLATE_MAX = 8     # intervals: two hours
 LIKE_DAYS = 3
 LIKE_DAYS_BACK = 35
+OUTAGE = 16             # intervals: four hours of nothing
 COMPLETE_MIN = 9500     # hundredths of a percent
 KWH = 10 ** 6           # mWh
 EPOCH = datetime.date(1970, 1, 1)
@@ -178,6 +179,7 @@ class Meter:
         self.at = register_at_boundaries(readings)
         self.modulus = 10 ** dials * KWH
         self.calendar = calendar
+        self.days = {}
 
     def counted(self, start, end):
         """Between two boundaries; None: not read at both, or it fell."""
@@ -195,38 +197,57 @@ class Meter:
         return [self.counted(start + i * INTERVAL_S, start + (i + 1) * INTERVAL_S)
                 for i in range(count)]
 
-    def like_day(self, start, count, back):
-        """The same hours by the clock some days before, where all are actual."""
-        earlier = start - back * 86400
-        earlier += self.calendar.offset(start) - self.calendar.offset(earlier)
-        values = self.actual(earlier, count)
-        return None if None in values else values
+    def sound_day(self, day):
+        """A whole day's values; None: one is missing, or there was an outage."""
+        if day not in self.days:
+            start = self.calendar.day_start(day)
+            end = self.calendar.day_start(day + datetime.timedelta(1))
+            values = self.actual(start, (end - start) // INTERVAL_S)
+            zeros = longest = 0
+            for v in values:
+                zeros = zeros + 1 if v == 0 else 0
+                longest = max(longest, zeros)
+            self.days[day] = None if None in values or longest >= OUTAGE else values
+        return self.days[day]
 
-    def estimate(self, row, first, end, start):
-        """Values and their origin for the gap row[first:end]."""
-        count = end - first
-        gap_start = start + first * INTERVAL_S
-        before = row[first - 1] if first > 0 else None
-        after = row[end] if end < len(row) else None
-        values = None
+    def same_time(self, day, at_s):
+        """The interval of another day that begins at the same time by the clock."""
+        local = self.calendar.local(at_s)
+        then = datetime.datetime(day.year, day.month, day.day, local.hour, local.minute,
+                                 tzinfo=self.calendar.zone)
+        return (int(then.timestamp()) - self.calendar.day_start(day)) // INTERVAL_S
+
+    def like_days(self, day):
+        """The nearest days before of its kind: days off, or not."""
+        found = []
+        for back in range(1, LIKE_DAYS_BACK + 1):
+            other = day - datetime.timedelta(back)
+            if ((other.weekday() >= 5) == (day.weekday() >= 5) and len(found) < LIKE_DAYS and
+                    self.sound_day(other)):
+                found.append(other)
+        return found
+
+    def by_like_days(self, gap_start, count):
+        values = []
+        for at in range(gap_start, gap_start + count * INTERVAL_S, INTERVAL_S):
+            days = self.like_days(self.calendar.local(at).date())
+            same = [self.sound_day(d)[self.same_time(d, at)] for d in days]
+            values.append(nearest(sum(same), len(same)) if same else None)
+        return values
+
+    def estimate(self, before, after, gap_start, count):
+        """Values and their origins for a gap between two values, which may be missing."""
         if count <= INTERPOLATE_MAX and (before is not None or after is not None):
             v0 = before if before is not None else after
             v1 = after if after is not None else v0
             values = [v0 + nearest((v1 - v0) * i, count + 1) for i in range(1, count + 1)]
             source = "interpolated"
         else:
-            days = []
-            for back in range(7, LIKE_DAYS_BACK + 1, 7):
-                day = self.like_day(gap_start, count, back) if len(days) < LIKE_DAYS else None
-                if day:
-                    days.append(day)
-            if days:
-                values = [nearest(sum(v), len(v)) for v in zip(*days)]
-                source = "like_day"
+            values, source = self.by_like_days(gap_start, count), "like_day"
         total = self.counted(gap_start, gap_start + count * INTERVAL_S)
         if total is None:
-            return values or [None] * count, source if values else "missing"
-        if not values or sum(values) <= 0:
+            return values, ["missing" if v is None else source for v in values]
+        if None in values or sum(values) <= 0:
             values, source = [1] * count, "even"
         weights, given, scaled = sum(values), 0, []
         weight = 0
@@ -235,25 +256,28 @@ class Meter:
             until = nearest(total * weight, weights)
             scaled.append(until - given)
             given = until
-        return scaled, source
+        return scaled, [source] * count
 
     def usage(self, first_day, end_day):
         """(start, [mWh or None], [origin], completeness in hundredths of a percent)."""
         start, end = self.calendar.day_start(first_day), self.calendar.day_start(end_day)
-        row = self.actual(start, (end - start) // INTERVAL_S)
+        actual = self.actual(start, (end - start) // INTERVAL_S)
+        row = actual[:]
         sources = ["missing" if v is None else "actual" for v in row]
         complete = sources.count("actual") * 10000 // len(row)
         i = 0
         while i < len(row):
-            if row[i] is not None:
+            if actual[i] is not None:
                 i += 1
                 continue
-            stop = i
-            while stop < len(row) and row[stop] is None:
+            stop = i + 1  # a boundary that was read ends a gap, too
+            while (stop < len(row) and actual[stop] is None and
+                   start + stop * INTERVAL_S not in self.at):
                 stop += 1
-            values, source = self.estimate(row, i, stop, start)
-            row[i:stop] = values
-            sources[i:stop] = [source] * (stop - i)
+            before = actual[i - 1] if i > 0 else None
+            after = actual[stop] if stop < len(row) else None
+            row[i:stop], sources[i:stop] = self.estimate(before, after, start + i * INTERVAL_S,
+                                                         stop - i)
             i = stop
         return start, row, sources, complete
 

@@ -16,7 +16,6 @@
 #include "base/clock.h"
 #include "contract/reading.h"
 #include "control/api/api.h"
-#include "control/config/vee_file.h"
 #include "api_client.h"
 #include "fake_pipeline.h"
 #include "fake_store.h"

@@ -292,7 +292,7 @@ static const struct {
     /* paths and names */
     {PORT "channels_file: none.yaml\n", "3: channels_file is '..."},
     {PORT "profiles_dir: channels.yaml\n", "3: profiles_dir is '..."},
-    {PORT "vee_file: none.yaml\n", "3: vee_file is '..."},
+    {PORT "vee_dir: none\n", "3: vee_dir is '..."},
     {PORT "tariffs_dir: none\n", "3: tariffs_dir is '..."},
     {PORT "territory:\n  timezone: Mars/Olympus\n",
      "4: territory.timezone: there is no time zone 'Mars/Olympus'..."},

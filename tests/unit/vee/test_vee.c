@@ -10,14 +10,17 @@
 #include <cmocka.h>
 
 #define ROW_MAX 100
+#define VALUE(mwh, from)                                                                           \
+	((struct vee_interval){.energy_mwh = (mwh), .source = (from)})
+#define POINT(s, mwh, r) {.at_s = (s), .sum_mwh = (mwh), .run = (r)}
 
 static struct vee_interval values[ROW_MAX];
 
 static struct vee_row row_of(const int64_t *energies, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
-		values[i] = energies[i] < 0 ? (struct vee_interval){0, VEE_MISSING}
-		                            : (struct vee_interval){energies[i], VEE_ACTUAL};
+		values[i] = energies[i] < 0 ? VALUE(0, VEE_MISSING)
+		                            : VALUE(energies[i], VEE_ACTUAL);
 	return (struct vee_row){.start_s = 0, .interval_s = 900, .count = count,
 	                        .intervals = values};
 }
@@ -34,8 +37,9 @@ static void register_differences_become_intervals(void **state)
 {
 	(void)state;
 	static const struct vee_point points[] = {
-	    {-20, 100}, {890, 150}, {1800, 150}, {3600, 400}, {4503, 410}, {5500, 500}};
-	struct vee_register r = {points, 6, 0, 60};
+	    POINT(-20, 100, 0),  POINT(890, 150, 0),  POINT(1800, 150, 0),
+	    POINT(3600, 400, 0), POINT(4503, 410, 0), POINT(5500, 500, 0)};
+	struct vee_register r = {points, 6, 60};
 	struct vee_row row = {0, 900, 6, values};
 	vee_from_register(&r, &row);
 	/* 2700 was not read; 5500 is no boundary */
@@ -47,26 +51,26 @@ static void register_differences_become_intervals(void **state)
 		assert_int_equal(values[i].source, sources[i]);
 }
 
-static void rollover_is_use_and_a_fall_is_not(void **state)
+static void no_difference_goes_over_a_reset(void **state)
 {
 	(void)state;
-	static const struct vee_point points[] = {{0, 990}, {900, 15}, {1800, 10}};
-	struct vee_register r = {points, 3, 1000, 60};
-	struct vee_row row = {0, 900, 2, values};
+	static const struct vee_point points[] = {POINT(0, 990, 0), POINT(900, 1015, 0),
+	                                          POINT(1800, 1015, 1), POINT(2700, 1020, 1)};
+	struct vee_register r = {points, 4, 60};
+	struct vee_row row = {0, 900, 3, values};
 	vee_from_register(&r, &row);
 	assert_int_equal(values[0].source, VEE_ACTUAL);
 	assert_int_equal(values[0].energy_mwh, 25);
 	assert_int_equal(values[1].source, VEE_MISSING);
-	r.modulus_mwh = 0;
-	vee_from_register(&r, &row);
-	assert_int_equal(values[0].source, VEE_MISSING);
+	assert_int_equal(values[2].energy_mwh, 5);
 }
 
 static void nearest_point_stands_for_the_boundary(void **state)
 {
 	(void)state;
-	static const struct vee_point points[] = {{840, 1}, {899, 2}, {905, 3}, {961, 4}};
-	struct vee_register r = {points, 4, 0, 60};
+	static const struct vee_point points[] = {POINT(840, 1, 0), POINT(899, 2, 0),
+	                                          POINT(905, 3, 0), POINT(961, 4, 0)};
+	struct vee_register r = {points, 4, 60};
 	assert_ptr_equal(vee_point_at(&r, 900), &points[1]);
 	assert_ptr_equal(vee_point_at(&r, 905), &points[2]);
 	assert_ptr_equal(vee_point_at(&r, 1021), &points[3]);
@@ -85,28 +89,37 @@ static void spike_is_measured_against_the_third_highest(void **state)
 	static const int64_t two[] = {7, -1, 7};
 	static const int64_t zeros[] = {100, 0, 0, 0};
 	struct vee_row row = row_of(day, 7);
-	assert_int_equal(vee_spike_percent(&row), 180);
+	struct vee_spike spike = vee_spike_of(&row);
+	assert_int_equal(spike.over, 18000);
+	assert_int_equal(spike.at, 1);
+	assert_int_equal(spike.highest, 280);
+	assert_int_equal(spike.third, 100);
 	row = row_of(flat, 3);
-	assert_int_equal(vee_spike_percent(&row), 0);
+	assert_int_equal(vee_spike_of(&row).over, 0);
 	row = row_of(two, 3);
-	assert_int_equal(vee_spike_percent(&row), -1);
+	assert_int_equal(vee_spike_of(&row).over, -1);
 	row = row_of(zeros, 4);
-	assert_int_equal(vee_spike_percent(&row), -1);
+	assert_int_equal(vee_spike_of(&row).over, -1);
 }
 
 static void sums_history_and_completeness(void **state)
 {
 	(void)state;
 	static const int64_t day[] = {10, 20, -1, 30};
-	static const int64_t history[] = {100, 200, 300};
 	struct vee_row row = row_of(day, 4);
 	assert_int_equal(vee_sum_mwh(&row), 60);
 	assert_int_equal(vee_completeness(&row), 7500);
-	values[2] = (struct vee_interval){25, VEE_INTERPOLATED};
+	values[2] = VALUE(25, VEE_INTERPOLATED);
 	assert_int_equal(vee_sum_mwh(&row), 85);
 	assert_int_equal(vee_completeness(&row), 7500);
-	assert_int_equal(vee_use_percent(500, history, 3), 250);
-	assert_int_equal(vee_use_percent(500, history, 0), -1);
+	values[2].source = VEE_EDITED;
+	assert_int_equal(vee_completeness(&row), 10000);
+	assert_int_equal(vee_share(500, 200), 25000);
+	assert_int_equal(vee_share(INT64_MAX, INT64_MAX), 10000);
+	assert_int_equal(vee_share(500, 0), -1);
+	static const int64_t zeros[] = {0, 0, 5, 0, 0, 0, -1, 0};
+	row = row_of(zeros, 8);
+	assert_int_equal(vee_longest_zero(&row), 3);
 }
 
 /* --- estimation --- */
@@ -147,9 +160,10 @@ static void gaps_at_the_ends_take_their_one_neighbour(void **state)
 static void like_days_give_their_mean(void **state)
 {
 	(void)state;
-	static struct vee_interval d1[] = {{1, 1}, {10, VEE_ACTUAL}, {30, VEE_ACTUAL}};
-	static struct vee_interval d2[] = {{1, 1}, {20, VEE_ACTUAL}, {99, VEE_INTERPOLATED}};
-	static struct vee_interval d3[] = {{1, 1}, {31, VEE_ACTUAL}};
+	struct vee_interval d1[] = {VALUE(1, 1), VALUE(10, VEE_ACTUAL), VALUE(30, VEE_ACTUAL)};
+	struct vee_interval d2[] = {VALUE(1, 1), VALUE(20, VEE_ACTUAL),
+	                            VALUE(99, VEE_INTERPOLATED)};
+	struct vee_interval d3[] = {VALUE(1, 1), VALUE(31, VEE_ACTUAL)};
 	const struct vee_row r1 = {0, 900, 3, d1}, r2 = {0, 900, 3, d2}, r3 = {0, 900, 2, d3};
 	const struct vee_row *const days[] = {&r1, &r2, &r3};
 	static const int64_t day[] = {5, -1, -1};
@@ -174,8 +188,7 @@ static void scaled_estimates_add_up_to_the_register(void **state)
 		struct vee_gap gap = {(uint32_t)(seed >> 33) % 50, 1 + (uint32_t)(seed >> 50) % 50};
 		int64_t total = (int64_t)(seed >> 20) % 1000003, sum = 0;
 		for (uint32_t i = 0; i < ROW_MAX; i++)
-			values[i] = (struct vee_interval){round % 7 ? (int64_t)(i * 37 % 101) : 0,
-			                                  VEE_LIKE_DAY};
+			values[i] = VALUE(round % 7 ? (int64_t)(i * 37 % 101) : 0, VEE_LIKE_DAY);
 		vee_scale(&row, &gap, total);
 		for (uint32_t i = 0; i < gap.count; i++) {
 			assert_true(values[gap.first + i].energy_mwh >= 0);
@@ -196,7 +209,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(register_differences_become_intervals),
-	    cmocka_unit_test(rollover_is_use_and_a_fall_is_not),
+	    cmocka_unit_test(no_difference_goes_over_a_reset),
 	    cmocka_unit_test(nearest_point_stands_for_the_boundary),
 	    cmocka_unit_test(spike_is_measured_against_the_third_highest),
 	    cmocka_unit_test(sums_history_and_completeness),
