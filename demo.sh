@@ -20,7 +20,7 @@ for argument; do
 	fi
 done
 
-scripts/setup.sh
+scripts/setup.sh --no-tests
 
 # quietly COMMAND...: its output only if it fails.
 quietly() {

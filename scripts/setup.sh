@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Install the Debian 12 packages that Headrace is built, run and tested with. Installs only what is
 # missing; says nothing and is done at once when nothing is. Needs root only to install.
+#
+#   scripts/setup.sh            everything
+#   scripts/setup.sh --no-tests without what only the tests need: the second compiler, the browser
 set -eu
 
 build="gcc libc6-dev meson ninja-build pkg-config python3
@@ -10,14 +13,24 @@ build="gcc libc6-dev meson ninja-build pkg-config python3
 # The demo's and the tests' clients, and their network.
 test="libcmocka-dev liblwip-dev libmosquitto-dev mosquitto-clients python3-paho-mqtt libpaho-mqtt-dev libcoap3-dev libcoap3-bin curl
   iproute2 ethtool procps util-linux tzdata"
-# The second compiler of test.sh.
-second="clang"
+# Of test.sh alone: its second compiler, the dashboard's browser, and npm where there is none.
+tests="clang chromium fonts-dejavu-core"
+command -v npm >/dev/null || tests="$tests nodejs npm"
+case "${1-}" in
+'') ;;
+--no-tests) tests= ;;
+*)
+	sed -n '3,7s/^# \{0,1\}//p' "$0"
+	[ "$1" = --help ]
+	exit $?
+	;;
+esac
 
 # shellcheck disable=SC2016,SC2086 # ${Package} is dpkg-query's; lists of words
-installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' $build $test $second \
+installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' $build $test $tests \
 	2>/dev/null) || true
 missing=
-for package in $build $test $second; do
+for package in $build $test $tests; do
 	case "
 $installed
 " in

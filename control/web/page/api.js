@@ -5,6 +5,7 @@
  */
 const TOKEN = "headrace.token";
 const TIMEOUT_MS = 30000;
+const PATIENCE_S = 5, TRIES = 4; /* with a server that asks us to wait */
 
 /* status 0: no answer came. */
 export class Problem extends Error {
@@ -32,11 +33,14 @@ export const session = {
 	},
 };
 
-const RANKS = ["viewer", "operator", "admin"];
+/* Each may what those before it may. */
+const RANKS = ["anybody", "monitor", "viewer", "operator", "admin"];
 export const may = (role) => RANKS.indexOf(session.role) >= RANKS.indexOf(role);
 
 /* Does the daemon have it? "/events", "post", as in its OpenAPI description. */
 export const has = (path, method = "get") => Boolean(session.paths?.[path]?.[method]);
+export const takes = (path, parameter, method = "get") =>
+	Boolean(session.paths?.[path]?.[method]?.parameters?.some((p) => p.name === parameter));
 
 let linked = null;
 
@@ -67,6 +71,17 @@ function target(where, query) {
 	return where + (set.length ? "?" + new URLSearchParams(set) : "");
 }
 
+/* Waits as long as the server asks for (429), if that is short. */
+async function patientFetch(url, options) {
+	for (let tries = 1; ; tries++) {
+		const answer = await fetch(url, options);
+		const wait = Number(answer.headers.get("Retry-After") ?? NaN);
+		if (answer.status !== 429 || !(wait <= PATIENCE_S) || tries === TRIES)
+			return answer;
+		await new Promise((done) => setTimeout(done, wait * 1000));
+	}
+}
+
 /*
  * One request; the answer's JSON. Throws a Problem, or an AbortError when `signal` said so.
  * options: {query, json, signal}
@@ -83,8 +98,9 @@ export async function call(method, where, options = {}) {
 	}
 	let answer;
 	try {
-		answer = await fetch(target(where, options.query), {
-			method, headers, body, cache: "no-store", credentials: "omit", redirect: "error",
+		answer = await patientFetch(target(where, options.query), {
+			method, headers, body, cache: "no-store", redirect: "error",
+			credentials: "same-origin", /* there are none, but "omit" has connections of its own */
 			signal: options.signal ? AbortSignal.any([options.signal, late]) : late,
 		});
 	} catch (error) {
@@ -92,7 +108,7 @@ export async function call(method, where, options = {}) {
 			throw error;
 		setLinked(false);
 		throw new Problem(0, "No answer", "the daemon does not answer",
-			"it is tried again by itself; is headraced running?");
+			"it is asked again by itself; is headraced running?");
 	}
 	setLinked(true);
 	if (answer.status === 401)

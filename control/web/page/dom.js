@@ -81,14 +81,15 @@ export function select(options, value, attributes) {
 }
 
 /*
- * A table. Columns: {head, cell(row) -> node or text, number: right aligned, row: heads the row}.
+ * A table. Columns: {head, cell(row) -> node or text, number: right aligned, row: heads the row,
+ * free: long words may break}.
  * It scrolls sideways in a box of its own, which the keyboard can reach.
  */
 export function table(caption, columns, rows, attributes) {
 	const head = h("tr", null, columns.map((c) =>
 		h("th", { scope: "col", class: c.number && "number" }, c.head)));
 	const body = rows.map((row) => h("tr", attributes?.row?.(row), columns.map((c) =>
-		h(c.row ? "th" : "td", { scope: c.row && "row", class: c.number && "number" },
+		h(c.row ? "th" : "td", { scope: c.row && "row", class: c.number ? "number" : c.free && "free" },
 			c.cell(row)))));
 	return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
 		h("table", { id: attributes?.id },

@@ -3,11 +3,11 @@
  * The frame: which panel is shown (the address says it: #/meter/ID?from=...), who is signed in,
  * colours, shortcuts, and whether the daemon answers.
  *
- * A panel is a module with `title` and `open(place)`, which returns {element, refresh(), close()}.
+ * A panel is a module with `title`, `role` (the least one that may see it) and `open(place)`, which returns {element, refresh(), close()}.
  * place: {rest: [parts of the path], query: URLSearchParams, signal: aborted at the end,
  *         every(ms, f): f at once and again, set(query): keep in the address what is shown}.
  */
-import { events, get, has, path, Problem, session } from "./api.js";
+import { events, get, has, may, path, Problem, session } from "./api.js";
 import { put, button, h, setText } from "./dom.js";
 import { duration, getZone, setZone } from "./format.js";
 import * as overview from "./overview.js";
@@ -26,7 +26,7 @@ const PANELS = [
 const HEALTH_MS = 5000;
 const byId = (id) => document.getElementById(id);
 const state = { shown: null, controller: null, keys: localStorage.getItem("headrace.keys") !== "off",
-	started: false, health: null };
+	started: false, watching: false };
 
 /* --- panels --- */
 
@@ -34,8 +34,10 @@ function available(entry) {
 	return !entry.needs || has(entry.needs);
 }
 
+const shownTo = (entry) => available(entry) && may(entry.panel.role ?? "viewer");
+
 function putNavigation(current) {
-	put(byId("panels"), PANELS.filter((e) => !e.hidden && available(e)).map((e) =>
+	put(byId("panels"), PANELS.filter((e) => !e.hidden && shownTo(e)).map((e) =>
 		h("li", null, h("a", { href: "#/" + e.name, "aria-current": e.name === current && "page",
 			"aria-keyshortcuts": e.key }, e.panel.title))));
 }
@@ -86,6 +88,11 @@ function show(moved) {
 		set: (values) => keepQuery(values),
 		go,
 	};
+	if (!shownTo(entry)) {
+		putNavigation(entry.name);
+		signIn(null);
+		return;
+	}
 	state.shown = entry.panel.open(place);
 	putNavigation(entry.name);
 	put(byId("main"), state.shown.element);
@@ -156,7 +163,7 @@ async function learnWho() {
 	session.role = "admin";
 	session.name = null;
 	if (!has("/whoami"))
-		return;
+		return; /* an older daemon: whoever reaches it may do everything */
 	const me = await get("/whoami");
 	session.role = me.role;
 	session.name = me.name ?? null;
@@ -166,42 +173,56 @@ function putWho() {
 	byId("who").hidden = !session.name;
 	setText(byId("who"), session.name ? `${session.name}, ${session.role}` : "");
 	byId("sign-out").hidden = !session.token;
+	byId("sign-in").hidden = Boolean(session.token) || may("admin");
 }
 
-async function start() {
+/* `refused`: what was said to a token; without it the page begins as for anybody. */
+async function start(refused = null) {
 	try {
 		await learnPaths();
 		await learnWho();
 		await putFoot();
 	} catch (problem) {
-		if (problem.status === 401 || problem.status === 403)
-			return signIn(session.token ? problem : null);
+		if (problem.status === 401 || problem.status === 403) {
+			if (!session.token)
+				return signIn(refused);
+			session.token = null;
+			return start(problem);
+		}
 		put(byId("main"), h("h1", null, "Headrace"), h("div", { class: "problem" },
 			h("p", null, problem.message), h("p", null, problem.remedy)),
-		button("Try again", { onclick: start, class: "main" }));
+		button("Try again", { onclick: () => start(), class: "main" }));
 		return setTimeout(() => !state.started && start(), 3000);
 	}
 	state.started = true;
 	putWho();
-	show(false);
-	every(new AbortController().signal, HEALTH_MS, async () => state.started && checkHealth());
+	if (refused) {
+		putNavigation(null);
+		signIn(refused);
+	} else {
+		show(false);
+	}
+	if (!state.watching)
+		every(new AbortController().signal, HEALTH_MS, async () => state.started && checkHealth());
+	state.watching = true;
 	return null;
 }
 
 /* --- signing in --- */
 
+/* The form, in place of a panel. What may be seen without a token stays in reach. */
 function signIn(problem) {
 	state.controller?.abort();
-	state.started = false;
-	session.token = null;
+	state.shown?.close?.();
+	state.shown = null;
 	putWho();
-	put(byId("panels"));
 	document.title = "Sign in · Headrace";
 	const input = h("input", { id: "token", type: "password", autocomplete: "off", required: true,
 		spellcheck: "false" });
 	put(byId("main"), h("form", { class: "card sign-in", onsubmit: (event) => {
 		event.preventDefault();
 		session.token = input.value.trim();
+		state.started = false;
 		start();
 	} }, h("h1", null, "Sign in"),
 	h("p", null, "This address asks for a token. Who runs this server makes one; see ",
@@ -212,6 +233,16 @@ function signIn(problem) {
 	h("p", { class: "lead" }, "It is kept in this tab only, until the tab is closed or you sign out."),
 	h("button", { type: "submit", class: "main" }, "Sign in")));
 	input.focus();
+}
+
+function signOut() {
+	session.token = null;
+	session.role = null;
+	session.name = null;
+	state.started = false;
+	state.controller?.abort();
+	putWho();
+	put(byId("panels"));
 }
 
 /* --- colours --- */
@@ -243,7 +274,7 @@ function turnTheme() {
 
 function helpRows() {
 	return [
-		...PANELS.filter((e) => e.key && available(e)).map((e) => [e.key, e.panel.title]),
+		...PANELS.filter((e) => e.key && shownTo(e)).map((e) => [e.key, e.panel.title]),
 		["/", "Search the fleet"], ["r", "Ask again now"], ["c", "Colours: system, light, dark"],
 		["?", "This overview"], ["Esc", "Close what is open"],
 		["← →", "In a plot: from value to value; Home and End to its ends"],
@@ -269,10 +300,10 @@ function onShortcut(event) {
 	if (!state.keys || typing || event.ctrlKey || event.altKey || event.metaKey ||
 		!state.started || document.querySelector("dialog[open]"))
 		return;
-	const entry = PANELS.find((e) => e.key === event.key && available(e));
+	const entry = PANELS.find((e) => e.key === event.key && shownTo(e));
 	if (entry)
 		go(entry.name);
-	else if (event.key === "/")
+	else if (event.key === "/" && may("viewer"))
 		fleet.search(go);
 	else if (event.key === "r")
 		state.shown?.refresh?.();
@@ -288,8 +319,13 @@ function onShortcut(event) {
 /* --- start --- */
 
 events.addEventListener("link", (event) => putLink(event.detail.linked));
-events.addEventListener("sign-in", () => state.started && signIn(
-	new Problem(401, "Signed out", "the server does not take this token any more", "sign in again")));
+events.addEventListener("sign-in", () => {
+	if (!state.started || !session.token)
+		return;
+	signOut();
+	signIn(new Problem(401, "Signed out", "the server does not take this token any more",
+		"sign in again"));
+});
 addEventListener("hashchange", () => state.started && show(true));
 document.addEventListener("keydown", onShortcut);
 byId("skip").addEventListener("click", (event) => {
@@ -298,6 +334,10 @@ byId("skip").addEventListener("click", (event) => {
 });
 byId("theme").addEventListener("click", turnTheme);
 byId("help").addEventListener("click", help);
-byId("sign-out").addEventListener("click", () => signIn(null));
+byId("sign-in").addEventListener("click", () => signIn(null));
+byId("sign-out").addEventListener("click", () => {
+	signOut();
+	start();
+});
 putTheme();
 start();

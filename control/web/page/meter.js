@@ -196,8 +196,8 @@ function drawBill(bill) {
 	if (!bill.lines)
 		return [h("h3", null, bill.month), h("p", null, `${words(bill.state)}: ${bill.cause ?? ""}`)];
 	const rows = bill.lines.map((l) => ({
-		what: l.charge ? `${l.charge}, ${l.days} days` : `tier ${l.tier}, ${l.period}`,
-		kwh: l.kwh, price: l.price && `${exact(l.price)} × ${exact(l.multiplier)}`, amount: l.amount }));
+		what: l.charge ? `${l.charge}, ${l.days} days` : `tier ${l.tier}, ${words(l.period)}`,
+		kwh: l.kwh, price: l.price && `${trimmed(l.price)} × ${trimmed(l.multiplier)}`, amount: l.amount }));
 	return [h("h3", null, `${bill.month}: ${bill.tariff}, ${words(bill.state)}`), table("Lines", [
 		{ head: "Line", cell: (r) => r.what, row: true },
 		{ head: "Used", cell: (r) => r.kwh ? kwh(r.kwh) : "", number: true },

@@ -9,6 +9,7 @@ import { bytes, count, duration, fixed, micros, percent, short, words } from "./
 import { Plot, sparkline } from "./plot.js";
 
 export const title = "Overview";
+export const role = "monitor";
 
 const SAMPLES_MAX = 600, RECENT = 10, LEVELS_SHOWN = 14;
 const STAGE_LINES_MAX = 6;

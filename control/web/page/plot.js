@@ -12,7 +12,7 @@
 import { button, h, put, s, setText } from "./dom.js";
 import { clock, clockSeconds, day, minutes, seconds } from "./format.js";
 
-const LEFT = 58, RIGHT = 10, TOP = 8, BOTTOM = 24;
+const LEFT_LEAST = 40, CHARACTER = 6.7, RIGHT = 10, TOP = 8, BOTTOM = 24;
 const ROWS_MAX = 2000; /* of the table */
 const MINUTE = 60000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 const STEPS = [1000, 5000, 10000, 15000, 30000, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE,
@@ -304,7 +304,14 @@ export class Plot {
 		const from = this.from(0), to = Math.max(this.to(this.length() - 1), from + 1000);
 		const floor = height - BOTTOM, room = floor - TOP;
 		this.span = [from, to];
-		this.xScale = (ms) => LEFT + (ms - from) / (to - from) * (width - LEFT - RIGHT);
+		this.makeValueScale(floor, room);
+		const format = this.options.tick ?? this.options.format;
+		this.left = this.yTicks.reduce((most, v) => Math.max(most, format(v).length * CHARACTER + 8),
+			LEFT_LEAST);
+		this.xScale = (ms) => this.left + (ms - from) / (to - from) * (width - this.left - RIGHT);
+	}
+
+	makeValueScale(floor, room) {
 		if (this.options.log) {
 			const all = this.data.series.flatMap((v) => v.values).filter((v) => v > 0);
 			const low = 10 ** Math.floor(Math.log10(all.reduce((a, b) => Math.min(a, b), 1e9)));
@@ -332,12 +339,12 @@ export class Plot {
 	}
 
 	axes(width, height) {
-		const { ticks, label } = timeTicks(...this.span, Math.max(2, Math.floor((width - LEFT) / 76)));
+		const { ticks, label } = timeTicks(...this.span, Math.max(2, Math.floor((width - this.left) / 76)));
 		const f = this.options.tick ?? this.options.format;
 		return s("g", { class: "axes", "aria-hidden": "true" },
 			this.yTicks.map((v) => [
-				s("path", { class: "rule", d: `M${LEFT} ${this.yScale(v)}H${width - RIGHT}` }),
-				s("text", { x: LEFT - 6, y: this.yScale(v) + 4, "text-anchor": "end" }, f(v))]),
+				s("path", { class: "rule", d: `M${this.left} ${this.yScale(v)}H${width - RIGHT}` }),
+				s("text", { x: this.left - 6, y: this.yScale(v) + 4, "text-anchor": "end" }, f(v))]),
 			ticks.map((ms) => [
 				s("path", { class: "tick", d: `M${this.xScale(ms)} ${height - BOTTOM}v4` }),
 				s("text", { x: this.xScale(ms), y: height - 7, "text-anchor": "middle" }, label(ms))]));
