@@ -219,8 +219,9 @@ static void complain(void *context, uint64_t line, const char *cause)
 static enum result import_devices(struct daemon *d, struct error *err)
 {
 	struct registry_import report;
-	enum result r =
-	    registry_import_file(d->registry, d->config->registry.file, complain, d, &report, err);
+	struct registry_author author = {"registry.file", clock_wall_ms()};
+	enum result r = registry_import_file(d->registry, &author, d->config->registry.file,
+					     complain, d, &report, err);
 	if (r == RESULT_OK)
 		log_info("registry", "%s: %llu new, %llu changed, %llu unchanged, %llu refused",
 		         d->config->registry.file, (unsigned long long)report.added,
@@ -243,6 +244,8 @@ static enum result start_registry(struct daemon *d, struct error *err)
 	                   (int)REGISTER_OPEN == (int)REGISTRATION_POLICY_OPEN, "same order");
 	enum result r =
 	    registry_open(d->store, c->limits.devices, publish, d, &d->registry, err);
+	if (r == RESULT_OK)
+		registry_set_calendar(d->registry, d->calendar);
 	if (r == RESULT_OK && c->registry.file)
 		r = import_devices(d, err);
 	if (r == RESULT_OK)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "control/api/api_priv.h"
 #include "control/api/topics.h"
 #include "control/registry/device_text.h"
@@ -97,6 +98,7 @@ static void decide(const struct api_request *request, struct api_reply *reply,
                    enum device_state state)
 {
 	struct registry *registry = request->context->registry;
+	struct registry_author author = {request->who->name, clock_wall_ms()};
 	struct device d;
 	struct error err;
 	enum result result = registry_get(registry, request->rest, &d, &err);
@@ -108,7 +110,7 @@ static void decide(const struct api_request *request, struct api_reply *reply,
 		return;
 	}
 	if (result == RESULT_OK)
-		result = registry_set_state(registry, request->rest, state, &err);
+		result = registry_set_state(registry, &author, request->rest, state, &err);
 	if (result != RESULT_OK) {
 		api_failed(reply, result, &err);
 		return;
@@ -164,6 +166,7 @@ static bool import_format(const struct api_request *request, enum registry_forma
 
 static void api_devices_import(const struct api_request *request, struct api_reply *reply)
 {
+	struct registry_author author = {request->who->name, clock_wall_ms()};
 	enum registry_format format;
 	struct registry_import report;
 	struct complaints complaints = {0};
@@ -177,9 +180,9 @@ static void api_devices_import(const struct api_request *request, struct api_rep
 		            request->content_type ? request->content_type : "not set");
 		return;
 	}
-	enum result result =
-	    registry_import_text(request->context->registry, format, request->body,
-	                         request->body_bytes, on_complaint, &complaints, &report, &err);
+	enum result result = registry_import_text(
+	    request->context->registry, REGISTRY_DEVICES, &author, format, request->body,
+	    request->body_bytes, on_complaint, &complaints, &report, &err);
 	if (result != RESULT_OK && report.added + report.changed == 0) {
 		api_failed(reply, result, &err);
 	} else {

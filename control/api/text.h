@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text that grows, up to a limit, for answers; and times as people write them.
+ * Text that grows, up to a limit, for answers.
  * Private to control/api.
  */
 #ifndef HEADRACE_API_TEXT_H
@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "control/calendar/time_text.h"
 
 #define TEXT_BYTES_MAX (64u << 20) /* where nothing else is said */
 
@@ -31,14 +33,5 @@ void text_free(struct text *t);
 
 /* Bytes of the UTF-8 character at `p` (RFC 3629 §4), 0: none there. */
 size_t text_utf8(const uint8_t *p, size_t left);
-
-#define TIME_TEXT_BYTES 40
-
-/* "2025-06-15T14:15:00Z", with ".123" when there are milliseconds. Returns `out`. */
-const char *time_format(int64_t ms, char out[TIME_TEXT_BYTES]);
-
-/* RFC 3339 with 'Z' or an offset; the seconds, or the whole time of day (then UTC), may be left
- * out: "2025-06-15". False: malformed. */
-bool time_parse(const char *text, int64_t *ms);
 
 #endif

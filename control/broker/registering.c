@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "control/broker/memory.h"
 
 #define PREFIX "register/"
@@ -197,8 +198,8 @@ static enum result submit(struct registering *g, struct core *core, size_t from,
 		    .json_bytes = w->json_bytes,
 		};
 	}
-	enum result result =
-	    registration_submit(g->registration, g->requests, g->answers, count, err);
+	enum result result = registration_submit(g->registration, clock_wall_ms(), g->requests,
+						 g->answers, count, err);
 	for (size_t i = 0; i < count && result == RESULT_OK; i++)
 		answer(g, core, &g->waiting[from + i], &g->answers[i]);
 	return result;

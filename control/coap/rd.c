@@ -233,9 +233,10 @@ static bool enter_registry(struct coap_call *call, const struct registration_ent
 		put_device_json(call, e, &json);
 	struct registration_request request = {
 	    .id = e->ep, .id_bytes = strlen(e->ep), .json = json.data, .json_bytes = json.used};
+	struct registration *registration = call->service->config.registration;
 	enum result r = json.failed ? RESULT_RESOURCE
-	                            : registration_submit(call->service->config.registration,
-	                                                  &request, &answer, 1, &err);
+				    : registration_submit(registration, clock_wall_ms(), &request,
+							  &answer, 1, &err);
 	text_free(&json);
 	if (r != RESULT_OK) {
 		log_error("coap", "registration of %s failed", e->ep);

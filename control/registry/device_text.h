@@ -10,13 +10,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "control/registry/fields.h"
 #include "control/registry/registry.h"
 
 #define DEVICE_FIELD_ID    0  /* index of the id */
-#define DEVICE_FIELD_COUNT 13
-#define DEVICE_CAUSE_BYTES 256
+#define DEVICE_FIELD_COUNT 16
+#define DEVICE_CAUSE_BYTES FIELD_CAUSE_BYTES
+#define DIALS_MAX          12
 /* Every field escaped to its worst, and the names. */
 #define DEVICE_JSON_BYTES 4096
+
+extern const struct fields device_fields;
 
 /* Index of a field by any of its names, case and '_' aside ("deviceId" is "id"); -1: unknown. */
 int device_field_find(const char *name, size_t bytes);
@@ -36,6 +40,14 @@ void device_copy_field(struct device *to, const struct device *from, int field);
 
 /* Compact JSON with the fields in fixed order, empty ones left out. Returns its length. */
 size_t device_json(const struct device *d, char out[DEVICE_JSON_BYTES]);
+
+/* The same as an import takes it: without what only the registry sets. */
+size_t device_export(const struct device *d, char out[DEVICE_JSON_BYTES]);
+
+/* For the history: "field":[old,new] of what differs; `old` NULL: it is new. */
+#define DEVICE_CHANGES_BYTES (2 * DEVICE_JSON_BYTES)
+size_t device_changes(const struct device *old, const struct device *now,
+		      char out[DEVICE_CHANGES_BYTES]);
 
 /* Set the fields that an object has; their bits are added to *given. False: see `cause`. */
 bool device_parse(struct device *d, const char *json, size_t bytes, uint32_t *given,

@@ -217,55 +217,26 @@ static enum result judge(struct registration *g, struct change *c,
 	return result;
 }
 
-enum result registration_submit(struct registration *g,
-                                const struct registration_request *requests,
-                                struct registration_answer *answers, size_t count,
-                                struct error *err)
+enum result registration_submit(struct registration *g, int64_t now_ms,
+				const struct registration_request *requests,
+				struct registration_answer *answers, size_t count,
+				struct error *err)
 {
+	char who[CLIENT_ID_BYTES + 1];
+	struct registry_author author = {who, now_ms};
+	enum result result;
 	CHECK_OP(count, <=, (size_t)REGISTRATION_BATCH_MAX);
-	struct change *change = malloc(sizeof *change);
+	struct change *change = change_open(g->registry, &author, "register", &result, err);
 	if (!change)
-		return fail(RESULT_RESOURCE, err, "registration: no memory");
-	pthread_mutex_lock(&g->registry->lock);
-	enum result result = change_begin(g->registry, change, err);
-	bool begun = result == RESULT_OK;
-	for (size_t i = 0; i < count && result == RESULT_OK; i++)
-		result = judge(g, change, &requests[i], &answers[i], err);
-	if (result == RESULT_OK)
-		result = change_commit(change, err);
-	else if (begun)
-		change_abort(change);
-	pthread_mutex_unlock(&g->registry->lock);
-	free(change);
+		return result;
+	for (size_t i = 0; i < count && result == RESULT_OK; i++) {
+		const struct registration_request *q = &requests[i];
+		snprintf(who, sizeof who, "%.*s", (int)(q->sender ? q->sender_bytes : q->id_bytes),
+			 q->sender ? q->sender : q->id);
+		result = judge(g, change, q, &answers[i], err);
+	}
+	result = change_close(change, result, err);
 	for (size_t i = 0; i < count && result == RESULT_OK; i++)
 		atomic_fetch_add_explicit(&g->counts[answers[i].outcome], 1, memory_order_relaxed);
-	return result;
-}
-
-enum result registry_set_state(struct registry *r, const char *id, enum device_state state,
-                               struct error *err)
-{
-	char cause[DEVICE_CAUSE_BYTES];
-	enum change_kind kind;
-	struct device d;
-	struct change *change = malloc(sizeof *change);
-	if (!change)
-		return fail(RESULT_RESOURCE, err, "registry: no memory");
-	pthread_mutex_lock(&r->lock);
-	enum result result = change_begin(r, change, err);
-	bool begun = result == RESULT_OK;
-	if (begun)
-		result = change_read(change, id, &d, err);
-	if (result == RESULT_OK) {
-		d.state = state;
-		result = change_put(change, &d, 1u << device_field_find("state", 5), &kind, cause,
-		                    err);
-	}
-	if (result == RESULT_OK)
-		result = change_commit(change, err);
-	else if (begun)
-		change_abort(change);
-	pthread_mutex_unlock(&r->lock);
-	free(change);
 	return result;
 }

@@ -98,11 +98,12 @@ void registration_close(struct registration *g);
  * Judge `count` requests in order and apply what is accepted, all of it durable and visible to
  * the workers when this returns (one write for all). Not RESULT_OK: the store or memory failed,
  * nothing of it was applied, and the answers mean nothing: whoever asked may try again.
+ * `now_ms` is for the history.
  */
-MUST_USE enum result registration_submit(struct registration *g,
-                                         const struct registration_request *requests,
-                                         struct registration_answer *answers, size_t count,
-                                         struct error *err);
+MUST_USE enum result registration_submit(struct registration *g, int64_t now_ms,
+					 const struct registration_request *requests,
+					 struct registration_answer *answers, size_t count,
+					 struct error *err);
 
 /* How many registrations ended in which way since start: by outcome, described by
  * registration_info. */

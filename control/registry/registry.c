@@ -193,6 +193,11 @@ void registry_close(struct registry *r)
 	free(r);
 }
 
+void registry_set_calendar(struct registry *r, const struct calendar *calendar)
+{
+	r->calendar = calendar;
+}
+
 /* --- look-ups --- */
 
 struct registry_view *registry_view_current(const struct registry *r)
@@ -308,4 +313,22 @@ enum result registry_list(struct registry *r, const char *prefix, uint64_t offse
 	if (result == RESULT_OK && l.damaged)
 		return fail(RESULT_MEDIA, err, "a stored device record is damaged");
 	return result;
+}
+
+/* --- one device --- */
+
+enum result registry_set_state(struct registry *r, const struct registry_author *author,
+			       const char *id, enum device_state state, struct error *err)
+{
+	enum result result;
+	struct device d;
+	struct change *c = change_open(r, author, "set", &result, err);
+	if (!c)
+		return result;
+	result = change_read(c, id, &d, err);
+	if (result == RESULT_OK) {
+		d.state = state;
+		result = change_replace(c, &d, err);
+	}
+	return change_close(c, result, err);
 }

@@ -21,9 +21,11 @@
 #include "contract/limits.h"
 #include "contract/profile.h"
 #include "contract/registry_view.h"
+#include "control/calendar/calendar.h"
 #include "storage/store/store.h"
 
 #define DEVICE_TEXT_BYTES  64  /* of the descriptive fields, terminator included */
+#define GROUPS_BYTES       128
 #define DEVICE_NOTES_BYTES 256 /* capabilities, communication profile: JSON text as it came */
 
 struct device {
@@ -41,9 +43,20 @@ struct device {
 	char service_point[DEVICE_TEXT_BYTES];
 	char capabilities[DEVICE_NOTES_BYTES];
 	char communication[DEVICE_NOTES_BYTES];
+	char groups[GROUPS_BYTES];   /* names, sorted, with commas in between */
+	int32_t latitude, longitude; /* millionths of a degree; INT32_MIN: not known */
+	int64_t register_from_s;     /* the register counts anew from then; 0: since ever */
 };
 
 struct registry;
+
+enum registry_kind { REGISTRY_DEVICES, REGISTRY_POINTS, REGISTRY_CUSTOMERS, REGISTRY_GROUPS };
+
+/* Who changes something, and when: kept in the history. */
+struct registry_author {
+	const char *who; /* "local", the name of a token, ... */
+	int64_t at_ms;   /* now, UTC */
+};
 
 /*
  * Hand `view` to the workers and return when none of them looks at the view before it any more:
@@ -59,6 +72,9 @@ typedef void registry_publish_fn(void *context, struct registry_view *view);
 MUST_USE enum result registry_open(struct store *store, uint32_t devices_max,
                                    registry_publish_fn *publish, void *context,
                                    struct registry **out, struct error *err);
+
+/* How days in files are read: as the territory's. Without it as UTC's. Before any import. */
+void registry_set_calendar(struct registry *r, const struct calendar *calendar);
 
 /* The workers have stopped: frees the current view, too. */
 void registry_close(struct registry *r);
@@ -81,26 +97,48 @@ struct registry_import {
 };
 
 /*
- * Take devices from CSV (RFC 4180, the first line names the columns) or JSON (an array of objects,
+ * Take objects from CSV (RFC 4180, the first line names the columns) or JSON (an array of objects,
  * or objects one after the other). What a line does not mention stays as it was. Good lines are
  * taken, bad ones reported; the same file twice changes nothing the second time.
+ *
+ * Service points: a line may have an installation; one with the same meter and beginning is
+ * changed, else it is added. Groups: each line puts a device or a point into a group.
+ *
  * RESULT_INPUT: the text as a whole can't be used, nothing was taken. Other failures: what
  * `report` counts as added and changed is in, the rest is not.
  */
-MUST_USE enum result registry_import_text(struct registry *r, enum registry_format format,
-                                          const char *text, size_t bytes,
-                                          registry_complaint_fn *complain, void *context,
-                                          struct registry_import *report, struct error *err);
+MUST_USE enum result registry_import_text(struct registry *r, enum registry_kind kind,
+					  const struct registry_author *author,
+					  enum registry_format format, const char *text,
+					  size_t bytes, registry_complaint_fn *complain,
+					  void *context, struct registry_import *report,
+					  struct error *err);
 
-/* The same from a file; the format is told by its name (.json, .jsonl, .ndjson: JSON). */
-MUST_USE enum result registry_import_file(struct registry *r, const char *path,
-                                          registry_complaint_fn *complain, void *context,
-                                          struct registry_import *report, struct error *err);
+/* Devices from a file; the format is told by its name (.json, .jsonl, .ndjson: JSON). */
+MUST_USE enum result registry_import_file(struct registry *r, const struct registry_author *author,
+					  const char *path, registry_complaint_fn *complain,
+					  void *context, struct registry_import *report,
+					  struct error *err);
 
 /* Set a device's state; durable and visible to the workers when it returns. RESULT_ABSENT: no such
  * device. */
-MUST_USE enum result registry_set_state(struct registry *r, const char *id,
-                                        enum device_state state, struct error *err);
+MUST_USE enum result registry_set_state(struct registry *r, const struct registry_author *author,
+					const char *id, enum device_state state, struct error *err);
+
+/* --- history --- */
+
+struct registry_history {
+	int64_t at_ms;
+	const char *who, *action;
+	const char *changes; /* a JSON object: for each field that changed [old, new] */
+	size_t changes_bytes;
+};
+/* False ends the listing. Called without the lock. */
+typedef bool registry_history_fn(void *context, const struct registry_history *entry);
+
+/* What was changed of an object, oldest first. */
+MUST_USE enum result registry_history(struct registry *r, enum registry_kind kind, const char *id,
+				      registry_history_fn *fn, void *context, struct error *err);
 
 /* --- look-ups --- */
 

@@ -23,6 +23,8 @@
 
 #include <cmocka.h> /* last: it has a macro named fail */
 
+static const struct registry_author tester = {"tester", 1700000000000};
+
 static struct {
 	struct config config;
 	struct channel_catalogue channels;
@@ -88,8 +90,9 @@ static inline void fill(void)
 	struct error err;
 	struct registry_import report;
 	const char *csv = "id,state,serial\nSM-1,active,S 1\nSM-2,suspended,\nX/Y Z,active,\n";
-	assert_int_equal(registry_import_text(f.registry, REGISTRY_CSV, csv, strlen(csv), NULL,
-	                                      NULL, &report, &err), RESULT_OK);
+	assert_int_equal(registry_import_text(f.registry, REGISTRY_DEVICES, &tester, REGISTRY_CSV,
+					      csv, strlen(csv), NULL, NULL, &report, &err),
+			 RESULT_OK);
 	add_reading(0, T0, 1247830000, 0);
 	add_reading(0, T0 + 900000, 1248000001, READING_F_DRIFT | READING_F_LATE);
 	add_reading(1, T0, -5, 1 << READING_PROTOCOL_SHIFT);

@@ -13,6 +13,8 @@
 
 #include <cmocka.h> /* last: it has a macro named fail */
 
+static const struct registry_author tester = {"tester", 1700000000000};
+
 #define DEVICES 100000
 #define T0      1749996900000ll /* 2025-06-15T14:15:00Z */
 
@@ -77,8 +79,8 @@ static struct registry_import import(const char *csv)
 {
 	struct registry_import report;
 	struct error err;
-	if (registry_import_text(f.registry, REGISTRY_CSV, csv, strlen(csv), NULL, NULL, &report,
-	                         &err) != RESULT_OK)
+	if (registry_import_text(f.registry, REGISTRY_DEVICES, &tester, REGISTRY_CSV, csv,
+				 strlen(csv), NULL, NULL, &report, &err) != RESULT_OK)
 		fail_msg("%s", err.text);
 	return report;
 }

@@ -14,6 +14,8 @@
 
 #include <cmocka.h> /* last: it has a macro named fail */
 
+static const struct registry_author tester = {"tester", 1700000000000};
+
 #define CODE(class, detail) ((uint8_t)((class) << 5 | (detail)))
 #define PATIENCE_MS 60000
 
@@ -51,8 +53,9 @@ static int set_up(void **state)
 	struct registration_config policy = {.policy = REGISTRATION_POLICY_PENDING,
 	                                     .pending_max = 10};
 	if (registry_open(f.store, 8, NULL, NULL, &f.registry, &err) != RESULT_OK ||
-	    registry_import_text(f.registry, REGISTRY_CSV, devices, strlen(devices),
-	                         ignore_complaint, NULL, &report, &err) != RESULT_OK ||
+	    registry_import_text(f.registry, REGISTRY_DEVICES, &tester, REGISTRY_CSV, devices,
+				 strlen(devices), ignore_complaint, NULL, &report,
+				 &err) != RESULT_OK ||
 	    registration_open(&policy, f.registry, &f.registration, &err) != RESULT_OK ||
 	    config_load_channels(CONFIGS_DIR "/channels.yaml", &f.channels, &err) != RESULT_OK)
 		return -1;

@@ -11,6 +11,8 @@
 
 #include <cmocka.h> /* last: it has a macro named fail */
 
+static const struct registry_author tester = {"tester", 1700000000000};
+
 #define FULL                                                                                       \
 	"{\"deviceId\":\"SM-1\",\"manufacturerId\":\"ACME\",\"modelNumber\":\"M7\","               \
 	"\"serialNumber\":\"S1\",\"firmwareVersion\":\"1.2\",\"capabilities\":[\"energy\"],"       \
@@ -67,7 +69,7 @@ static enum registration_outcome submit(const char *id, const char *sender, cons
 {
 	struct error err;
 	struct registration_request q = request(id, sender, json);
-	if (registration_submit(f.g, &q, &f.a, 1, &err) != RESULT_OK)
+	if (registration_submit(f.g, 1, &q, &f.a, 1, &err) != RESULT_OK)
 		fail_msg("%s", err.text);
 	return f.a.outcome;
 }
@@ -85,8 +87,9 @@ static void import(const char *json)
 {
 	struct registry_import report;
 	struct error err;
-	if (registry_import_text(f.r, REGISTRY_JSON, json, strlen(json), NULL, NULL, &report,
-	                         &err) != RESULT_OK || report.failed)
+	if (registry_import_text(f.r, REGISTRY_DEVICES, &tester, REGISTRY_JSON, json, strlen(json),
+				 NULL, NULL, &report, &err) != RESULT_OK ||
+	    report.failed)
 		fail_msg("import failed");
 }
 
@@ -129,11 +132,12 @@ static void pending_waits_for_approval(void **state)
 	assert_int_equal(submit("SM-1", "SM-1", FULL), REGISTRATION_PENDING);
 	assert_int_equal(submit("SM-1", "SM-1", FULL), REGISTRATION_PENDING);
 	assert_int_equal(get("SM-1").state, DEVICE_PENDING);
-	assert_int_equal(registry_set_state(f.r, "SM-1", DEVICE_ACTIVE, &err), RESULT_OK);
+	assert_int_equal(registry_set_state(f.r, &tester, "SM-1", DEVICE_ACTIVE, &err), RESULT_OK);
 	assert_int_equal(get("SM-1").state, DEVICE_ACTIVE);
 	assert_string_equal(get("SM-1").model, "M7");
 	assert_int_equal(submit("SM-1", "SM-1", FULL), REGISTRATION_UNCHANGED);
-	assert_int_equal(registry_set_state(f.r, "nobody", DEVICE_ACTIVE, &err), RESULT_ABSENT);
+	assert_int_equal(registry_set_state(f.r, &tester, "nobody", DEVICE_ACTIVE, &err),
+			 RESULT_ABSENT);
 }
 
 static void pending_devices_are_limited(void **state)
@@ -146,7 +150,7 @@ static void pending_devices_are_limited(void **state)
 	assert_int_equal(submit("SM-2", NULL, ""), REGISTRATION_PENDING);
 	assert_int_equal(submit("SM-3", NULL, ""), REGISTRATION_FULL);
 	assert_int_equal(submit("SM-1", NULL, "{\"model\":\"M8\"}"), REGISTRATION_PENDING);
-	assert_int_equal(registry_set_state(f.r, "SM-1", DEVICE_ACTIVE, &err), RESULT_OK);
+	assert_int_equal(registry_set_state(f.r, &tester, "SM-1", DEVICE_ACTIVE, &err), RESULT_OK);
 	assert_int_equal(submit("SM-3", NULL, ""), REGISTRATION_PENDING);
 	assert_int_equal(registry_view_current(f.r)->pending_count, 2);
 }
@@ -234,7 +238,7 @@ static void batch_is_one_write_and_sees_itself(void **state)
 	(void)state;
 	open_with((struct registration_config){.policy = REGISTRATION_POLICY_OPEN});
 	unsigned writes = fake_store_writes(f.store);
-	assert_int_equal(registration_submit(f.g, q, a, 3, &err), RESULT_OK);
+	assert_int_equal(registration_submit(f.g, 1, q, a, 3, &err), RESULT_OK);
 	assert_int_equal(fake_store_writes(f.store), writes + 1);
 	assert_int_equal(a[0].outcome, REGISTRATION_ACTIVE);
 	assert_int_equal(a[1].outcome, REGISTRATION_UPDATED);
@@ -251,7 +255,7 @@ static void full_registry_and_failing_store_are_told(void **state)
 	(void)state;
 	open_with((struct registration_config){.policy = REGISTRATION_POLICY_OPEN});
 	fake_store_fail_writes(f.store, 1);
-	assert_int_equal(registration_submit(f.g, &q, &f.a, 1, &err), RESULT_MEDIA);
+	assert_int_equal(registration_submit(f.g, 1, &q, &f.a, 1, &err), RESULT_MEDIA);
 	assert_int_equal(registration_counts(f.g)[REGISTRATION_ACTIVE], 0);
 	assert_int_equal(registry_count(f.r), 0);
 	for (int i = 0; i < 8; i++) {

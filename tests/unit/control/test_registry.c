@@ -11,6 +11,8 @@
 
 #include <cmocka.h> /* last: it has a macro named fail */
 
+static const struct registry_author tester = {"tester", 1700000000000};
+
 struct fixture {
 	struct store *store;
 	struct registry *r;
@@ -75,8 +77,8 @@ static struct registry_import import(struct fixture *f, enum registry_format for
 	struct registry_import report;
 	struct error err;
 	memset(c, 0, sizeof *c);
-	if (registry_import_text(f->r, format, text, strlen(text), on_complaint, c, &report,
-	                         &err) != RESULT_OK)
+	if (registry_import_text(f->r, REGISTRY_DEVICES, &tester, format, text, strlen(text),
+				 on_complaint, c, &report, &err) != RESULT_OK)
 		fail_msg("%s", err.text);
 	assert_int_equal(report.failed, c->count);
 	assert_int_equal(report.lines, report.added + report.changed + report.unchanged +
@@ -241,10 +243,11 @@ static void unusable_file_takes_nothing(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct registry_import report;
 		struct error err;
-		assert_int_equal(registry_import_text(f->r, cases[i].format, cases[i].text,
-		                                      strlen(cases[i].text), NULL, NULL, &report,
-		                                      &err),
-		                 RESULT_INPUT);
+		assert_int_equal(registry_import_text(f->r, REGISTRY_DEVICES, &tester,
+						      cases[i].format, cases[i].text,
+						      strlen(cases[i].text), NULL, NULL, &report,
+						      &err),
+				 RESULT_INPUT);
 		size_t length = strlen(cases[i].expected);
 		if (strcmp(cases[i].expected + length - 3, "...") == 0)
 			err.text[length -= 3] = '\0';
@@ -265,9 +268,9 @@ static void failed_write_leaves_everything_as_it_was(void **state)
 	const char *csv = "id,model\nA,M2\nB,M1\n";
 	unsigned publications = f->publications;
 	fake_store_fail_writes(f->store, 1);
-	assert_int_equal(registry_import_text(f->r, REGISTRY_CSV, csv, strlen(csv), NULL, NULL,
-	                                      &report, &err),
-	                 RESULT_MEDIA);
+	assert_int_equal(registry_import_text(f->r, REGISTRY_DEVICES, &tester, REGISTRY_CSV, csv,
+					      strlen(csv), NULL, NULL, &report, &err),
+			 RESULT_MEDIA);
 	assert_int_equal(report.added, 0);
 	assert_int_equal(report.changed, 0);
 	assert_int_equal(f->publications, publications);
@@ -442,17 +445,21 @@ static void file_format_is_told_by_its_name(void **state)
 	folder_write("d.csv", "id\nA\n");
 	folder_write("d.jsonl", "{\"id\":\"B\"}\n");
 	folder_write("bad.csv", "x\n");
-	assert_int_equal(registry_import_file(f->r, folder_path("d.csv"), NULL, NULL, &report,
-	                                      &err), RESULT_OK);
+	assert_int_equal(
+	    registry_import_file(f->r, &tester, folder_path("d.csv"), NULL, NULL, &report, &err),
+	    RESULT_OK);
 	assert_int_equal(report.added, 1);
-	assert_int_equal(registry_import_file(f->r, folder_path("d.jsonl"), NULL, NULL, &report,
-	                                      &err), RESULT_OK);
+	assert_int_equal(
+	    registry_import_file(f->r, &tester, folder_path("d.jsonl"), NULL, NULL, &report, &err),
+	    RESULT_OK);
 	assert_int_equal(report.added, 1);
-	assert_int_equal(registry_import_file(f->r, folder_path("bad.csv"), NULL, NULL, &report,
-	                                      &err), RESULT_INPUT);
+	assert_int_equal(
+	    registry_import_file(f->r, &tester, folder_path("bad.csv"), NULL, NULL, &report, &err),
+	    RESULT_INPUT);
 	assert_non_null(strstr(err.text, "bad.csv: line 1: unknown column 'x'"));
-	assert_int_equal(registry_import_file(f->r, folder_path("none.csv"), NULL, NULL, &report,
-	                                      &err), RESULT_INPUT);
+	assert_int_equal(
+	    registry_import_file(f->r, &tester, folder_path("none.csv"), NULL, NULL, &report, &err),
+	    RESULT_INPUT);
 	assert_non_null(strstr(err.text, "none.csv: No such file or directory"));
 	folder_remove();
 }
