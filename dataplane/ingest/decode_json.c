@@ -85,11 +85,20 @@ static APART const uint8_t *take_tamper(struct element *e, const uint8_t *p, uin
 	return *p == 'f' ? json_word(p, e->end, "false", 5) : wrong_type(e, p, levels);
 }
 
-/* "2025-06-15T14:15:00Z" with its quotes: no escape can be in it. */
-static bool take_utc(struct element *e, const uint8_t *p, int64_t *ms)
+/* "2025-06-15T14:15:00Z" or "...00.000Z" with their quotes: no escape can be in them. Its length; 0:
+ * something else. */
+static uint32_t take_utc(struct element *e, const uint8_t *p, int64_t *ms)
 {
-	return e->end - p >= UTC_BYTES + 2 && p[0] == '"' && p[UTC_BYTES + 1] == '"' &&
-	       decode_rfc3339_after(&e->m->decoder->date, (const char *)p + 1, UTC_BYTES, ms);
+	uint32_t bytes = UTC_BYTES;
+
+	if (e->end - p < UTC_BYTES + 6 || *p != '"')
+		return 0;
+	if (p[UTC_BYTES + 1] != '"')
+		bytes += 4;
+	if (p[bytes + 1] != '"' ||
+	    !decode_rfc3339_after(&e->m->decoder->date, (const char *)p + 1, bytes, ms))
+		return 0;
+	return bytes + 2;
 }
 
 static APART const uint8_t *take_any_time(struct element *e, const struct profile_field *field,
@@ -128,11 +137,12 @@ static const uint8_t *take_time(struct element *e, const struct profile_field *f
                                 const uint8_t *p, uint32_t levels)
 {
 	int64_t ms;
+	uint32_t bytes = field->time_format == TIME_ISO8601 ? take_utc(e, p, &ms) : 0;
 
-	if (field->time_format != TIME_ISO8601 || !take_utc(e, p, &ms))
+	if (bytes == 0)
 		return take_any_time(e, field, p, levels);
 	build_time(e->reading, field->role, ms);
-	return p + UTC_BYTES + 2;
+	return p + bytes;
 }
 
 static const uint8_t *take_channel(struct element *e, const struct profile_field *field,
