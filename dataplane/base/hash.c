@@ -55,8 +55,11 @@ static inline uint64_t siphash(struct hash_key key, const uint8_t *p, size_t byt
 		s.v0 ^= m;
 	}
 	uint64_t last = (uint64_t)bytes << 56;
-	for (size_t i = 0; i < left; i++)
-		last |= (uint64_t)p[i] << (8 * i);
+	if (left > 0 && bytes >= 8) /* with bytes that were taken before, which are shifted out */
+		last |= get_le64(p + left - 8) >> (64 - 8 * left);
+	else
+		for (size_t i = 0; i < left; i++)
+			last |= (uint64_t)p[i] << (8 * i);
 	s.v3 ^= last;
 	sip_rounds(&s, c);
 	s.v0 ^= last;

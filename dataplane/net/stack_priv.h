@@ -49,6 +49,9 @@ struct net_stack {
 	uint16_t identification;
 	uint32_t queued_count, relayed_count, relay_turn;
 	struct asked asked[ASKED_RECENT];
+	/* the last next hop, which is that of most: good for the poll that found it */
+	uint64_t hop_us;
+	uint8_t hop[16], hop_mac[6];
 	struct rte_mbuf *queued[TX_QUEUED_MAX];
 	struct rte_mbuf *relayed[RELAYED_MAX];
 };
