@@ -312,10 +312,15 @@ struct bucket {
 };
 _Static_assert(sizeof(struct bucket) == 64, "one cache line");
 
+#define TABLE_RECENT 64 /* two bursts */
 struct table {
 	struct bucket *buckets;
 	uint32_t mask;
 	struct hash_key hash_key;
+	struct recent { /* hashes that were computed last */
+		struct key key;
+		uint64_t hash;
+	} recent[TABLE_RECENT];
 };
 
 /* Buddy pool of receive buffers: blocks of 256 << order bytes. */
@@ -455,9 +460,9 @@ void table_fini(struct table *t);
 /* NONE: absent. */
 /* A look-up in two steps, for many at once: fetch the bucket; then the likely entry, NONE if there
  * is none in its first bucket. */
-uint64_t table_fetch(const struct table *t, const struct key *key);
+uint64_t table_fetch(struct table *t, const struct key *key);
 uint32_t table_peek(const struct table *t, uint64_t fetched);
-uint32_t table_find(const struct tcp_engine *e, const struct key *key);
+uint32_t table_find(struct tcp_engine *e, const struct key *key);
 /* False: the probe sequence is full. The key must be absent. */
 bool table_add(struct tcp_engine *e, const struct key *key, uint32_t entry);
 void table_remove(struct tcp_engine *e, const struct key *key, uint32_t entry);
@@ -663,7 +668,8 @@ static inline uint32_t ts_now(const struct tcp_engine *e, uint32_t ts_offset)
 /* tcp_timer.c */
 void timer_update(struct tcp_engine *e, struct conn *c);
 void conn_expired(void *context, uint32_t index);
-/* Arm what guards the segments in flight, or the zero-window probe. */
+/* Set the deadline of what guards the segments in flight, or of the zero-window probe. Whoever
+ * handles the event (conn_input, tcp_flush, conn_expired) brings the wheel up to date at its end. */
 void rtx_arm(struct tcp_engine *e, struct conn *c);
 
 /* tcp_timewait.c */

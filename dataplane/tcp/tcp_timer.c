@@ -65,7 +65,6 @@ void rtx_arm(struct tcp_engine *e, struct conn *c)
 		/* nothing in flight, but something that does not fit: probe */
 		bool waits = has_unsent(c);
 		c->rtx_at = waits ? tick_in_us(e, min_u32(rto, PROBE_MAX_US)) : 0;
-		timer_update(e, c);
 		return;
 	}
 	uint32_t pto;
@@ -74,7 +73,6 @@ void rtx_arm(struct tcp_engine *e, struct conn *c)
 		c->flags |= C_TIMER_TLP;
 	}
 	c->rtx_at = tick_in_us(e, rto);
-	timer_update(e, c);
 }
 
 static void back_off(struct conn *c)
