@@ -85,8 +85,8 @@ static APART const uint8_t *take_tamper(struct element *e, const uint8_t *p, uin
 	return *p == 'f' ? json_word(p, e->end, "false", 5) : wrong_type(e, p, levels);
 }
 
-/* "2025-06-15T14:15:00Z" or "...00.000Z" with their quotes: no escape can be in them. Its length; 0:
- * something else. */
+/* "2025-06-15T14:15:00Z" or "...00.000Z" with their quotes: no escape can be in them. Its length;
+ * 0: something else. */
 static uint32_t take_utc(struct element *e, const uint8_t *p, int64_t *ms)
 {
 	uint32_t bytes = UTC_BYTES;

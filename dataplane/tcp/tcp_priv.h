@@ -669,7 +669,7 @@ static inline uint32_t ts_now(const struct tcp_engine *e, uint32_t ts_offset)
 void timer_update(struct tcp_engine *e, struct conn *c);
 void conn_expired(void *context, uint32_t index);
 /* Set the deadline of what guards the segments in flight, or of the zero-window probe. Whoever
- * handles the event (conn_input, tcp_flush, conn_expired) brings the wheel up to date at its end. */
+ * handles the event (conn_input, tcp_flush, conn_expired) brings the wheel up to date after it. */
 void rtx_arm(struct tcp_engine *e, struct conn *c);
 
 /* tcp_timewait.c */
