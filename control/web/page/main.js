@@ -247,14 +247,11 @@ function signOut() {
 
 /* --- colours --- */
 
-const THEMES = { system: "as the system says", light: "light", dark: "dark" };
-
 function themeNow() {
 	return document.documentElement.dataset.theme ?? "system";
 }
 
 function putTheme() {
-	byId("theme").setAttribute("aria-label", `Colours: ${THEMES[themeNow()]}`);
 	setText(byId("theme"), `Colours: ${themeNow()}`);
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One meter: its load profile, what it used by day, its last readings, its bills. */
-import { get, path } from "./api.js";
+import { get, has, path } from "./api.js";
 import { button, card, empty, field, h, put, select, table } from "./dom.js";
-import { addDays, count, exact, getZone, isDay, kwh, short, time, today, trimmed,
+import { addDays, count, exact, getZone, isDay, kwh, minutes, short, time, today, trimmed,
 	words } from "./format.js";
 import { Plot } from "./plot.js";
-import { show, stateBadge } from "./parts.js";
+import { show, stateBadge, tree } from "./parts.js";
 
 export const title = "Meter";
 
@@ -37,7 +37,11 @@ class Meter {
 		this.last = isDay(to ?? "") ? to : today();
 		this.span = SPANS.some(([s]) => s === place.query.get("span")) ? place.query.get("span") : "2";
 		this.profile = new Plot({ title: "Load profile", kind: "bars", height: 240, id: "plot-profile",
-			format: (v) => `${short(v)} kW` });
+			format: (v) => `${short(v)} kW`, choose: has("/explain/{id}") ? (i) => this.explain(i) : null });
+		this.story = h("section", { class: "card", id: "meter-story", tabindex: -1, hidden: true,
+			"aria-label": "Where the value comes from" });
+		this.findings = h("div", { id: "meter-findings" });
+		this.edits = h("div", { id: "meter-edits" });
 		this.daily = new Plot({ title: "Daily use", kind: "bars", height: 200, id: "plot-daily",
 			format: (v) => `${short(v)} kWh` });
 		this.facts = h("div");
@@ -60,8 +64,10 @@ class Meter {
 			h("div", { class: "bar-of-controls" }, field("Up to and with the day", this.dayInput),
 				field("Period", spans), button("← Earlier", { onclick: step(-1) }),
 				button("Later →", { onclick: step(1) }), button("Today", { onclick: () => this.move(today()) })),
-			h("div", { class: "grid wide" }, this.profile.element, this.said),
+			h("div", { class: "grid wide" }, this.profile.element, this.said, this.story),
 			h("div", { class: "grid wide" }, this.daily.element),
+			h("div", { class: "grid wide" }, has("/vee/check/{id}") && card("What the rules found",
+				this.findings), has("/edits/{id}") && card("Edits by hand", this.edits)),
 			h("div", { class: "grid wide" }, card("Bills", this.bills), card("Last readings", this.readings)));
 	}
 
@@ -77,6 +83,8 @@ class Meter {
 		this.takeDays();
 		show(this.readings, signal, () => get(path("readings", this.id), { limit: READINGS_SHOWN }, signal),
 			(answer) => this.drawReadings(answer));
+		if (has("/edits/{id}"))
+			show(this.edits, signal, () => get(path("edits", this.id), null, signal), drawEdits);
 		show(this.bills, signal, () => this.askBills(), (list) => this.drawBills(list));
 	}
 
@@ -123,10 +131,22 @@ class Meter {
 			+ `far as received. Mean power by intervals of ${usage.interval_s / 60} minutes, ${getZone()}.`;
 	}
 
+	/* Where the value of a bar comes from, in the API's words. */
+	explain(index) {
+		const bar = this.profile.data.bars[index];
+		this.story.hidden = false;
+		show(this.story, this.place.signal, () => get(path("explain", this.id),
+			{ time: new Date(bar.from).toISOString().replace(".000", "") }, this.place.signal), (story) =>
+			[h("h2", null, "Where this value comes from"), tree(story)]).then(() => this.story.focus());
+	}
+
 	/* --- days --- */
 
 	takeDays() {
 		const from = addDays(this.last, 1 - DAYS_SHOWN), to = addDays(this.last, 1);
+		if (has("/vee/check/{id}"))
+			show(this.findings, this.place.signal, () => get(path("vee", "check", this.id), { from, to },
+				this.place.signal), drawFindings);
 		get(path("usage", this.id), { from, to, by: "day" }, this.place.signal)
 			.then((usage) => this.drawDays(usage.days))
 			.catch((problem) => {
@@ -190,6 +210,27 @@ class Meter {
 			{ head: "Total", cell: (b) => b.total ? `${exact(b.total)} ${b.currency}` : "–", number: true }],
 		bills), chosen];
 	}
+}
+
+function drawFindings({ findings }) {
+	if (findings.length === 0)
+		return empty("Nothing in these days.");
+	return table(`In the days shown above, ${count(findings.length)}`, [
+		{ head: "Rule", cell: (f) => h("span", { class: "badge warn" }, words(f.rule)), row: true },
+		{ head: "From", cell: (f) => time(f.from, minutes) }, { head: "To", cell: (f) => time(f.to, minutes) },
+		{ head: "Why", cell: (f) => f.text, free: true }], findings);
+}
+
+function drawEdits({ edits }) {
+	if (edits.length === 0)
+		return empty("No value was put in the place of the meter's.");
+	return table("Newest last", [
+		{ head: "Edit", cell: (e) => count(e.number), row: true },
+		{ head: "From", cell: (e) => time(e.from, minutes) }, { head: "To", cell: (e) => time(e.to, minutes) },
+		{ head: "Value", cell: (e) => kwh(e.kwh), number: true },
+		{ head: "By", cell: (e) => [e.who, ", ", time(e.made, minutes)] },
+		{ head: "Why", cell: (e) => e.reason, free: true },
+		{ head: "State", cell: (e) => e.withdrawn ? `withdrawn by ${e.withdrawn_by}` : "counts" }], edits);
 }
 
 function drawBill(bill) {

@@ -2,6 +2,9 @@
 /* What the panels share: asking and saying so, links to a meter, confirming, raw bytes. */
 import { may } from "./api.js";
 import { button, empty, h, put } from "./dom.js";
+import { time, words } from "./format.js";
+
+const ISO = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
 
 export function problemBox(problem) {
 	return h("div", { class: "problem", role: "alert" }, h("p", null, problem.message),
@@ -31,6 +34,18 @@ export async function show(box, signal, ask, draw) {
 		if (turn === box.turn)
 			box.removeAttribute("aria-busy");
 	}
+}
+
+/* What the API says of a thing, whatever its members are: lists in lists. */
+export function tree(value) {
+	if (value === null || value === "")
+		return "–";
+	if (Array.isArray(value))
+		return value.length === 0 ? "none" : h("ul", { class: "tree" }, value.map((v) => h("li", null, tree(v))));
+	if (typeof value === "object")
+		return h("dl", { class: "facts" }, Object.entries(value).map(([k, v]) => [h("dt", null, words(k)),
+			h("dd", null, tree(v))]));
+	return typeof value === "string" && ISO.test(value) ? time(value) : String(value);
 }
 
 export const meterLink = (id) => h("a", { href: "#/meter/" + encodeURIComponent(id) }, id);

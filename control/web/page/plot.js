@@ -3,7 +3,8 @@
  * Plots in SVG: lines and stacked areas over time, and bars of periods. Each is a figure that a
  * keyboard can walk along (arrow keys), says in words what it shows, and has a table instead.
  *
- *	const plot = new Plot({title, kind: "lines" | "stack" | "bars", format, log, height, id});
+ *	const plot = new Plot({title, kind: "lines" | "stack" | "bars", format, log, height, id,
+ *		choose: what a click or Enter on a value calls, with its index});
  *	plot.set({x: [ms], series: [{name, hue, dash, values}]});            lines, stack
  *	plot.set({bars: [{from, to, value, kind}], kinds: {key: {name, hue, pattern}}});
  *
@@ -71,7 +72,8 @@ export class Plot {
 		this.box = h("div", { class: "plot", tabindex: 0, role: "group", "aria-roledescription": "plot",
 			"aria-labelledby": this.uid + "t", "aria-describedby": this.uid + "d",
 			onkeydown: (e) => this.onKey(e), onpointermove: (e) => this.onPointer(e),
-			onpointerleave: () => this.point(null) }, this.svg);
+			onpointerleave: () => this.point(null),
+			onclick: () => this.at !== null && this.options.choose?.(this.at) }, this.svg);
 		this.tableBox = h("div", { hidden: true });
 		this.toggle = button("Table", { class: "small", "aria-pressed": "false",
 			"aria-label": `${this.options.title}: as a table`, onclick: () => this.switchTable() });
@@ -110,7 +112,7 @@ export class Plot {
 		if (this.length() === 0)
 			return "Nothing to show yet.";
 		const first = minutes(this.from(0)), last = minutes(this.to(this.length() - 1));
-		const walk = "Arrow keys read the values.";
+		const walk = "Arrow keys read the values." + (this.options.choose ? " Enter tells more." : "");
 		if (this.bars) {
 			const known = d.bars.filter((b) => b.value !== null);
 			const most = known.reduce((a, b) => a && a.value >= b.value ? a : b, null);
@@ -231,6 +233,8 @@ export class Plot {
 			to = 0;
 		else if (event.key === "End")
 			to = n - 1;
+		else if (event.key === "Enter" && this.at !== null && this.options.choose)
+			return void this.options.choose(this.at);
 		else
 			return;
 		if (n === 0 || event.ctrlKey || event.altKey || event.metaKey)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The dashboard in Debian's Chromium, by playwright-core. Usage: dashboard_talk.js URL FILE, where
+ * The dashboard in Debian's Chromium, by playwright-core; axe-core judges names, roles and contrasts.
+ * Usage: dashboard_talk.js URL FILE, where
  * FILE is JSON: {tokens: {viewer, operator}, meter, hostile, month, screens}. Each step checks what
  * the page shows against what the API says; the first that fails ends it with exit 1.
  */
@@ -14,6 +15,7 @@ const [, , url, file] = process.argv;
 const set = JSON.parse(fs.readFileSync(file));
 const PATIENCE_MS = 30000;
 const BROWSER = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((p) => fs.existsSync(p));
+const AXE = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const trouble = []; /* what must not happen */
 let page, quiet = true;
 
@@ -51,6 +53,14 @@ async function go(hash, heading) {
 	await page.locator("h1", { hasText: heading }).waitFor();
 }
 
+const PANELS = () => [["#/overview", "Overview"], ["#/errors", "Error queue"], ["#/fleet", "Fleet"],
+	["#/completeness", "Completeness"], [`#/meter/${set.meter}`, set.meter]];
+
+async function filled(hash) {
+	await until(`${hash} is filled`, async () => (await page.locator("main").innerText()).length > 150 &&
+		await page.locator("main [aria-busy]").count() === 0);
+}
+
 async function fitsAndMakesSense(where) {
 	const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 	assert.ok(wide <= 0, `${where} is ${wide} pixels too wide`);
@@ -63,6 +73,14 @@ async function signIn(token) {
 	await page.getByLabel("Token").fill(token);
 	await page.keyboard.press("Enter");
 	await page.locator("#sign-out").waitFor();
+}
+
+/* Names, roles, contrasts: by axe-core. The browser lets us run it whatever the page's policy is. */
+async function isAccessible(where, rules) {
+	await page.evaluate(AXE);
+	const { violations } = await page.evaluate((runOnly) =>
+		globalThis.axe.run(document, { preload: false, resultTypes: ["violations"], runOnly }), rules);
+	assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes[0].html.slice(0, 120)}`), [], where);
 }
 
 /* --- steps --- */
@@ -224,6 +242,23 @@ async function meterShowsProfileAndBill() {
 	await screen("meter");
 }
 
+async function panelsAreAccessible() {
+	for (const [hash, heading] of PANELS()) {
+		await go(hash, heading);
+		await filled(hash);
+		await isAccessible(hash);
+	}
+	await page.emulateMedia({ colorScheme: "dark" });
+	await isAccessible("meter, dark", ["color-contrast"]);
+	await go("#/errors", "Error queue");
+	await filled("#/errors");
+	await isAccessible("errors, dark", ["color-contrast"]);
+	await page.keyboard.press("?");
+	await isAccessible("help");
+	await page.keyboard.press("Escape");
+	await page.emulateMedia({ colorScheme: "light" });
+}
+
 async function coloursFollowSystemAndKey() {
 	const back = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
 	await go("#/overview", "Overview");
@@ -249,11 +284,9 @@ async function coloursFollowSystemAndKey() {
 
 async function narrowScreensShowEverything() {
 	await page.setViewportSize({ width: 320, height: 640 });
-	for (const [hash, heading] of [["#/overview", "Overview"], ["#/errors", "Error queue"],
-		["#/fleet", "Fleet"], ["#/completeness", "Completeness"], [`#/meter/${set.meter}`, set.meter]]) {
+	for (const [hash, heading] of PANELS()) {
 		await go(hash, heading);
-		await until(`${hash} is filled`, async () => (await page.locator("main").innerText()).length > 150 &&
-			await page.locator("main [aria-busy]").count() === 0);
+		await filled(hash);
 		await fitsAndMakesSense(`${hash} at 320 pixels`);
 	}
 	await screen("narrow");
@@ -313,7 +346,7 @@ async function lostConnectionIsSaid() {
 
 const steps = [strangerSeesRatesOnly, viewerHasNoButtonsThatChange, overviewShowsTheAccounts,
 	fleetIsSearchedAndApproved, errorQueueShowsBytes, completenessIsTheApis, meterShowsProfileAndBill,
-	coloursFollowSystemAndKey, narrowScreensShowEverything, keyboardReachesEverything,
+	panelsAreAccessible, coloursFollowSystemAndKey, narrowScreensShowEverything, keyboardReachesEverything,
 	lostConnectionIsSaid];
 
 async function run() {
