@@ -23,6 +23,7 @@
 #include "control/config/config.h"
 #include "control/config/tariffs.h"
 #include "control/config/vee_file.h"
+#include "control/errors/queue.h"
 #include "control/registry/registration.h"
 #include "control/registry/registry.h"
 #include "control/start_ports.h"
@@ -37,6 +38,7 @@
 #define VERSION       HEADRACE_VERSION
 #define DRAIN_MS      10000
 #define COAP_PAYLOAD  PAYLOAD_BYTES_MAX
+#define REPLAY_MS     10000
 
 struct daemon {
 	struct config *config;
@@ -60,6 +62,8 @@ struct daemon {
 	struct port *ports;
 	uint32_t ports_open;
 	struct coap_service *coap;
+	struct replay_link *replay_link;
+	struct error_queue *errors;
 	struct pipeline *pipeline;
 	struct api *api;
 	bool dpdk_running, pipeline_running, unanswered, unflushed;
@@ -386,6 +390,7 @@ static void fill_pipeline_config(struct daemon *d, struct pipeline_config *c)
 	             .notify_con_every = k->coap.notify_con_every,
 	             .leisure_ms = k->coap.leisure_ms},
 	    .coap_service = d->coap ? coap_service_link(d->coap) : NULL,
+	    .replay = d->replay_link,
 	    .strict_authorisation = k->registry.authorisation == AUTHORISATION_STRICT,
 	    .connections = k->limits.connections,
 	    .batches = k->limits.batches,
@@ -437,6 +442,9 @@ static void stop_coap(struct daemon *d)
 static enum result start_pipeline(struct daemon *d, struct error *err)
 {
 	struct pipeline_config c;
+	d->replay_link = replay_link_new();
+	if (!d->replay_link)
+		return fail(RESULT_RESOURCE, err, "no memory for the error queue's rings");
 	fill_pipeline_config(d, &c);
 	enum result r = pipeline_new(&c, &d->pipeline, err);
 	if (r == RESULT_OK)
@@ -451,6 +459,28 @@ static void stop_pipeline(struct daemon *d)
 		log_warning("worker", "messages were left without an answer");
 		d->unanswered = true;
 	}
+}
+
+static enum result start_errors(struct daemon *d, struct error *err)
+{
+	struct error_queue_config c = {
+	    .store = d->store,
+	    .writer = d->writer,
+	    .registry = d->registry,
+	    .profiles = &d->profiles,
+	    .channels = &d->channels,
+	    .link = d->replay_link,
+	    .matcher = pipeline_matcher(d->pipeline),
+	    .plans = pipeline_plans(d->pipeline),
+	    .strict_authorisation = d->config->registry.authorisation == AUTHORISATION_STRICT,
+	    .answer_ms = REPLAY_MS,
+	};
+	return error_queue_open(&c, &d->errors, err);
+}
+
+static void stop_errors(struct daemon *d)
+{
+	error_queue_close(d->errors);
 }
 
 static enum result start_billing(struct daemon *d, struct error *err)
@@ -486,6 +516,7 @@ static enum result start_api(struct daemon *d, struct error *err)
 	    .store = d->store,
 	    .writer = d->writer,
 	    .registry = d->registry,
+	    .errors = d->errors,
 	    .started_ms = d->started_ms,
 	    .totals_at_start = d->totals_at_start,
 	    .backup_make = backup_make,
@@ -496,10 +527,12 @@ static enum result start_api(struct daemon *d, struct error *err)
 	                {broker_counter_info, broker_counters(d->broker),
 	                 BROKER_COUNTER_COUNT, .levels = false},
 	                {broker_level_info, broker_levels(d->broker), BROKER_LEVEL_COUNT,
-	                 .levels = true}},
+	                 .levels = true},
+	                {error_queue_info, error_queue_counts(d->errors),
+	                 ERROR_QUEUE_COUNT_COUNT, .levels = false}},
 	};
 	if (d->coap)
-		c.tallies[3] = (struct api_tallies){.info = coap_service_info,
+		c.tallies[4] = (struct api_tallies){.info = coap_service_info,
 		                                    .values = coap_service_counts(d->coap),
 		                                    .count = COAP_SERVICE_COUNT_COUNT};
 	return api_start(&c, &d->api, err);
@@ -523,6 +556,7 @@ static void free_pipeline(struct daemon *d)
 {
 	pipeline_free(d->pipeline);
 	d->pipeline = NULL;
+	replay_link_free(d->replay_link);
 }
 
 /* --- the order --- */
@@ -546,6 +580,7 @@ static const struct step steps[] = {
     {"CoAP service", start_coap, stop_coap},
     {"broker", start_broker, stop_broker},
     {"pipeline", start_pipeline, stop_pipeline},
+    {"error queue", start_errors, stop_errors},
     {"billing", start_billing, stop_billing},
     {"API", start_api, stop_api},
 };

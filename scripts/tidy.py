@@ -71,6 +71,9 @@ MODULES = {
     # The control plane stands on everything below it; a worker is seen through its report only.
     "control": BELOW + ["control", "storage", "dataplane/worker/report.h"],
     "control/config": BELOW + ["control/billing", "control/calendar", "control/vee"],
+    # What operators send once more is decoded as a message is.
+    "control/errors": BELOW + ["control", "storage", "dataplane/ingest/decode.h",
+                               "dataplane/ingest/match.h"],
     # The daemon is the start-up order of everything.
     "control/headraced.c": ["dataplane", "storage", "control"],
     "control/start_ports.c": BELOW + ["control", "dataplane/net"],

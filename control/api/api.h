@@ -19,6 +19,7 @@
 #include "contract/profile.h"
 #include "control/calendar/calendar.h"
 #include "control/config/config.h"
+#include "control/errors/queue.h"
 #include "control/invoices/invoices.h"
 #include "control/registry/registry.h"
 #include "control/vee/vee.h"
@@ -52,6 +53,7 @@ struct api_context {
 	struct store *store;
 	struct store_writer *writer; /* may be NULL: nothing is said of it */
 	struct registry *registry;
+	struct error_queue *errors;
 	int64_t started_ms;          /* wall clock */
 	/* journal_totals_get before the workers started: what came in since then is compared with
 	 * pipeline_readings_received */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GET /errors, GET /errors/NUMBER: conflicts and rejected readings, with the bytes that came. */
+/*
+ * GET /errors, GET /errors/NUMBER: conflicts and rejected readings, with the bytes that came, and
+ * what became of them. What is done with them: error_actions.c.
+ */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -7,6 +10,7 @@
 
 #include "contract/reading.h"
 #include "control/api/api_priv.h"
+#include "control/api/error_actions.h"
 #include "control/api/topics.h"
 
 static const char *const protocols[] = {"mqtt", "coap", "replay"};
@@ -60,6 +64,7 @@ struct listing {
 	const struct api_request *request;
 	struct text *text;
 	int reason; /* -1: any */
+	enum error_state state; /* ERROR_STATES: any */
 	uint64_t count, limit, next;
 	bool more;
 };
@@ -69,7 +74,9 @@ static bool on_listed(void *context, const struct stored_error *e)
 	struct listing *l = context;
 	if (api_is_stopping(l->request))
 		return false;
-	if (l->reason >= 0 && e->fate != l->reason)
+	enum error_state state = error_queue_state(l->request->context->errors, e->number);
+	if ((l->reason >= 0 && e->fate != l->reason) ||
+	    (l->state != ERROR_STATES && state != l->state))
 		return true;
 	if (l->count == l->limit) {
 		l->more = true;
@@ -78,11 +85,11 @@ static bool on_listed(void *context, const struct stored_error *e)
 	}
 	text_add(l->text, "%s{", l->count++ ? ",\n" : "\n");
 	put_entry(l->text, e);
-	text_put(l->text, "}", 1);
+	text_add(l->text, ",\"state\":\"%s\"}", error_state_name[state]);
 	return !l->text->failed;
 }
 
-static bool take_reason(const struct api_request *request, struct api_reply *reply, int *reason)
+bool api_error_reason(const struct api_request *request, struct api_reply *reply, int *reason)
 {
 	const char *name = api_parameter(request, "reason");
 	struct text known = {0};
@@ -101,6 +108,18 @@ static bool take_reason(const struct api_request *request, struct api_reply *rep
 	return *reason >= 0;
 }
 
+static bool take_state(const struct api_request *request, struct api_reply *reply,
+                       enum error_state *state)
+{
+	const char *name = api_parameter(request, "state");
+	*state = name ? error_state_find(name) : ERROR_STATES;
+	if (name && *state == ERROR_STATES)
+		api_problem(reply, 400, "Bad parameter",
+		            "one of open, replayed, corrected, discarded", "state is '%.80s'",
+		            name);
+	return !name || *state != ERROR_STATES;
+}
+
 static void api_errors(const struct api_request *request, struct api_reply *reply)
 {
 	struct listing l = {.request = request, .text = &reply->text};
@@ -109,7 +128,7 @@ static void api_errors(const struct api_request *request, struct api_reply *repl
 
 	if (!api_number(request, reply, "from", 0, UINT64_MAX, 0, &from) ||
 	    !api_number(request, reply, "limit", 1, 10000, 100, &l.limit) ||
-	    !take_reason(request, reply, &l.reason))
+	    !api_error_reason(request, reply, &l.reason) || !take_state(request, reply, &l.state))
 		return;
 	if (!api_caught_up(request, reply))
 		return;
@@ -130,6 +149,7 @@ static void api_errors(const struct api_request *request, struct api_reply *repl
 }
 
 struct one {
+	const struct api_request *request;
 	struct text *text;
 	uint64_t number;
 	bool found;
@@ -162,30 +182,44 @@ static bool on_one(void *context, const struct stored_error *e)
 		text_add(one->text, "null");
 	text_add(one->text, ",\"raw_base64\":\"");
 	text_base64(one->text, e->raw, e->raw_bytes);
-	text_add(one->text, "\"}\n");
+	text_add(one->text, "\",\"state\":\"%s\"",
+	         error_state_name[error_queue_state(one->request->context->errors, e->number)]);
+	return false;
+}
+
+bool api_error_number(const struct api_request *request, struct api_reply *reply,
+                      uint64_t *number)
+{
+	const char *text = request->rest;
+	char *end;
+	*number = strtoull(text, &end, 10);
+	if (*end == '\0' && text[0] >= '0' && text[0] <= '9')
+		return true;
+	api_problem(reply, 400, "Bad number", "give a number from: headrace errors list",
+	            "'%.80s' is no number of an error entry", text);
 	return false;
 }
 
 static void api_error(const struct api_request *request, struct api_reply *reply)
 {
-	struct one one = {.text = &reply->text};
+	struct one one = {.request = request, .text = &reply->text};
 	struct error err;
-	char *end;
-	one.number = strtoull(request->rest, &end, 10);
-	if (*end || request->rest[0] < '0' || request->rest[0] > '9') {
-		api_problem(reply, 400, "Bad number", "give a number from: headrace errors list",
-		            "'%.80s' is no number of an error entry", request->rest);
-		return;
-	}
-	if (!api_caught_up(request, reply))
+	char *record = NULL;
+	if (!api_error_number(request, reply, &one.number) || !api_caught_up(request, reply))
 		return;
 	enum result result =
 	    store_scan_errors(request->context->store, one.number, on_one, &one, &err);
+	if (result == RESULT_OK)
+		result = error_queue_record(request->context->errors, one.number, &record, &err);
 	if (result != RESULT_OK)
 		api_failed(reply, result, &err);
 	else if (!one.found)
 		api_problem(reply, 404, "Not found", "see: headrace errors list",
 		            "there is no error entry %" PRIu64, one.number);
+	else
+		text_add(&reply->text, "%s%s}\n", record ? ",\"record\":" : "",
+		         record ? record : "");
+	free(record);
 }
 
 /* --- routes --- */
@@ -194,7 +228,14 @@ static void api_error(const struct api_request *request, struct api_reply *reply
 #define ENTRY                                                                                      \
 	"number:int reason:string cause:string received:time meter_time?:time device:string "      \
 	"known_device:bool client:string topic:string protocol:string qos:int from:string "        \
-	"raw_bytes:int"
+	"raw_bytes:int state:string"
+
+#define SELECTION                                                                                  \
+	{"numbers", "string", "these entries: 1,2,3"},                                             \
+	{"reason", "string", "or open ones with this reason"},                                     \
+	{"from", "time", "and received then or later"}, {"to", "time", "and received before"},     \
+	{"first", "int", "go on with this number"},                                                \
+	{"until", "int", "end before this number; default: as of now"}
 
 const struct api_topic api_topic_errors = {
     .name = "errors",
@@ -205,14 +246,43 @@ const struct api_topic api_topic_errors = {
 	 .parameters = API_PARAMETERS(
 	     {"from", "int", "begin with this number"},
 	     {"limit", "int", "at most so many, 1 to 10000; default 100"},
-	     {"reason", "string", "only these"}),
+	     {"reason", "string", "only these"},
+	     {"state", "'open'|'replayed'|'corrected'|'discarded'", "only these"}),
 	 .answers = API_ANSWERS({200, API_JSON,
 	     "{errors:[{" ENTRY " ...}] count:int more:bool next?:int}"})},
 	{"GET", "/errors/{number}", api_error, API_VIEWER,
 	 .summary = "One entry with the bytes that came",
 	 .parameters = API_PARAMETERS({"number", "int", "of the entry"}),
 	 .answers = API_ANSWERS({200, API_JSON,
-	     "{" ENTRY " raw:string? raw_base64:string ...}"})},
+	     "{" ENTRY " raw:string? raw_base64:string record?:{state:string ...}}"})},
+	{"POST", "/errors/replay", api_errors_replay, API_OPERATOR,
+	 .summary = "Send entries once more, up to 500 at a time",
+	 .parameters = API_PARAMETERS(SELECTION,
+	     {"accept_late", "'yes'|'no'", "also what is too late; default no"},
+	     {"why", "string", "for the record"}),
+	 .answers = API_ANSWERS({200, API_JSON, "ErrorActions"})},
+	{"POST", "/errors/discard", api_errors_discard, API_OPERATOR,
+	 .summary = "Give entries up, up to 500 at a time",
+	 .parameters = API_PARAMETERS(SELECTION, {"why", "string!", "for the record"}),
+	 .answers = API_ANSWERS({200, API_JSON, "ErrorActions"})},
+	{"POST", "/errors/{number}/correct", api_error_correct, API_OPERATOR,
+	 .summary = "Send a corrected copy of an entry",
+	 .parameters = API_PARAMETERS({"number", "int", "of the entry"},
+	     {"accept_late", "'yes'|'no'", "also when it is too late; default no"},
+	     {"why", "string", "for the record"}),
+	 .body = {API_JSON, 200000,
+	     "{set?:{...} device?:string payload_base64?:string}", true},
+	 .answers = API_ANSWERS({200, API_JSON, "ErrorAction"})},
+	{0}},
+    .shapes = (const struct api_shape[]){
+	{"ErrorAction",
+	 "{number:int outcome:string state:string stored:int duplicate:int refused:int "
+	 "reason?:string refused_as?:int why?:string}",
+	 "What became of an entry: outcome is done, kept_open, unanswered, not_open or absent"},
+	{"ErrorActions",
+	 "{entries:[ErrorAction] done:int stored:int duplicate:int refused:int kept_open:int "
+	 "not_open:int until:int next?:int}",
+	 "Go on with first = next and the same until"},
 	{0}},
 };
 /* clang-format on */

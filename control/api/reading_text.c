@@ -25,6 +25,8 @@ void reading_put_flags(struct text *t, uint16_t flags, const char *open, const c
 	    {READING_F_ROUNDED, "rounded"},   {READING_F_TAMPER, "tamper"},
 	    {READING_F_STATUS, "status"},     {READING_F_LOW_BATTERY, "low_battery"},
 	    {READING_F_COLLECTED, "collected"},
+	    {READING_F_LATE_ACCEPTED, "late_accepted"},
+	    {READING_F_CORRECTED, "corrected"},
 	};
 	bool any = false;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

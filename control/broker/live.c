@@ -62,6 +62,8 @@ static void add_flags(struct writer *w, uint16_t flags)
 	    {READING_F_ROUNDED, "rounded"},   {READING_F_TAMPER, "tamper"},
 	    {READING_F_STATUS, "status"},     {READING_F_LOW_BATTERY, "low_battery"},
 	    {READING_F_COLLECTED, "collected"},
+	    {READING_F_LATE_ACCEPTED, "late_accepted"},
+	    {READING_F_CORRECTED, "corrected"},
 	};
 	const char *comma = "";
 	add(w, ",\"flags\":[");

@@ -10,6 +10,7 @@
 
 #define NAME_BYTES  64
 #define USAGE_BYTES 128
+#define OPTION_LINES_BYTES 2048
 
 /* --- what is wrong --- */
 
@@ -90,12 +91,28 @@ static bool is_number(const char *word)
 	return *word && strspn(word, "0123456789") == strlen(word) && strlen(word) <= 4;
 }
 
+/* An option that may be given again and again: its values, a line each. */
+static int add_value(struct arguments *a, enum option o, const char *before)
+{
+	static char lines[OPTION_LINES_BYTES];
+	char text[OPTION_LINES_BYTES];
+	int bytes = snprintf(text, sizeof text, "%s\n%s", before, a->options[o]);
+	if (bytes < 0 || bytes >= (int)sizeof text) {
+		fprintf(stderr, "headrace: %s is given too often\n", option_info(o)->name);
+		return EXIT_USAGE;
+	}
+	memcpy(lines, text, (size_t)bytes + 1);
+	a->options[o] = lines;
+	return EXIT_GOOD;
+}
+
 /* The value of option `o`, whose own word ends at `end`; argv[*at] is that word. */
 static int take_value(struct arguments *a, enum option o, const char *end, int argc, char **argv,
                       int *at)
 {
 	const struct option_info *info = option_info(o);
 	bool given = *end == '=', more = *at + 1 < argc;
+	const char *before = o == OPTION_SET ? a->options[o] : NULL;
 	if (info->kind == VALUE_FLAG && given) {
 		fprintf(stderr, "headrace: %s takes no value\n", info->name);
 		return EXIT_USAGE;
@@ -113,7 +130,7 @@ static int take_value(struct arguments *a, enum option o, const char *end, int a
 		        info->argument);
 		return EXIT_USAGE;
 	}
-	return EXIT_GOOD;
+	return before ? add_value(a, o, before) : EXIT_GOOD;
 }
 
 /* *unknown: the first option that does not exist. */

@@ -44,6 +44,10 @@ enum option {
 	OPTION_EVERY,
 	OPTION_ONCE,
 	OPTION_PANEL,
+	OPTION_SET,
+	OPTION_PAYLOAD,
+	OPTION_WHY,
+	OPTION_ACCEPT_LATE,
 	OPTION_MAN,
 	/* of every command, or brought by what it is */
 	OPTION_FORMAT,

@@ -6,19 +6,22 @@
 #include <string.h>
 
 #include "control/cli/command.h"
+#include "control/cli/error_actions.h"
 #include "control/cli/view.h"
 
 static int list_errors(const struct arguments *a)
 {
-	static const enum option query[] = {OPTION_REASON, OPTION_FROM, OPTION_LIMIT};
+	static const enum option query[] = {OPTION_REASON, OPTION_STATE, OPTION_FROM,
+	                                    OPTION_LIMIT};
 	static const struct column columns[] = {
 	    {"number", "NUMBER", COLUMN_PLAIN},    {"received", "RECEIVED", COLUMN_TEXT},
-	    {"reason", "REASON", COLUMN_TEXT},     {"device", "DEVICE", COLUMN_TEXT},
+	    {"reason", "REASON", COLUMN_TEXT},     {"state", "STATE", COLUMN_TEXT},
+	    {"device", "DEVICE", COLUMN_TEXT},
 	    {"client", "CLIENT", COLUMN_TEXT},     {"protocol", "PROTOCOL", COLUMN_TEXT},
 	    {"topic", "TOPIC", COLUMN_TEXT},       {"raw_bytes", "BYTES", COLUMN_PLAIN},
 	};
 	static const struct view view = VIEW("errors", columns);
-	return view_get(a, "/errors", client_query(a, query, 3), &view);
+	return view_get(a, "/errors", client_query(a, query, 4), &view);
 }
 
 static size_t decode_base64(const char *text, uint8_t *out)
@@ -87,6 +90,7 @@ static const struct command errors_commands[] = {
                 "--from and the number that the last line tells.",
         .examples = "headrace errors list --reason clock_drift --limit 20\n",
         .options = {TAKES(REASON),
+                    {.option = OPTION_STATE, .choices = "open|replayed|corrected|discarded"},
                     {.option = OPTION_FROM, .argument = "NUMBER", .kind = VALUE_NUMBER,
                      .help = "where to begin: the number of an entry"},
                     TAKES(LIMIT)},
@@ -100,6 +104,49 @@ static const struct command errors_commands[] = {
         .subjects = {{"NUMBER", VALUE_NUMBER}},
         .formats = FORMATS_ANSWER,
         .run = show_error,
+    },
+    {
+        .noun = "errors", .verb = "replay",
+        .summary = "send refused readings once more, as after their device was registered",
+        .text = "The bytes go through the same rules as a message that comes in; what is stored "
+                "counts once, however often it is sent. An entry whose cause is still there stays "
+                "open, and is told. Without NUMBERS all open entries with --reason, or received "
+                "--from and --to.",
+        .examples = "headrace errors replay --reason unknown_device\n"
+                    "headrace errors replay 17825792,17825793 --accept-late\n",
+        .exits = "1: some stay open\n",
+        .subjects = {{"NUMBERS", VALUE_TEXT, NULL, true}},
+        .options = {TAKES(REASON), TAKES(FROM), TAKES(TO), TAKES(ACCEPT_LATE), TAKES(WHY)},
+        .formats = FORMATS_ANSWER,
+        .run = replay_errors,
+    },
+    {
+        .noun = "errors", .verb = "correct",
+        .summary = "send a corrected copy of a refused reading",
+        .text = "What is not set stays as it came. The copy is stored with the flag corrected; "
+                "the entry and its bytes stay, and tell who corrected what. When the copy is "
+                "refused, the refusal is a new entry.",
+        .examples = "headrace errors correct 17825792 --set time=2026-01-31T08:15:00Z\n"
+                    "headrace errors correct 17825793 --device SM-00001 --why \"wrong label\"\n",
+        .exits = "1: it could not be corrected: why is told\n",
+        .subjects = {{"NUMBER", VALUE_NUMBER}},
+        .options = {TAKES(SET), TAKES(PAYLOAD),
+                    {.option = OPTION_DEVICE, .argument = "ID", .kind = VALUE_DEVICE,
+                     .help = "the device that it is of"},
+                    TAKES(ACCEPT_LATE), TAKES(WHY)},
+        .formats = FORMATS_ANSWER,
+        .run = correct_error,
+    },
+    {
+        .noun = "errors", .verb = "discard",
+        .summary = "give refused readings up, with the reason",
+        .text = "The entries and their bytes stay, with who discarded them, when and why; the "
+                "accounts go on counting them.",
+        .examples = "headrace errors discard --reason conflict --why \"test bench\"\n",
+        .subjects = {{"NUMBERS", VALUE_TEXT, NULL, true}},
+        .options = {TAKES(REASON), TAKES(FROM), TAKES(TO), MUST(WHY)},
+        .formats = FORMATS_ANSWER,
+        .run = discard_errors,
     },
 };
 

@@ -37,6 +37,12 @@ static const struct option_info options[OPTION_COUNT] = {
 	[OPTION_ONCE] = {"--once", NULL, VALUE_FLAG, "print it once as plain text, and end"},
 	[OPTION_PANEL] = {"--panel", "PANEL", VALUE_CHOICE, "the panel to begin with",
 		"overview|stages|levels|memory|errors|counters"},
+	[OPTION_SET] = {"--set", "NAME=VALUE", VALUE_TEXT,
+		"time=2026-01-31T08:15:00Z or a channel, as kwh=12.5; again for each"},
+	[OPTION_PAYLOAD] = {"--payload", "FILE", VALUE_FILE, "the bytes that should have come"},
+	[OPTION_WHY] = {"--why", "TEXT", VALUE_TEXT, "the reason, for the record"},
+	[OPTION_ACCEPT_LATE] = {"--accept-late", NULL, VALUE_FLAG,
+		"take what is too late, too: the flag late_accepted stays with the reading"},
 	[OPTION_MAN] = {"--man", NULL, VALUE_FLAG, "the manual page headrace(1), for man or groff"},
 	/* those that a command has by its `formats` and `watch` */
 	[OPTION_FORMAT] = {"--format", "FORMAT", VALUE_CHOICE, "the form of the answer"},

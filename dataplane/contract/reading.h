@@ -34,6 +34,8 @@ enum {
 	READING_F_STATUS = 1 << 6,      /* the meter's status is not its "good" value */
 	READING_F_LOW_BATTERY = 1 << 7,
 	READING_F_COLLECTED = 1 << 8, /* the collection time came with the message */
+	READING_F_LATE_ACCEPTED = 1 << 9, /* too late; an operator accepted it */
+	READING_F_CORRECTED = 1 << 10,    /* an operator corrected what the meter sent */
 };
 #define READING_PROTOCOL_SHIFT 12
 

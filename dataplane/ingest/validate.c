@@ -29,7 +29,8 @@ static enum fate check_time(const struct profile *p, const struct reading *r, st
 {
 	int64_t collected_ms = reading_collected_ms(r);
 	__int128 drift = difference(r->meter_ts_ms, collected_ms);
-	bool late = difference(r->received_ms, r->meter_ts_ms) > (__int128)p->late_max_ms;
+	bool late = difference(r->received_ms, r->meter_ts_ms) > (__int128)p->late_max_ms &&
+	            !(r->flags & READING_F_LATE_ACCEPTED);
 
 	if (drift < 0)
 		drift = -drift;

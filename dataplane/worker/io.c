@@ -240,6 +240,7 @@ uint32_t io_poll(struct io *io)
 	tcp_run_timers(io->tcp, TCP_TIMER_BUDGET);
 	io_mqtt_run_timers(io);
 	uint32_t told = io->coap ? io_coap_run_service(io) : 0;
+	told += io_replay_poll(io);
 	if (io->coap)
 		coap_run_timers(io->coap, io->now_us, COAP_TIMER_BUDGET);
 	if (atomic_load_explicit(io->phase, memory_order_relaxed) == PHASE_CLOSE &&

@@ -161,6 +161,9 @@ void io_fetch_home(const struct io *io, const struct batch *b);
 /* Decode, identify and put into the open batches. False: no room, nothing was taken. On success
  * the ticket counts the readings. */
 bool io_dispatch(struct io *io, const struct message *message);
+/* The same for readings that lie decoded in io->decoded; `trusted`: whoever sent them may. */
+bool io_dispatch_decoded(struct io *io, const struct message *message, uint32_t count,
+                         bool trusted);
 /* Hand the open batches on. */
 void io_hand_over(struct io *io);
 /* Take the batches that came home; returns how many. */
@@ -214,5 +217,12 @@ bool io_coap_ask(struct io *io, coap_handle exchange, const struct coap_request 
 void io_coap_report(struct io *io, enum coap_ask_kind kind, coap_handle observer);
 /* Take what the service answers; returns how many records. */
 uint32_t io_coap_run_service(struct io *io);
+
+/* --- io_replay.c --- */
+/* Take what operators send once more; returns how many messages. */
+uint32_t io_replay_poll(struct io *io);
+/* A reading of a replay came home in `b`. */
+void io_replay_note(struct ticket *t, const struct batch *b, enum fate fate);
+void io_replay_done(struct io *io, uint32_t ticket);
 
 #endif

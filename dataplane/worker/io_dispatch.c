@@ -180,6 +180,36 @@ static void put_reading(struct io *io, const struct message *m, struct reading *
 	b->readings[b->count++] = *r;
 }
 
+/* Identify the readings in io->decoded and put them into the open batches, which have room. */
+static void place(struct io *io, const struct message *m, uint32_t count, bool strict)
+{
+	for (uint32_t i = 0; i < count; i++)
+		io->decoded[i].device = DEVICE_NONE;
+	identify_run(io->view, io->decoder, m->payload, io->decoded, count, m->sender_hash,
+	             strict);
+
+	struct origin_place places[MAX_STAGE_WORKERS];
+	for (uint32_t s = 0; s < io->links.stage_count; s++)
+		places[s].batch = NULL;
+	for (uint32_t i = 0; i < count; i++)
+		put_reading(io, m, &io->decoded[i], places);
+
+	if (m->ticket != TICKET_NONE) {
+		io->tickets.all[m->ticket].pending = count;
+		io->tickets.all[m->ticket].readings = (uint16_t)count;
+	}
+	tally_add(&io->readings_received, count);
+}
+
+bool io_dispatch_decoded(struct io *io, const struct message *m, uint32_t count, bool trusted)
+{
+	if (batches_needed(io, count) >
+	    atomic_load_explicit(&io->free_count, memory_order_relaxed))
+		return false;
+	place(io, m, count, !trusted && io->config->strict_authorisation);
+	return true;
+}
+
 bool io_dispatch(struct io *io, const struct message *m)
 {
 	/* the least it can need; decoding first would be wasted on most refusals */
@@ -195,37 +225,26 @@ bool io_dispatch(struct io *io, const struct message *m)
 	if (batches_needed(io, count) > free_batches)
 		return false;
 	decode_count(io->counters, io->decoded, count);
-	for (uint32_t i = 0; i < count; i++)
-		io->decoded[i].device = DEVICE_NONE;
 	if (plan)
 		decode_commit(io->decoder, plan, &in);
-	identify_run(io->view, io->decoder, m->payload, io->decoded, count, m->sender_hash,
-	             io->config->strict_authorisation);
-
-	struct origin_place places[MAX_STAGE_WORKERS];
-	for (uint32_t s = 0; s < io->links.stage_count; s++)
-		places[s].batch = NULL;
-	for (uint32_t i = 0; i < count; i++)
-		put_reading(io, m, &io->decoded[i], places);
-
-	if (m->ticket != TICKET_NONE) {
-		io->tickets.all[m->ticket].pending = count;
-		io->tickets.all[m->ticket].readings = (uint16_t)count;
-	}
+	place(io, m, count, io->config->strict_authorisation);
 	meter_add(&io->decode_meter, clock_cycles() - started, count);
-	tally_add(&io->readings_received, count);
 	return true;
 }
 
-static void settle(struct io *io, const struct reading *r)
+static void settle(struct io *io, const struct batch *b, const struct reading *r)
 {
 	if (r->fate == FATE_PENDING || r->ticket == TICKET_NONE)
 		return; /* moved to a detour batch, or nobody waits */
 	struct ticket *t = &io->tickets.all[r->ticket];
+	if (t->kind == TICKET_REPLAY)
+		io_replay_note(t, b, r->fate);
 	if (!ticket_settle(t, r->fate))
 		return;
 	if (t->kind == TICKET_COAP)
 		io_coap_done(io, r->ticket);
+	else if (t->kind == TICKET_REPLAY)
+		io_replay_done(io, r->ticket);
 	else
 		io_mqtt_done(io, r->ticket);
 }
@@ -238,7 +257,7 @@ uint32_t io_take_home(struct io *io)
 		io_fetch_home(io, b);
 		io_broker_show(io, b);
 		for (uint32_t i = 0; i < b->count; i++)
-			settle(io, &b->readings[i]);
+			settle(io, b, &b->readings[i]);
 		if (b->detour) {
 			bool pushed = ring_push(io->links.detour_return[b->stage], b);
 			CHECK(pushed);

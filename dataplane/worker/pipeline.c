@@ -156,6 +156,16 @@ enum result pipeline_new(const struct pipeline_config *config, struct pipeline *
 	return RESULT_OK;
 }
 
+const struct matcher *pipeline_matcher(const struct pipeline *p)
+{
+	return p->matcher;
+}
+
+struct decode_plan *const *pipeline_plans(const struct pipeline *p)
+{
+	return p->plans;
+}
+
 void pipeline_free(struct pipeline *p)
 {
 	if (!p)

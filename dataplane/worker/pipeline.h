@@ -21,7 +21,9 @@
 #include "contract/limits.h"
 #include "contract/profile.h"
 #include "contract/registry_view.h"
+#include "contract/replay.h"
 #include "ingest/decode.h"
+#include "ingest/match.h"
 #include "ingest/resolver.h"
 #include "ingest/stage.h"
 #include "mqtt/mqtt.h"
@@ -59,6 +61,7 @@ struct pipeline_config {
 	uint64_t mqtt_alias_bytes; /* per io worker: for the topics behind aliases */
 	struct coap_config coap;
 	struct coap_link *coap_service; /* NULL: none */
+	struct replay_link *replay;     /* NULL: nobody replays */
 	bool strict_authorisation;
 
 	/* per io worker */
@@ -88,6 +91,10 @@ void pipeline_publish_registry(struct pipeline *p, const struct registry_view *v
 /* Take nothing new, wait at most `timeout_ms` until all that was taken is durable and answered,
  * close the connections, end the threads. False: something was left unanswered. */
 bool pipeline_stop(struct pipeline *p, uint32_t timeout_ms);
+
+/* What decodes messages: built once, immutable; good until pipeline_free. Plans by profile id. */
+const struct matcher *pipeline_matcher(const struct pipeline *p);
+struct decode_plan *const *pipeline_plans(const struct pipeline *p);
 
 /* After pipeline_stop, or without a start. */
 void pipeline_free(struct pipeline *p);

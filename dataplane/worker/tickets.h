@@ -16,16 +16,22 @@
 #include "contract/fate.h"
 #include "contract/limits.h"
 
-enum ticket_kind { TICKET_MQTT, TICKET_MQTT_QOS2, TICKET_COAP, TICKET_ORPHAN };
+enum ticket_kind { TICKET_MQTT, TICKET_MQTT_QOS2, TICKET_COAP, TICKET_ORPHAN, TICKET_REPLAY };
 
 struct ticket {
-	uint64_t owner;    /* tcp_handle or coap_handle */
-	uint64_t taken_us; /* when the message was taken */
+	uint64_t owner; /* tcp_handle, coap_handle or that of a replay */
+	union {
+		uint64_t taken_us;      /* when the message was taken */
+		uint64_t refused_block; /* TICKET_REPLAY: as in its answer */
+	};
 	uint32_t next;     /* in the connection's queue or the free list; TICKET_NONE ends it */
 	uint32_t pending;  /* readings without a durable fate */
 	uint16_t readings; /* 0: not telemetry, the broker answers */
 	uint16_t refused;  /* conflicts and rejections among them */
-	uint16_t packet_id;
+	union {
+		uint16_t packet_id;
+		uint16_t stored; /* TICKET_REPLAY: how many of the readings */
+	};
 	union {
 		uint8_t first_refusal; /* enum fate; FATE_PENDING: none */
 		uint8_t reason;        /* the broker's answer */
