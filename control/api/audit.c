@@ -6,10 +6,12 @@
  *
  * The totals by fate are those that the journal carries from block to block; the rows and the
  * error entries are counted one by one. Readings may come in meanwhile: then a count must lie
- * between the totals before and after. A scan of everything: seconds for millions of readings.
+ * between the totals before and after. A scan of everything: seconds for millions of readings, so
+ * GET /audit tells how far it is.
  */
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -21,6 +23,13 @@
 #define DAY_MS         86400000ll
 #define CATCH_UP_MS    5000
 #define BATCHES_REPORT 1024
+
+#define PROGRESS_ROWS  4096 /* are counted between two reports */
+
+/* How far the audits under way are, for GET /audit. */
+static struct {
+	_Atomic uint64_t running, done, total;
+} progress;
 
 struct audit {
 	const struct api_request *request;
@@ -110,7 +119,8 @@ static bool on_row(void *context, const struct stored_reading *r)
 	rows->without_channels += r->channel_count == 0;
 	rows->day = day;
 	rows->last = *r;
-	rows->count++;
+	if (++rows->count % PROGRESS_ROWS == 0)
+		atomic_store_explicit(&progress.done, rows->count, memory_order_relaxed);
 	return !api_is_stopping(rows->request);
 }
 
@@ -129,6 +139,7 @@ static enum result check_rows(struct audit *a, const struct api_context *c, stru
 		if (result != RESULT_OK)
 			return result;
 	} while (store_removed(c->store) != removed && !api_is_stopping(a->request));
+	atomic_store(&progress.done, rows.count);
 	store_totals(c->store, &after);
 	/* devices registered during the scan are known, too */
 	if (registry_count(c->registry) != rows.devices)
@@ -293,6 +304,29 @@ static void put_totals(struct text *t, const struct api_context *c)
 	text_add(t, "}");
 }
 
+static enum result check_store(struct audit *a, const struct api_context *c, struct error *err)
+{
+	struct fate_totals totals;
+	store_totals(c->store, &totals);
+	atomic_store(&progress.done, 0);
+	atomic_store(&progress.total, totals.count[FATE_STORED] - store_removed(c->store));
+	atomic_fetch_add(&progress.running, 1);
+	enum result result = check_rows(a, c, err);
+	if (result == RESULT_OK)
+		result = check_entries(a, c, err);
+	atomic_fetch_sub(&progress.running, 1);
+	return result;
+}
+
+static void api_audit_progress(const struct api_request *request, struct api_reply *reply)
+{
+	(void)request;
+	text_add(&reply->text,
+	         "{\"running\":%s,\"done\":%" PRIu64 ",\"total\":%" PRIu64 "}\n",
+	         atomic_load(&progress.running) > 0 ? "true" : "false",
+	         atomic_load(&progress.done), atomic_load(&progress.total));
+}
+
 static void api_audit(const struct api_request *request, struct api_reply *reply)
 {
 	const struct api_context *c = request->context;
@@ -302,9 +336,7 @@ static void api_audit(const struct api_request *request, struct api_reply *reply
 
 	text_add(&reply->text, "{\"checks\":[");
 	check_caught_up(&a, c);
-	enum result result = check_rows(&a, c, &err);
-	if (result == RESULT_OK)
-		result = check_entries(&a, c, &err);
+	enum result result = check_store(&a, c, &err);
 	if (result != RESULT_OK) {
 		api_failed(reply, result, &err);
 		return;
@@ -331,6 +363,9 @@ const struct api_topic api_topic_audit = {
 	 .answers = API_ANSWERS({200, API_JSON,
 	     "{checks:[{check:string ok:bool detail:string}] totals:Fates balanced:bool "
 	     "duration_ms:int}"})},
+	{"GET", "/audit", api_audit_progress, API_VIEWER,
+	 .summary = "How far the audit under way is, in rows of the store",
+	 .answers = API_ANSWERS({200, API_JSON, "{running:bool done:int total:int}"})},
 	{0}},
 };
 /* clang-format on */

@@ -31,10 +31,33 @@ static void print_audit(const json_t *answer, bool balanced)
 		       "headraced's log.\n");
 }
 
+struct waiting {
+	const struct arguments *a;
+	struct progress bar;
+};
+
+static bool on_wait(void *context)
+{
+	struct waiting *w = context;
+	json_t *far = w->bar.enabled ? client_try(w->a, "/audit") : NULL;
+	if (far)
+		progress_show(&w->bar, (uint64_t)number_of(far, "done"),
+		              (uint64_t)number_of(far, "total"));
+	json_decref(far);
+	return far != NULL;
+}
+
 static int run_audit(const struct arguments *a)
 {
 	struct answer answer;
-	if (!client_post(a, "/audit", NULL, NULL, 0, &answer))
+	struct waiting w = {.a = a};
+	progress_begin(&w.bar, "audit");
+	w.bar.unit = "readings";
+	client_on_wait(on_wait, &w);
+	bool answered = client_post(a, "/audit", NULL, NULL, 0, &answer);
+	client_on_wait(NULL, NULL);
+	progress_end(&w.bar);
+	if (!answered)
 		return EXIT_UNREACHABLE;
 	int code = answer_check(&answer);
 	json_t *json = code == EXIT_GOOD ? answer_json(&answer) : NULL;

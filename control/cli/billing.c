@@ -151,6 +151,7 @@ static int wait_for_end(const struct arguments *a, const char *what)
 	json_t *status = NULL;
 	int code;
 	progress_begin(&p, what);
+	p.unit = "meters";
 	while ((code = get_billing(a, &status)) == EXIT_GOOD &&
 	       json_is_true(json_object_get(status, "running"))) {
 		progress_show(&p, (uint64_t)number_of(status, "done"),

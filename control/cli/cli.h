@@ -90,6 +90,9 @@ struct answer {
 bool client_get(const struct arguments *a, const char *path, struct answer *answer);
 /* GET of JSON where an answer is no more than a help: NULL without a word, soon. */
 json_t *client_try(const struct arguments *a, const char *path);
+/* `hook` is called about once a second while an answer is waited for; false: it has nothing to
+ * show, "waiting for headraced" is said instead. It may ask by client_try. NULL: no more. */
+void client_on_wait(bool (*hook)(void *context), void *context);
 /* POST `bytes` of `body`; a NULL content_type: no body. */
 bool client_post(const struct arguments *a, const char *path, const char *content_type,
                  const char *body, size_t bytes, struct answer *answer);
@@ -152,12 +155,12 @@ const char *grouped(json_int_t number);
 
 /* A bar on stderr where that is a terminal, once it has taken a second. */
 struct progress {
-	const char *what;
+	const char *what, *unit; /* unit: of what is counted, as "meters"; NULL: bytes */
 	uint64_t begun_us, shown_us;
 	bool enabled;
 };
 void progress_begin(struct progress *p, const char *what);
-/* So many bytes of `total` (0: not known) are done. Cheap: call it often. */
+/* So many bytes (or units) of `total` (0: not known) are done. Cheap: call it often. */
 void progress_show(struct progress *p, uint64_t done, uint64_t total);
 /* Wipes the bar away. */
 void progress_end(struct progress *p);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "control/cli/client.h"
 
 #define ANSWER_BYTES_MAX (256u << 20)
@@ -17,6 +18,7 @@
 #define SILENCE_S        300L  /* of a stream */
 #define CONNECT_S        10L
 #define TRY_MS           1500L
+#define HOOK_US          250000u
 
 static size_t on_data(char *data, size_t size, size_t count, void *context)
 {
@@ -87,6 +89,48 @@ static void explain_url(const char *url, CURLcode code, const char *detail)
 	        *detail ? detail : curl_easy_strerror(code), url_remedy(code));
 }
 
+/* --- waiting --- */
+
+static struct {
+	bool (*hook)(void *context);
+	void *context;
+	struct progress bar;
+	uint64_t hooked_us;
+} waiting;
+
+void client_on_wait(bool (*hook)(void *context), void *context)
+{
+	waiting.hook = hook;
+	waiting.context = context;
+}
+
+/* libcurl calls it about once a second, and oftener while bytes come and go. */
+static int on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                       curl_off_t up)
+{
+	uint64_t now = clock_mono_us();
+	(void)context;
+	if (waiting.hook && now - waiting.hooked_us < HOOK_US)
+		return 0;
+	if (waiting.hook && waiting.hook(waiting.context)) {
+		waiting.hooked_us = clock_mono_us();
+		return 0;
+	}
+	waiting.bar.unit = NULL;
+	if (up < up_total) {
+		waiting.bar.what = "sending";
+		progress_show(&waiting.bar, (uint64_t)up, (uint64_t)up_total);
+	} else if (down > 0) {
+		waiting.bar.what = "receiving";
+		progress_show(&waiting.bar, (uint64_t)down, (uint64_t)down_total);
+	} else {
+		waiting.bar.what = "waiting for headraced";
+		waiting.bar.unit = "s";
+		progress_show(&waiting.bar, (now - waiting.bar.begun_us) / 1000000, 0);
+	}
+	return 0;
+}
+
 /* --- requests --- */
 
 struct streaming {
@@ -106,6 +150,13 @@ static size_t on_chunk(char *data, size_t size, size_t count, void *context)
 		return on_data(data, size, count, s->answer);
 	s->broken_off = !s->chunk(s->context, data, size * count);
 	return s->broken_off ? 0 : size * count;
+}
+
+static void watch_progress(CURL *curl)
+{
+	progress_begin(&waiting.bar, "");
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 }
 
 /* One for the process, so that a connection serves all that --watch and top ask. */
@@ -173,7 +224,11 @@ static bool perform(const struct arguments *a, CURL *curl, const char *path,
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, stream ? 0L : TIMEOUT_S);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, stream ? SILENCE_S : TIMEOUT_S);
+	if (!stream)
+		watch_progress(curl);
 	CURLcode code = transfer(curl, &t, path, headers, detail);
+	if (!stream)
+		progress_end(&waiting.bar);
 	if (code != CURLE_OK && stream && stream->broken_off)
 		return false; /* who did so says why */
 	if (code != CURLE_OK) {
@@ -200,13 +255,15 @@ bool client_get(const struct arguments *a, const char *path, struct answer *answ
 
 json_t *client_try(const struct arguments *a, const char *path)
 {
-	CURL *curl = make_request();
+	CURL *curl = curl_easy_init(); /* of its own: another request may be under way */
 	struct target t;
 	struct answer answer = {0};
 	char detail[CURL_ERROR_SIZE];
 	long status = 0;
-	if (!curl || !target_try(a, &t))
+	if (!curl || !target_try(a, &t)) {
+		curl_easy_cleanup(curl);
 		return NULL;
+	}
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, TRY_MS);
@@ -216,6 +273,7 @@ json_t *client_try(const struct arguments *a, const char *path)
 	                   ? json_loadb(answer.text ? answer.text : "", answer.bytes, 0, NULL)
 	                   : NULL;
 	answer_free(&answer);
+	curl_easy_cleanup(curl);
 	return json;
 }
 

@@ -285,6 +285,7 @@ static bool begin(const struct arguments *a, struct exporting *x, bool columns)
 	x->bar.enabled = false;
 	x->meters = count_meters(a);
 	progress_begin(&x->bar, "export");
+	x->bar.unit = "meters";
 	return true;
 }
 

@@ -25,6 +25,19 @@ static const char *scaled(uint64_t bytes, char out[16])
 	return out;
 }
 
+/* "1.5 MiB" or "1,536 meters". */
+static const char *amount(const struct progress *p, uint64_t number, bool last,
+                          char out[40])
+{
+	char bytes[16];
+	if (p->unit)
+		snprintf(out, 40, "%s%s%.12s", grouped((json_int_t)number),
+		         last ? " " : "", last ? p->unit : "");
+	else
+		snprintf(out, 40, "%s", scaled(number, bytes));
+	return out;
+}
+
 void progress_begin(struct progress *p, const char *what)
 {
 	*p = (struct progress){
@@ -48,9 +61,9 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total)
 	if (!p->enabled || now - p->begun_us < BEGIN_US || now - p->shown_us < AGAIN_US)
 		return;
 	p->shown_us = now;
-	char a[16], b[16], left[32], bar[WIDTH + 1];
+	char a[40], b[40], left[32], bar[WIDTH + 1];
 	if (total == 0) {
-		fprintf(stderr, "\r%s  %s \033[K", p->what, scaled(done, a));
+		fprintf(stderr, "\r%s  %s \033[K", p->what, amount(p, done, true, a));
 		return;
 	}
 	if (done > total)
@@ -61,7 +74,8 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total)
 	bar[WIDTH] = '\0';
 	left_text(p, done, total, now, left);
 	fprintf(stderr, "\r%s [%s] %3.0f %%  %s of %s  %s\033[K", p->what, bar,
-	        100.0 * (double)done / (double)total, scaled(done, a), scaled(total, b), left);
+	        100.0 * (double)done / (double)total, amount(p, done, false, a),
+	        amount(p, total, true, b), left);
 }
 
 void progress_end(struct progress *p)

@@ -133,7 +133,10 @@ static void apply_block(uint64_t number, const enum fate *fates, unsigned count)
 
 static const struct {
 	const char *method, *segments[2];
-} scans[] = {{"POST", {"audit"}}, {"GET", {"readings", "A"}}, {"GET", {"errors"}}};
+} scans[] = {{"POST", {"audit"}},
+             {"GET", {"readings", "A"}},
+             {"GET", {"errors"}},
+             {"GET", {"audit"}}}; /* the last is no scan */
 
 static void call(unsigned scan, struct api_request *request, struct api_reply *reply)
 {
@@ -154,6 +157,15 @@ static struct api_reply audit(void)
 	return reply;
 }
 
+static void assert_progress(const char *expected)
+{
+	struct api_request request = {.context = &f.context};
+	struct api_reply reply = {.status = 200};
+	call(3, &request, &reply);
+	assert_string_equal(reply.text.data, expected);
+	text_free(&reply.text);
+}
+
 static void audit_of_a_real_store_balances(void **state)
 {
 	static const enum fate fates[] = {FATE_STORED, FATE_STORED,   FATE_DUPLICATE,
@@ -168,6 +180,7 @@ static void audit_of_a_real_store_balances(void **state)
 	assert_non_null(strstr(reply.text.data, "60 found, 60 by the totals"));
 	assert_non_null(strstr(reply.text.data, "since start: 120 = 60 + 20 + 20 + 20 + 0"));
 	text_free(&reply.text);
+	assert_progress("{\"running\":false,\"done\":60,\"total\":60}\n");
 
 	/* written to RocksDB and opened again: the same */
 	struct error err;
@@ -223,7 +236,7 @@ static void scans_break_off_when_the_api_stops(void **state)
 	(void)state;
 	import("id\nA\nB\nC\n");
 	apply_block(1, fates, 2);
-	for (unsigned i = 0; i < sizeof scans / sizeof scans[0]; i++) {
+	for (unsigned i = 0; i < 3; i++) {
 		struct api_request request = {.context = &f.context, .stopping = &stopping};
 		struct api_reply reply = {.status = 200};
 		call(i, &request, &reply);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of commands, and what is made of it: checks of arguments, typos, completion, manual. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -233,6 +234,45 @@ static void completion_knows_the_table(void **state)
 	assert_null(strstr(completed("status|--json|-"), "--json"));
 }
 
+/* --- progress --- */
+
+/* What is drawn on a terminal of this progress; "": nothing. */
+static const char *drawn(struct progress p, uint64_t done, uint64_t total)
+{
+	static char text[256];
+	int master = posix_openpt(O_RDWR | O_NOCTTY), before = dup(2);
+	assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+	int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+	assert_true(slave >= 0);
+	fcntl(master, F_SETFL, O_NONBLOCK);
+	dup2(slave, 2);
+	progress_show(&p, done, total);
+	fflush(stderr);
+	dup2(before, 2);
+	ssize_t n = read(master, text, sizeof text - 1);
+	text[n > 0 ? n : 0] = '\0';
+	close(slave);
+	close(master);
+	close(before);
+	return text;
+}
+
+static void progress_shows_after_a_second_on_a_terminal(void **state)
+{
+	struct progress p = {.what = "audit", .unit = "readings", .enabled = true};
+	(void)state;
+	assert_non_null(strstr(drawn(p, 25000, 100000), "audit [#######.......................]"));
+	assert_non_null(strstr(drawn(p, 25000, 100000), " 25 %  25,000 of 100,000 readings"));
+	assert_non_null(strstr(drawn(p, 7, 0), "audit  7 readings"));
+	p.unit = NULL;
+	assert_non_null(strstr(drawn(p, 1536, 3072), " 50 %  1.5 KiB of 3.0 KiB"));
+	p.enabled = false;
+	assert_string_equal(drawn(p, 1, 2), "");
+	progress_begin(&p, "now");
+	p.enabled = true;
+	assert_string_equal(drawn(p, 1, 2), "");
+}
+
 /* --- the manual --- */
 
 static void manual_has_every_command(void **state)
@@ -265,6 +305,7 @@ int main(void)
 	    cmocka_unit_test(help_and_version_need_no_command),
 	    cmocka_unit_test(typos_find_the_nearest_word),
 	    cmocka_unit_test(completion_knows_the_table),
+	    cmocka_unit_test(progress_shows_after_a_second_on_a_terminal),
 	    cmocka_unit_test(manual_has_every_command),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
