@@ -13,7 +13,8 @@ build="gcc libc6-dev meson ninja-build pkg-config python3
 # The demo's and the tests' clients, and their network.
 test="libcmocka-dev liblwip-dev libmosquitto-dev mosquitto-clients python3-paho-mqtt libpaho-mqtt-dev libcoap3-dev libcoap3-bin curl
   iproute2 ethtool procps util-linux tzdata"
-# Of test.sh alone: its second compiler, the dashboard's browser, what checks manuals and completion, and npm where there is none.
+# Of test.sh alone: its second compiler, the dashboard's browser, what checks manuals, completion
+# and TLS, and npm where there is none.
 tests="clang chromium fonts-dejavu-core groff-base zsh openssl"
 command -v npm >/dev/null || tests="$tests nodejs npm"
 case "${1-}" in

@@ -53,7 +53,7 @@ def commands(rig):
         ["retention", "show"],
         ["usage", "show", METER, "--from", today(), "--to", today(1), "--by", "day"],
         ["bills", "list", "--month", month], ["billing", "status"],
-        ["errors", "list", "--limit", "4"], ["errors", "show", str(number)],
+        ["errors", "list", "--limit", "4"], ["errors", "show", str(number)], ["whoami"],
     ]
 
 
@@ -125,14 +125,41 @@ def test_watch(rig):
     harness.check(len([json.loads(line) for line in text.splitlines()]) == 2, f"JSON: {text}")
 
 
+def make_certificate(rig):
+    harness.run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                "-subj", "/CN=headrace", "-addext", "subjectAltName=IP:127.0.0.1",
+                "-keyout", rig.path("key.pem"), "-out", rig.path("cert.pem"))
+
+
 def test_url(rig):
-    """The same by TCP, as far as that address answers."""
-    text, _ = run(rig, "metrics", "--url", "http://127.0.0.1:9180/")
-    harness.check("headrace_" in text, "no metrics by URL")
-    text, _ = run(rig, "metrics", HEADRACE_URL="http://127.0.0.1:9180")
-    harness.check("headrace_" in text, "no metrics by HEADRACE_URL")
-    _, stderr = run(rig, "devices", "list", "--url", "http://127.0.0.1:9180", expect=5)
-    harness.check(stderr.strip(), "a refusal without a word")
+    """The same from afar: TLS and tokens. What is wrong is told apart."""
+    url, here = "https://127.0.0.1:9404", ["--cacert", rig.path("cert.pem")]
+    token, _ = run(rig, "tokens", "create", "reader", "--role", "viewer")
+    with open(rig.path("token"), "w") as f:
+        f.write(token)
+    far = dict(HEADRACE_URL=url + "/", HEADRACE_CACERT=rig.path("cert.pem"))
+    reader = dict(far, HEADRACE_TOKEN_FILE=rig.path("token"))
+    harness.check("SM-" in run(rig, "devices", "list", **reader)[0], "no devices by URL")
+    harness.check("viewer" in run(rig, "whoami", **reader)[0], "whoami")
+    text, _ = run(rig, "devices", "show", METER, "--url", url, *here, "--token", token.strip())
+    harness.check(METER in text, f"a device by URL: {text}")
+    exported, _ = run(rig, "export", "--meters", METER, **reader)
+    harness.check(METER in exported, "no export by URL")
+    for words, environment, code, said in (
+            (["status", "--url", url], {}, 4, "--cacert"),
+            (["status", "--url", "http://127.0.0.1:9404"], {}, 4, "http"),
+            (["devices", "list"], far, 5, "token"),
+            (["devices", "list"], dict(far, HEADRACE_TOKEN="hr_wrong"), 5, "Wrong token"),
+            (["devices", "approve", METER], reader, 5, "needs the role operator"),
+            (["devices", "list", "--token-file", rig.path("none")], far, 4, "No such file"),
+            (["status", "--cacert", rig.path("token")], far, 4, "PEM")):
+        _, stderr = run(rig, *words, expect=code, **environment)
+        harness.check(said in stderr, f"headrace {' '.join(words)}: {stderr}")
+    harness.check("reader" in run(rig, "tokens", "list")[0], "the token is not listed")
+    harness.check("/tokens" in run(rig, "audit-log")[0], "the change is not listed")
+    run(rig, "tokens", "revoke", "reader")
+    run(rig, "devices", "list", expect=5, **reader)
+    run(rig, "tokens", "revoke", "reader", expect=1)
 
 
 # --- completion ---
@@ -310,7 +337,9 @@ def test_narrow(rig):
 
 
 def test():
-    with harness.Rig("cli", meters=60, more="  listen: 127.0.0.1:9180\n") as rig:
+    more = "  listen: 127.0.0.1:9404\n  certificate: cert.pem\n  key: key.pem\n"
+    with harness.Rig("cli", meters=60, more=more) as rig:
+        make_certificate(rig)
         rig.start()
         fleet = rig.fleet("--seconds", "600", "--quiet", "--rate", "3")
         deadline = time.monotonic() + 60
