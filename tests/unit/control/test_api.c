@@ -430,7 +430,7 @@ static void bad_requests_are_refused_with_a_remedy(void **state)
 	    {"GET", "/errors/x", 400, "is no number of an error entry"},
 	    {"GET", "/errors/5", 404, "there is no error entry 5"},
 	    {"GET", "/nothing", 404, "there is nothing at /nothing"},
-	    {"GET", "/audit", 405, "/audit takes POST, not GET"},
+	    {"GET", "/billing/run", 405, "/billing/run takes POST, not GET"},
 	    {"DELETE", "/devices", 405, "/devices takes GET"},
 	    {"GET", "/status?x=1", 400, "this path takes no parameters"},
 	};
