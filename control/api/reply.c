@@ -22,6 +22,7 @@ void api_problem(struct api_reply *reply, unsigned status, const char *title, co
 
 	text_free(&reply->text);
 	reply->status = status;
+	reply->retry_after_s = status == 503 ? 1 : 0;
 	reply->content_type = "application/problem+json";
 	text_add(&reply->text, "{\"type\":\"about:blank\",\"title\":");
 	text_json(&reply->text, title, strlen(title));

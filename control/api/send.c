@@ -56,19 +56,24 @@ bool server_etag_listed(const char *list, const char *etag)
 
 /* --- gzip --- */
 
-/* "gzip", "*", without q=0. */
-static bool takes_gzip(struct MHD_Connection *connection)
+/* RFC 9110 §12.4.2: 0 to 1 with three decimals at most; what is malformed is not 0. */
+static bool is_zero_weight(const char *at, size_t bytes)
 {
-	const char *at = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-	                                             MHD_HTTP_HEADER_ACCEPT_ENCODING);
+	const char *q = memmem(at, bytes, "q=", 2);
+	if (!q || q[2] != '0')
+		return false;
+	q += 3 + (q[3] == '.');
+	q += strspn(q, "0");
+	return *q < '1' || *q > '9';
+}
+
+bool server_takes_gzip(const char *at)
+{
 	while (at && *at) {
 		at += strspn(at, " \t,");
 		size_t name = strcspn(at, ";, \t"), whole = strcspn(at, ",");
-		bool match = (name == 4 && strncasecmp(at, "gzip", 4) == 0) ||
-		             (name == 1 && *at == '*');
-		const char *q = match ? memmem(at, whole, "q=", 2) : NULL;
-		if (match)
-			return !q || strtod(q + 2, NULL) > 0;
+		if ((name == 4 && strncasecmp(at, "gzip", 4) == 0) || (name == 1 && *at == '*'))
+			return !is_zero_weight(at, whole);
 		at += whole;
 	}
 	return false;
@@ -267,7 +272,9 @@ enum MHD_Result server_send(struct MHD_Connection *connection, struct incoming *
 	char etag[ETAG_BYTES] = "";
 	if (reply->file)
 		return page_send(connection, reply->file);
-	bool stream = reply->stream.more, gzip = takes_gzip(connection);
+	bool stream = reply->stream.more, gzip;
+	gzip = server_takes_gzip(MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+	                                                     MHD_HTTP_HEADER_ACCEPT_ENCODING));
 	if (head_or_get && reply->status == MHD_HTTP_OK && !stream) {
 		server_etag(&reply->text, etag);
 		if (is_known(connection, etag)) {

@@ -90,5 +90,7 @@ enum MHD_Result server_send(struct MHD_Connection *connection, struct incoming *
 void server_etag(const struct text *text, char out[ETAG_BYTES]);
 /* Does a list of them (If-Match, If-None-Match) name it? (send.c) */
 bool server_etag_listed(const char *list, const char *etag);
+/* Does an Accept-Encoding (NULL: there is none) take gzip? (send.c) */
+bool server_takes_gzip(const char *accepted);
 
 #endif

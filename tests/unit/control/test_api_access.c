@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <zlib.h>
 
+#include "control/api/routes.h"
+#include "control/api/shape.h"
 #include "api_fixture.h"
 
 /* With more header lines, each with its end. */
@@ -180,6 +182,82 @@ static void answers_are_compressed_for_who_takes_it(void **state)
 	assert_string_equal(out, plain);
 }
 
+/* Every $ref of the description leads somewhere. */
+static void check_references(json_t *value, json_t *schemas)
+{
+	const char *key;
+	json_t *member;
+	size_t i;
+	json_array_foreach(value, i, member)
+		check_references(member, schemas);
+	json_object_foreach(value, key, member) {
+		const char *to = strcmp(key, "$ref") == 0 ? json_string_value(member) : NULL;
+		static const char place[] = "#/components/schemas/";
+		if (to && strncmp(to, place, strlen(place)) == 0 &&
+		    !json_object_get(schemas, to + strlen(place)))
+			fail_msg("there is no shape %s", to);
+		check_references(member, schemas);
+	}
+}
+
+static void description_is_whole(void **state)
+{
+	const char *path;
+	json_t *methods;
+	(void)state;
+	assert_int_equal(ask("/openapi.json"), 200);
+	json_t *s = parsed();
+	check_references(s, json_object_get(json_object_get(s, "components"), "schemas"));
+	json_t *paths = json_object_get(s, "paths");
+	for (size_t t = 0; api_topics[t]; t++)
+		for (const struct api_route *r = api_topics[t]->routes; r->method; r++) {
+			char method[16] = "";
+			for (size_t i = 0; r->method[i]; i++)
+				method[i] = (char)(r->method[i] | 0x20);
+			if (!json_object_get(json_object_get(paths, r->path), method))
+				fail_msg("%s %s is not described", r->method, r->path);
+			assert_non_null(r->summary);
+			assert_non_null(r->answers);
+		}
+	json_object_foreach(paths, path, methods)
+		assert_true(json_object_size(methods) > 0);
+	json_decref(s);
+}
+
+static void shapes_become_schemas(void **state)
+{
+	static const struct {
+		const char *shape, *schema;
+	} good[] = {
+	    {"int", "{\"type\":\"integer\"}"},
+	    {"'a'|'b'", "{\"type\":\"string\",\"enum\":[\"a\",\"b\"]}"},
+	    {"int?", "{\"anyOf\":[{\"type\":\"integer\"},{\"type\":\"null\"}]}"},
+	    {"int|Name", "{\"anyOf\":[{\"type\":\"integer\"},"
+	                 "{\"$ref\":\"#/components/schemas/Name\"}]}"},
+	    {"[bool]", "{\"type\":\"array\",\"items\":{\"type\":\"boolean\"}}"},
+	    {"<any>", "{\"type\":\"object\",\"additionalProperties\":{}}"},
+	    {"{a:any b?:any}", "{\"type\":\"object\",\"properties\":{\"a\":{},\"b\":{}},"
+	                       "\"required\":[\"a\"],\"additionalProperties\":false}"},
+	    {"{...}", "{\"type\":\"object\",\"properties\":{}}"},
+	    {"int!", "{\"type\":\"integer\"}"},
+	};
+	static const char *const bad[] = {"",       "integer", "[int",    "{a int}",
+	                                  "{a:int", "{:int}",  "'a",      "<int",
+	                                  "int int", "{... a:int}", "int|"};
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+		struct text t = {0};
+		assert_true(shape_schema(good[i].shape, &t));
+		assert_string_equal(t.data, good[i].schema);
+		text_free(&t);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		struct text t = {0};
+		assert_false(shape_schema(bad[i], &t));
+		text_free(&t);
+	}
+}
+
 static void etag(char line[128], const char *name)
 {
 	const char *at = strstr(headers, "ETag: ");
@@ -264,6 +342,8 @@ int main(void)
 	    CASE(token_opens_what_its_role_may),
 	    CASE(token_wishes_are_checked),
 	    CASE(changes_are_in_the_audit_log),
+	    CASE(description_is_whole),
+	    CASE(shapes_become_schemas),
 	    CASE(too_many_requests_are_told_when_to_come_again),
 	    CASE(answers_are_compressed_for_who_takes_it),
 	    CASE(answer_that_is_known_is_not_sent_again),
