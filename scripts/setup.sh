@@ -11,7 +11,7 @@ build="gcc libc6-dev meson ninja-build pkg-config python3
   libdpdk-dev liburing-dev libhyperscan-dev librocksdb-dev libcyaml-dev libyaml-dev libjansson-dev
   libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libicu-dev zlib1g-dev"
 # The demo's and the tests' clients, and their network.
-test="libcmocka-dev liblwip-dev libmosquitto-dev mosquitto-clients python3-paho-mqtt libpaho-mqtt-dev libcoap3-dev libcoap3-bin curl
+test="libcmocka-dev liblwip-dev libmosquitto-dev mosquitto-clients python3-paho-mqtt libpaho-mqtt-dev libcoap3-dev libcoap3-bin curl openssl python3-jsonschema
   iproute2 ethtool procps util-linux tzdata"
 # Of test.sh alone: its second compiler, the dashboard's browser, what checks manuals, completion
 # and TLS, and npm where there is none.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET /devices, GET /devices/ID, POST /devices/import. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -77,6 +78,11 @@ static void api_devices(const struct api_request *request, struct api_reply *rep
 	}
 	text_add(&reply->text, "],\"count\":%" PRIu64 ",\"more\":%s}\n", l.count,
 	         l.more ? "true" : "false");
+	if (l.more) {
+		char next[24];
+		snprintf(next, sizeof next, "%" PRIu64, offset + limit);
+		api_next(request, reply, &(struct api_parameter){"offset", next}, 1);
+	}
 }
 
 static void api_device(const struct api_request *request, struct api_reply *reply)

@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,8 +144,12 @@ static void api_errors(const struct api_request *request, struct api_reply *repl
 		return;
 	text_add(&reply->text, "],\"count\":%" PRIu64 ",\"more\":%s", l.count,
 	         l.more ? "true" : "false");
-	if (l.more)
-		text_add(&reply->text, ",\"next\":%" PRIu64, l.next);
+	if (l.more) {
+		char number[24];
+		snprintf(number, sizeof number, "%" PRIu64, l.next);
+		text_add(&reply->text, ",\"next\":%s", number);
+		api_next(request, reply, &(struct api_parameter){"from", number}, 1);
+	}
 	text_add(&reply->text, "}\n");
 }
 

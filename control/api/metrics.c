@@ -9,7 +9,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "control/api/api_priv.h"
+#include "control/api/server.h"
+#include "control/api/times.h"
 #include "control/config/decimal.h"
 
 #define LEVELS_MAX 1024
@@ -153,6 +154,44 @@ static void put_histogram(struct text *t, const char *name, const char *label,
 	text_add(t, "headrace_%s_count%s%s%s %" PRIu64 "\n", name, open, label, close, below);
 }
 
+/* --- the API's own --- */
+
+struct putting {
+	struct text *text;
+	bool counts; /* else the histogram */
+};
+
+static void put_request_time(void *context, const struct request_time *time)
+{
+	const struct putting *p = context;
+	char label[160];
+	snprintf(label, sizeof label, "method=\"%s\",route=\"%s\"",
+	         time->route ? time->route->method : "", time->route ? time->route->path : "");
+	if (!p->counts) {
+		put_histogram(p->text, "api_request_seconds", label, &time->us);
+		return;
+	}
+	for (unsigned outcome = 1; outcome < OUTCOMES; outcome++)
+		if (time->outcomes[outcome] > 0)
+			text_add(p->text,
+			         "headrace_api_requests_total{%s,code=\"%uxx\"} %" PRIu64 "\n",
+			         label, outcome, time->outcomes[outcome]);
+}
+
+static void put_api(struct text *t, const struct api *api)
+{
+	uint64_t now, late;
+	head(t, "api_request_seconds", "histogram",
+	     "From a request's head to its answer, by route; an empty route: there was none");
+	request_times_each(api->times, put_request_time, &(struct putting){t, false});
+	head(t, "api_requests_total", "counter", "Requests by route and class of status");
+	request_times_each(api->times, put_request_time, &(struct putting){t, true});
+	peers_counts(api->peers, &now, &late);
+	gauge(t, "api_connections", "Connections to the API", now);
+	counter(t, "api_connections_late_total",
+	        "Connections to the API that were ended because their client was too slow", late);
+}
+
 static void put_latencies(struct text *t, const struct api_context *c)
 {
 	uint32_t count = pipeline_stage_count(c->pipeline);
@@ -234,4 +273,5 @@ void api_metrics(const struct api_request *request, struct api_reply *reply)
 	put_storage(t, c);
 	put_counters(t, c);
 	put_tallies(t, c);
+	put_api(t, request->api);
 }

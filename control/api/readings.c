@@ -3,6 +3,7 @@
  * GET /readings/ID: what is stored for a device, as JSON or CSV. Values are exact decimals made
  * from integers; with neither `from` nor `to`, the newest `limit` readings are shown. Who wants all
  * of them goes on with `from` and `after`: the time and the meter's time of the last row so far.
+ * GET /readings/ID/last: the newest one.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -150,6 +151,19 @@ static void csv_reading(const struct api_context *c, const struct stored_reading
 	text_add(t, "\r\n");
 }
 
+/* The rows behind these. */
+static void put_next(const struct api_request *request, const struct rows *rows,
+                     struct api_reply *reply)
+{
+	char time[TIME_TEXT_BYTES], meter[TIME_TEXT_BYTES];
+	if (rows->newest || rows->seen <= rows->limit)
+		return;
+	const struct stored_reading *last = rows_get(rows, rows_count(rows) - 1);
+	const struct api_parameter changed[] = {{"from", time_format(last->ts_ms, time)},
+	                                        {"after", time_format(last->meter_ts_ms, meter)}};
+	api_next(request, reply, changed, 2);
+}
+
 /* Columns: those channels that any reading of the device has, by number, so that every part of a
  * long list has the same ones. Read behind the rows: whatever these have is there. */
 static enum result put_csv(const struct api_request *request, uint32_t device,
@@ -227,9 +241,37 @@ static void api_readings(const struct api_request *request, struct api_reply *re
 	}
 	if (result != RESULT_OK)
 		api_failed(reply, result, &err);
-	else
-		api_stopped(request, reply);
+	else if (!api_stopped(request, reply))
+		put_next(request, &rows, reply);
 	free(rows.rows);
+}
+
+/* What the meter said last. It is not waited for what is still on its way into the store: this is
+ * asked for while somebody is on the telephone. */
+static void api_reading_last(const struct api_request *request, struct api_reply *reply)
+{
+	const struct api_context *c = request->context;
+	struct stored_reading r;
+	struct error err;
+	uint32_t device = registry_number_of(c->registry, request->rest, strlen(request->rest));
+	if (device == DEVICE_NONE) {
+		fail(RESULT_ABSENT, &err, "there is no device '%.80s'", request->rest);
+		api_failed(reply, RESULT_ABSENT, &err);
+		return;
+	}
+	enum result result = store_last(c->store, device, &r, &err);
+	if (result != RESULT_OK && result != RESULT_ABSENT) {
+		api_failed(reply, result, &err);
+		return;
+	}
+	text_add(&reply->text, "{\"meter\":");
+	text_json(&reply->text, request->rest, strlen(request->rest));
+	text_add(&reply->text, ",\"reading\":");
+	if (result == RESULT_OK)
+		json_reading(&reply->text, c, &r);
+	else
+		text_add(&reply->text, "null");
+	text_add(&reply->text, "}\n");
 }
 
 /* --- routes --- */
@@ -250,6 +292,10 @@ const struct api_topic api_topic_readings = {
 	     {"format", "'json'|'csv'", "of the answer; default json"}),
 	 .answers = API_ANSWERS({200, API_JSON | API_CSV,
 	     "{meter:string readings:[Reading] count:int more:bool}"})},
+	{"GET", "/readings/{id}/last", api_reading_last, API_VIEWER,
+	 .summary = "The newest reading of a device, at once; null when there is none",
+	 .parameters = API_PARAMETERS({"id", "string", "of the device"}),
+	 .answers = API_ANSWERS({200, API_JSON, "{meter:string reading:Reading?}"})},
 	{0}},
     .shapes = (const struct api_shape[]){
 	{"Value", "{value:decimal unit:string}", "An exact decimal and its unit"},

@@ -49,6 +49,12 @@ enum option {
 	OPTION_WHY,
 	OPTION_ACCEPT_LATE,
 	OPTION_MAN,
+	OPTION_ROLE,
+	OPTION_EXPIRES,
+	OPTION_SINCE,
+	OPTION_WHO,
+	OPTION_PATH,
+	OPTION_OBJECT,
 	/* of every command, or brought by what it is */
 	OPTION_FORMAT,
 	OPTION_JSON,
@@ -96,6 +102,8 @@ void client_on_wait(bool (*hook)(void *context), void *context);
 /* POST `bytes` of `body`; a NULL content_type: no body. */
 bool client_post(const struct arguments *a, const char *path, const char *content_type,
                  const char *body, size_t bytes, struct answer *answer);
+/* DELETE. */
+bool client_delete(const struct arguments *a, const char *path, struct answer *answer);
 /* GET or POST with an answer of any length: `chunk` gets a good one's bytes as they come (false:
  * break off), anything else becomes `answer`. False as above; *answer may be ended, too. */
 typedef bool client_chunk_fn(void *context, const char *data, size_t bytes);

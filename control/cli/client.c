@@ -297,6 +297,15 @@ bool client_post(const struct arguments *a, const char *path, const char *conten
 	return perform(a, curl, path, headers, answer, NULL);
 }
 
+bool client_delete(const struct arguments *a, const char *path, struct answer *answer)
+{
+	CURL *curl = make_request();
+	if (!curl)
+		return false;
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "DELETE");
+	return perform(a, curl, path, NULL, answer, NULL);
+}
+
 bool client_stream(const struct arguments *a, bool post, const char *path, client_chunk_fn *chunk,
                    void *context, struct answer *answer)
 {

@@ -101,6 +101,7 @@ struct command_group {
 extern const struct command_group status_group;
 extern const struct command_group top_group;
 extern const struct command_group audit_group;
+extern const struct command_group access_group;
 extern const struct command_group devices_group;
 extern const struct command_group readings_group;
 extern const struct command_group aggregates_group;

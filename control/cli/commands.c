@@ -19,6 +19,7 @@ static const struct command_group *const groups[] = {
     &errors_group,
     &export_group,
     &backup_group,
+    &access_group,
     &journal_group,
     &help_group,
     &complete_group,

@@ -44,6 +44,13 @@ static const struct option_info options[OPTION_COUNT] = {
 	[OPTION_ACCEPT_LATE] = {"--accept-late", NULL, VALUE_FLAG,
 		"take what is too late, too: the flag late_accepted stays with the reading"},
 	[OPTION_MAN] = {"--man", NULL, VALUE_FLAG, "the manual page headrace(1), for man or groff"},
+	[OPTION_ROLE] = {"--role", "ROLE", VALUE_CHOICE, "what it may",
+		"monitor|viewer|operator|admin"},
+	[OPTION_EXPIRES] = {"--expires", "DAYS", VALUE_NUMBER, "good for so many days (for ever)"},
+	[OPTION_SINCE] = {"--since", "TIME", VALUE_TIME, "only since this time or day"},
+	[OPTION_WHO] = {"--who", "NAME", VALUE_TEXT, "only of this user or token"},
+	[OPTION_PATH] = {"--path", "TEXT", VALUE_TEXT, "only paths that begin so, as /devices"},
+	[OPTION_OBJECT] = {"--object", "ID", VALUE_DEVICE, "only what was done to this"},
 	/* those that a command has by its `formats` and `watch` */
 	[OPTION_FORMAT] = {"--format", "FORMAT", VALUE_CHOICE, "the form of the answer"},
 	[OPTION_JSON] = {"--json", NULL, VALUE_FLAG, "the same as --format json"},
