@@ -26,6 +26,7 @@
 #include "control/errors/queue.h"
 #include "control/registry/registration.h"
 #include "control/registry/registry.h"
+#include "control/scan/scan.h"
 #include "control/start_ports.h"
 #include "net/port.h"
 #include "storage/backup/backup.h"
@@ -49,6 +50,7 @@ struct daemon {
 	struct vee_rules *vee_rules;
 	struct tariff_book tariffs;
 	struct invoices *invoices;
+	struct scan *scan;
 	struct aggregate_rules aggregates;
 	struct store *store;
 	struct store_keeper *keeper;
@@ -501,6 +503,37 @@ static void stop_billing(struct daemon *d)
 	invoices_free(d->invoices);
 }
 
+/* So many journal blocks wait for the store that nobody else should keep it busy. */
+#define BEHIND_BLOCKS 8
+
+static bool is_behind(void *context)
+{
+	const struct daemon *d = context;
+	struct journal_status status;
+	journal_status_get(d->journal, &status);
+	return status.durable_block > store_applied_block(d->store) + BEHIND_BLOCKS;
+}
+
+static enum result start_scan(struct daemon *d, struct error *err)
+{
+	struct scan_source source = {
+	    .store = d->store,
+	    .registry = d->registry,
+	    .profiles = &d->profiles,
+	    .calendar = d->calendar,
+	    .rules = d->vee_rules,
+	    .behind = is_behind,
+	    .context = d,
+	};
+	return scan_new(&source, &d->scan, err);
+}
+
+static void stop_scan(struct daemon *d)
+{
+	scan_free(d->scan);
+	d->scan = NULL;
+}
+
 static enum result start_api(struct daemon *d, struct error *err)
 {
 	struct api_context c = {
@@ -511,6 +544,7 @@ static enum result start_api(struct daemon *d, struct error *err)
 	    .calendar = d->calendar,
 	    .vee_rules = d->vee_rules,
 	    .invoices = d->invoices,
+	    .scan = d->scan,
 	    .pipeline = d->pipeline,
 	    .journal = d->journal,
 	    .store = d->store,
@@ -529,10 +563,12 @@ static enum result start_api(struct daemon *d, struct error *err)
 	                {broker_level_info, broker_levels(d->broker), BROKER_LEVEL_COUNT,
 	                 .levels = true},
 	                {error_queue_info, error_queue_counts(d->errors),
-	                 ERROR_QUEUE_COUNT_COUNT, .levels = false}},
+	                 ERROR_QUEUE_COUNT_COUNT, .levels = false},
+	                {scan_counter_info, scan_counters(d->scan), VEE_RULE_COUNT,
+	                 .levels = false}},
 	};
 	if (d->coap)
-		c.tallies[4] = (struct api_tallies){.info = coap_service_info,
+		c.tallies[5] = (struct api_tallies){.info = coap_service_info,
 		                                    .values = coap_service_counts(d->coap),
 		                                    .count = COAP_SERVICE_COUNT_COUNT};
 	return api_start(&c, &d->api, err);
@@ -582,6 +618,7 @@ static const struct step steps[] = {
     {"pipeline", start_pipeline, stop_pipeline},
     {"error queue", start_errors, stop_errors},
     {"billing", start_billing, stop_billing},
+    {"scans", start_scan, stop_scan},
     {"API", start_api, stop_api},
 };
 #define STEP_COUNT (sizeof steps / sizeof steps[0])

@@ -22,6 +22,7 @@
 #include "control/errors/queue.h"
 #include "control/invoices/invoices.h"
 #include "control/registry/registry.h"
+#include "control/scan/scan.h"
 #include "control/vee/vee.h"
 #include "worker/report.h"
 #include "storage/backup/backup.h"
@@ -48,6 +49,7 @@ struct api_context {
 	const struct calendar *calendar; /* of the territory */
 	const struct vee_rules *vee_rules;
 	struct invoices *invoices;
+	struct scan *scan;
 	const struct pipeline *pipeline;
 	struct journal *journal;
 	struct store *store;

@@ -11,13 +11,17 @@ extern const struct api_topic api_topic_audit;
 extern const struct api_topic api_topic_backup;
 extern const struct api_topic api_topic_bills;
 extern const struct api_topic api_topic_devices;
+extern const struct api_topic api_topic_edits;
 extern const struct api_topic api_topic_errors;
+extern const struct api_topic api_topic_explain;
 extern const struct api_topic api_topic_export;
 extern const struct api_topic api_topic_history;
 extern const struct api_topic api_topic_openapi;
 extern const struct api_topic api_topic_page;
+extern const struct api_topic api_topic_profile;
 extern const struct api_topic api_topic_readings;
 extern const struct api_topic api_topic_status;
 extern const struct api_topic api_topic_usage;
+extern const struct api_topic api_topic_vee;
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* GET /usage/ID: what a meter used, by interval or local day, each value with its origin. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "control/api/api_priv.h"
+#include "control/api/vee_json.h"
 #include "control/api/topics.h"
 #include "control/config/decimal.h"
 #include "control/usage/usage.h"
@@ -67,18 +68,13 @@ static void put_percent(struct text *t, const char *name, int32_t hundredths)
 
 static void put_intervals(struct text *t, const struct usage *u)
 {
-	char time[TIME_TEXT_BYTES];
 	text_add(t, ",\"intervals\":[");
 	for (uint32_t i = 0; i < u->row.count; i++) {
-		const struct vee_interval *v = &u->row.intervals[i];
-		int64_t start_s = u->row.start_s + (int64_t)i * u->row.interval_s;
-		text_add(t, "%s\n{\"start\":\"%s\",", i ? "," : "",
-		         time_format(start_s * 1000, time));
-		if (v->source == VEE_MISSING)
-			text_add(t, "\"kwh\":null");
-		else
-			put_kwh(t, "kwh", v->energy_mwh);
-		text_add(t, ",\"source\":\"%s\"}", vee_source_name(v->source));
+		json_t *interval = json_interval(u, i);
+		char *text = json_dumps(interval, JSON_COMPACT);
+		text_add(t, "%s\n%s", i ? "," : "", text ? text : "null");
+		free(text);
+		json_decref(interval);
 	}
 	text_add(t, "]");
 }
@@ -117,11 +113,9 @@ static void put_gaps(struct text *t, const struct usage *u)
 	text_add(t, ",\"gaps\":[");
 	for (uint32_t i = 0; i < u->gap_count; i++) {
 		const struct usage_gap *g = &u->gaps[i];
-		int64_t from_s = u->row.start_s + (int64_t)g->gap.first * u->row.interval_s;
-		int64_t to_s = from_s + (int64_t)g->gap.count * u->row.interval_s;
 		text_add(t, "%s\n{\"from\":\"%s\",\"to\":\"%s\",\"filled\":\"%s\"",
-		         i ? "," : "", time_format(from_s * 1000, from),
-		         time_format(to_s * 1000, to), vee_source_name(g->source));
+		         i ? "," : "", time_format(g->from_s * 1000, from),
+		         time_format(g->to_s * 1000, to), vee_source_name(g->source));
 		if (g->scaled) {
 			text_add(t, ",");
 			put_kwh(t, "register_kwh", g->register_mwh);
@@ -194,7 +188,8 @@ const struct api_topic api_topic_usage = {
 	{"Usage", "{meter:string timezone:string from:day to:day interval_s:int rules:int "
 	 "kwh:decimal completeness:decimal readings:int register_falls:int "
 	 "register_kwh?:decimal "
-	 "intervals?:[{start:time kwh:decimal? source:string}] "
+	 "intervals?:[{start:time kwh:decimal? source:string rules?:int edit?:int "
+	 "time_replaced?:bool drift_s?:int late?:bool}] "
 	 "days?:[{day:day kwh:decimal intervals:int actual:int estimated:int missing:int "
 	 "completeness:decimal spike:bool}] "
 	 "gaps:[{from:time to:time filled:string register_kwh?:decimal}] ...}",

@@ -106,6 +106,7 @@ extern const struct command_group devices_group;
 extern const struct command_group readings_group;
 extern const struct command_group aggregates_group;
 extern const struct command_group usage_group;
+extern const struct command_group vee_group;
 extern const struct command_group billing_group;
 extern const struct command_group errors_group;
 extern const struct command_group export_group;

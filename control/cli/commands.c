@@ -15,6 +15,7 @@ static const struct command_group *const groups[] = {
     &readings_group,
     &aggregates_group,
     &usage_group,
+    &vee_group,
     &billing_group,
     &errors_group,
     &export_group,

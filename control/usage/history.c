@@ -13,15 +13,16 @@ static int32_t days_back(const struct vee_rules *rules)
 }
 
 void usage_history_init(struct usage_history *h, const struct usage_source *source,
-                        const struct usage_subject *subject, const struct usage *u)
+                        const struct usage_subject *subject, const struct usage *u,
+                        int32_t from_day, int32_t end_day)
 {
 	*h = (struct usage_history){
 	    .source = source,
 	    .subject = subject,
 	    .edits = &u->edits,
 	    .interval_s = u->row.interval_s,
-	    .from_day = u->from_day - days_back(source->rules),
-	    .end_day = u->end_day,
+	    .from_day = from_day - days_back(source->rules),
+	    .end_day = end_day,
 	};
 }
 

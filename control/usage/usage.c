@@ -2,6 +2,7 @@
 #include "control/usage/usage_priv.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define DAY_S              86400
 #define INTERVAL_S_DEFAULT 900
@@ -10,7 +11,8 @@ struct building {
 	const struct usage_source *source;
 	const struct usage_points *points;
 	struct usage_history *history;
-	struct usage *u;
+	struct usage *u;           /* its row reaches over the wide days while it is built */
+	int32_t from_day, end_day; /* wide enough that gaps at the ends of u's days are whole */
 	struct error *err;
 };
 
@@ -70,14 +72,15 @@ static enum result note_likes(struct building *b, const struct usage_like *like)
 }
 
 /* A part of a gap within a local day. */
-static enum result fill_piece(struct building *b, int32_t day, struct usage_like *like)
+static enum result fill_piece(struct building *b, const struct vee_gap *part,
+                              struct usage_like *like)
 {
-	const struct vee_rules *rules = vee_rules_on(b->source->rules, day);
+	const struct vee_rules *rules = vee_rules_on(b->source->rules, like->day);
 	struct vee_row rows[VEE_LIKE_DAYS_MAX] = {0};
 	const struct vee_row *list[VEE_LIKE_DAYS_MAX];
-	struct vee_row piece = {start_of(&b->u->row, like->first), b->u->row.interval_s,
-	                        like->count, b->u->row.intervals + like->first};
-	enum result result = usage_history_like(b->history, day, (uint32_t)rules->like_days,
+	struct vee_row piece = {start_of(&b->u->row, part->first), b->u->row.interval_s,
+	                        part->count, b->u->row.intervals + part->first};
+	enum result result = usage_history_like(b->history, like->day, (uint32_t)rules->like_days,
 	                                       like->days, &like->day_count, b->err);
 	for (uint32_t i = 0; i < like->day_count && result == RESULT_OK; i++) {
 		result = aligned(b, &piece, like->days[i], &rows[i]);
@@ -100,11 +103,12 @@ static enum result fill_by_like_days(struct building *b, const struct vee_gap *g
 	for (uint32_t at = gap->first; at < end && result == RESULT_OK;) {
 		int32_t day = calendar_day(c, start_of(&b->u->row, at));
 		int64_t midnight_s = calendar_day_start_s(c, day + 1);
-		struct usage_like like = {.first = at};
+		struct usage_like like = {.day = day};
+		struct vee_gap part = {.first = at};
 		while (at < end && start_of(&b->u->row, at) < midnight_s)
 			at++;
-		like.count = at - like.first;
-		result = fill_piece(b, day, &like);
+		part.count = at - part.first;
+		result = fill_piece(b, &part, &like);
 	}
 	return result;
 }
@@ -159,6 +163,15 @@ static uint32_t intervals_until(const struct vee_row *row, int64_t at_s)
 	return count < 0 ? 0 : count < row->count ? (uint32_t)count : row->count;
 }
 
+/* Does any of it lie in the days that were asked for? */
+static bool is_asked_for(const struct building *b, const struct vee_gap *gap)
+{
+	const struct calendar *c = b->source->calendar;
+	return start_of(&b->u->row, gap->first) < calendar_day_start_s(c, b->u->end_day) &&
+	       start_of(&b->u->row, gap->first + gap->count) >
+	           calendar_day_start_s(c, b->u->from_day);
+}
+
 static enum result fill_gaps(struct building *b)
 {
 	struct usage *u = b->u;
@@ -168,12 +181,16 @@ static enum result fill_gaps(struct building *b)
 	past.count = intervals_until(&u->row, b->source->now_s);
 	for (uint32_t at = 0; result == RESULT_OK && vee_next_gap(&past, at, &gap);
 	     at = gap.first + gap.count) {
+		cut_gap(b, &gap);
+		if (!is_asked_for(b, &gap))
+			continue;
 		struct usage_gap *more = realloc(u->gaps, (u->gap_count + 1) * sizeof *more);
 		if (!more)
 			return fail(RESULT_RESOURCE, b->err, "no memory for gaps");
 		u->gaps = more;
-		cut_gap(b, &gap);
-		u->gaps[u->gap_count] = (struct usage_gap){.gap = gap};
+		u->gaps[u->gap_count] = (struct usage_gap){
+		    .gap = gap, .from_s = start_of(&u->row, gap.first),
+		    .to_s = start_of(&u->row, gap.first + gap.count)};
 		result = fill_gap(b, &u->gaps[u->gap_count++]);
 	}
 	return result;
@@ -215,6 +232,8 @@ static enum result scale_gap(struct building *b, struct usage_gap *g)
 			if (v[i].source != VEE_EDITED)
 				v[i] = rest[k++];
 	}
+	for (uint32_t i = 0; i < g->gap.count; i++)
+		g->filled_mwh += v[i].energy_mwh;
 	g->source = count ? rest[0].source : VEE_EDITED;
 	free(rest);
 	return RESULT_OK;
@@ -225,31 +244,12 @@ static enum result scale_gap(struct building *b, struct usage_gap *g)
 /* Each day by the version of the rules that ruled then. */
 static void fill_actual(const struct building *b)
 {
-	for (int32_t day = b->u->from_day; day < b->u->end_day; day++) {
+	for (int32_t day = b->from_day; day < b->end_day; day++) {
 		struct vee_row row = usage_day(b->u, b->source->calendar, day);
 		struct vee_register r = usage_points_register(
 		    b->points, vee_rules_on(b->source->rules, day), row.interval_s);
 		vee_from_register(&r, &row);
 	}
-}
-
-static enum result build(struct building *b)
-{
-	struct usage *u = b->u;
-	int64_t end_s = calendar_day_start_s(b->source->calendar, u->end_day);
-	u->row.count = (uint32_t)((end_s - u->row.start_s) / u->row.interval_s);
-	u->row.intervals = calloc(u->row.count, sizeof *u->row.intervals);
-	if (!u->row.intervals)
-		return fail(RESULT_RESOURCE, b->err, "no memory for intervals");
-	fill_actual(b);
-	u->has_register =
-	    gap_register(b, &(struct vee_gap){0, u->row.count}, &u->register_mwh);
-	enum result result = fill_gaps(b);
-	usage_edits_apply(&u->edits, &u->row);
-	for (uint32_t i = 0; i < u->gap_count && result == RESULT_OK; i++)
-		result = scale_gap(b, &u->gaps[i]);
-	u->completeness = vee_completeness(&u->row);
-	return result;
 }
 
 static int32_t interval_of(const struct usage_points *p)
@@ -258,20 +258,88 @@ static int32_t interval_of(const struct usage_points *p)
 	                                                        : INTERVAL_S_DEFAULT;
 }
 
-static enum result load_parts(const struct usage_source *source,
-                              const struct usage_subject *subject, struct usage *out,
-                              struct usage_points *points, struct error *err)
+/* The wide days as they were read. */
+static enum result read_days(struct building *b, const struct usage_subject *subject,
+                             struct usage_points *points)
 {
-	enum result result = RESULT_OK;
-	if (subject->device != DEVICE_NONE)
-		result = usage_edits_load(source->store, subject->device, &out->edits, err);
+	struct usage *u = b->u;
+	const struct calendar *c = b->source->calendar;
+	int64_t end_s = calendar_day_start_s(c, b->end_day);
+	u->row.start_s = calendar_day_start_s(c, b->from_day);
+	enum result result =
+	    usage_points_load(b->source, subject, u->row.start_s, end_s, points, b->err);
 	if (result != RESULT_OK)
 		return result;
-	result = usage_points_load(source, subject, out->row.start_s,
-	                           calendar_day_start_s(source->calendar, out->end_day), points,
-	                           err);
-	if (result != RESULT_OK)
-		usage_edits_free(&out->edits);
+	u->row.interval_s = interval_of(points);
+	u->row.count = (uint32_t)((end_s - u->row.start_s) / u->row.interval_s);
+	u->row.intervals = calloc(u->row.count, sizeof *u->row.intervals);
+	if (!u->row.intervals) {
+		free(points->all);
+		return fail(RESULT_RESOURCE, b->err, "no memory for intervals");
+	}
+	fill_actual(b);
+	return RESULT_OK;
+}
+
+/* Where the first or last value is missing its gap goes on beyond: look further, in two steps. */
+static bool widen(struct building *b)
+{
+	const struct usage *u = b->u;
+	const struct vee_row *row = &u->row;
+	int64_t end_s = start_of(row, row->count);
+	int32_t from_day = b->from_day, end_day = b->end_day;
+	if (row->intervals[0].source == VEE_MISSING && from_day > u->from_day - USAGE_REACH_DAYS)
+		from_day = u->from_day - (from_day == u->from_day ? 2 : USAGE_REACH_DAYS);
+	if (row->intervals[row->count - 1].source == VEE_MISSING && end_s < b->source->now_s &&
+	    end_day < u->end_day + USAGE_REACH_DAYS)
+		end_day = u->end_day + (end_day == u->end_day ? 2 : USAGE_REACH_DAYS);
+	bool wider = from_day != b->from_day || end_day != b->end_day;
+	b->from_day = from_day;
+	b->end_day = end_day;
+	return wider;
+}
+
+/* The row, the gaps and the counts are those of the days that were asked for. */
+static void cut_days(struct building *b)
+{
+	struct usage *u = b->u;
+	const struct calendar *c = b->source->calendar;
+	struct vee_row *row = &u->row;
+	int64_t start_s = calendar_day_start_s(c, u->from_day);
+	int64_t end_s = calendar_day_start_s(c, u->end_day);
+	uint32_t first = (uint32_t)((start_s - row->start_s) / row->interval_s);
+	uint32_t count = (uint32_t)((end_s - start_s) / row->interval_s);
+	for (uint32_t i = 0; i < u->gap_count; i++) {
+		struct vee_gap *g = &u->gaps[i].gap;
+		uint32_t from = g->first > first ? g->first : first, to = g->first + g->count;
+		to = to < first + count ? to : first + count;
+		*g = (struct vee_gap){from - first, to - from};
+	}
+	memmove(row->intervals, row->intervals + first, count * sizeof *row->intervals);
+	row->start_s = start_s;
+	row->count = count;
+	u->completeness = vee_completeness(row);
+	u->has_register = gap_register(b, &(struct vee_gap){0, count}, &u->register_mwh);
+	for (uint32_t i = 0; i < b->points->count; i++) {
+		int64_t at_s = b->points->all[i].at_s;
+		u->readings += at_s >= start_s && at_s <= end_s;
+	}
+	for (uint32_t i = 0; i < b->points->falls && i < USAGE_FALLS_MAX; i++) {
+		const struct usage_fall *f = &b->points->fall[i];
+		if (f->at_s > start_s && f->at_s <= end_s)
+			u->fall[u->falls++] = *f;
+	}
+}
+
+static enum result estimate(struct building *b)
+{
+	struct usage *u = b->u;
+	enum result result = fill_gaps(b);
+	usage_edits_apply(&u->edits, &u->row);
+	for (uint32_t i = 0; i < u->gap_count && result == RESULT_OK; i++)
+		result = scale_gap(b, &u->gaps[i]);
+	if (result == RESULT_OK)
+		cut_days(b);
 	return result;
 }
 
@@ -280,22 +348,28 @@ enum result usage_build(const struct usage_source *source, const struct usage_su
                         struct usage_points *points, struct usage_history *history,
                         struct error *err)
 {
-	struct building b = {source, points, history, out, err};
+	struct building b = {source, points, history, out, from_day, end_day, err};
+	enum result result = RESULT_OK;
 	if (end_day <= from_day || end_day - from_day > USAGE_DAYS_MAX)
 		return fail(RESULT_INPUT, err, "expected from 1 to %d days", USAGE_DAYS_MAX);
 	*out = (struct usage){
 	    .device = subject->device, .from_day = from_day, .end_day = end_day};
-	out->row.start_s = calendar_day_start_s(source->calendar, from_day);
-	enum result result = load_parts(source, subject, out, points, err);
-	if (result != RESULT_OK)
+	if (subject->device != DEVICE_NONE)
+		result = usage_edits_load(source->store, subject->device, &out->edits, err);
+	if (result == RESULT_OK)
+		result = read_days(&b, subject, points);
+	while (result == RESULT_OK && widen(&b)) {
+		free(points->all);
+		free(out->row.intervals);
+		out->row.intervals = NULL;
+		result = read_days(&b, subject, points);
+	}
+	if (result != RESULT_OK) {
+		usage_free(out);
 		return result;
-	out->readings = points->count;
-	out->falls = points->falls;
-	for (uint32_t i = 0; i < USAGE_FALLS_MAX; i++)
-		out->fall[i] = points->fall[i];
-	out->row.interval_s = interval_of(points);
-	usage_history_init(history, source, subject, out);
-	result = build(&b);
+	}
+	usage_history_init(history, source, subject, out, b.from_day, b.end_day);
+	result = estimate(&b);
 	if (result != RESULT_OK) {
 		usage_history_free(history);
 		free(points->all);

@@ -25,6 +25,7 @@
 
 #define USAGE_DAYS_MAX  400
 #define USAGE_FALLS_MAX 8
+#define USAGE_REACH_DAYS 35 /* a gap at an end of the days is looked at so far beyond */
 
 struct usage_source {
 	struct store *store;
@@ -36,19 +37,21 @@ struct usage_source {
 
 /* What became of a gap. */
 struct usage_gap {
-	struct vee_gap gap;
+	struct vee_gap gap;    /* what of it lies in the row */
+	int64_t from_s, to_s;  /* all of it: it may begin before the row and end behind it */
 	uint8_t source;  /* how it was filled; VEE_MISSING: not at all */
 	bool scaled;     /* to what the register counted over it: */
 	int64_t register_mwh;
 	int64_t edited_mwh;    /* of that an operator has said */
 	int64_t estimated_mwh; /* sum of the other intervals before they were scaled, by
 	                        * k = (register - edited) / estimated */
+	int64_t filled_mwh; /* all of it, as it is now */
 	int32_t version; /* of the rules */
 };
 
 /* Intervals of one day in a gap, estimated by like days. */
 struct usage_like {
-	uint32_t first, count;
+	int32_t day; /* local */
 	uint32_t day_count;
 	int32_t days[VEE_LIKE_DAYS_MAX]; /* local, nearest first */
 };
@@ -76,7 +79,8 @@ struct usage {
 	int32_t completeness; /* of actual and edited values, in hundredths of a percent */
 };
 
-/* Local days from_day .. end_day - 1 of a device. `dials` of its register in kWh, 0: the profile's.
+/* Local days from_day .. end_day - 1 of a device. A value does not depend on which days are asked
+ * for: gaps at their ends are looked at as a whole. `dials`: of its register, 0: the profile's.
  * RESULT_INPUT: too many days. A device without readings gives a row without values. On success
  * *out is freed by usage_free. */
 MUST_USE enum result usage_load(const struct usage_source *source, uint32_t device,

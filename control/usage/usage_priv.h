@@ -76,10 +76,11 @@ struct usage_history {
 	struct vee_row *days; /* intervals NULL: not made yet */
 };
 
-/* The days of `u` and those before them as far back as the rules look. Reads nothing yet; all that
- * it is given outlives it. */
+/* Some days of the meter of `u` and those before them as far back as the rules look. Reads nothing
+ * yet; all that it is given outlives it. */
 void usage_history_init(struct usage_history *h, const struct usage_source *source,
-                        const struct usage_subject *subject, const struct usage *u);
+                        const struct usage_subject *subject, const struct usage *u,
+                        int32_t from_day, int32_t end_day);
 void usage_history_free(struct usage_history *h);
 
 /* A day's row. RESULT_ABSENT: beyond the history. */

@@ -18,6 +18,7 @@ TOLERANCE_S = 60
 INTERPOLATE_MAX = 8     # intervals: two hours
 LIKE_DAYS = 3
 LIKE_DAYS_BACK = 35
+REACH_DAYS = 35         # a gap at the end of the days is looked at so far beyond
 OUTAGE = 16             # intervals: four hours of nothing
 COMPLETE_MIN = 9500     # hundredths of a percent
 KWH = 10 ** 6           # mWh
@@ -259,12 +260,20 @@ class Meter:
         return scaled, [source] * count
 
     def usage(self, first_day, end_day):
-        """(start, [mWh or None], [origin], completeness in hundredths of a percent)."""
+        """(start, [mWh or None], [origin], completeness in hundredths of a percent). Gaps at either
+        end are seen as a whole, as far as the reach goes."""
+        reach = datetime.timedelta(REACH_DAYS)
+        start, row, sources = self.row(first_day - reach, end_day + reach)
+        first, end = self.calendar.day_start(first_day), self.calendar.day_start(end_day)
+        part = slice((first - start) // INTERVAL_S, (end - start) // INTERVAL_S)
+        row, sources = row[part], sources[part]
+        return first, row, sources, sources.count("actual") * 10000 // len(row)
+
+    def row(self, first_day, end_day):
         start, end = self.calendar.day_start(first_day), self.calendar.day_start(end_day)
         actual = self.actual(start, (end - start) // INTERVAL_S)
         row = actual[:]
         sources = ["missing" if v is None else "actual" for v in row]
-        complete = sources.count("actual") * 10000 // len(row)
         i = 0
         while i < len(row):
             if actual[i] is not None:
@@ -279,7 +288,7 @@ class Meter:
             row[i:stop], sources[i:stop] = self.estimate(before, after, start + i * INTERVAL_S,
                                                          stop - i)
             i = stop
-        return start, row, sources, complete
+        return start, row, sources
 
 
 # --- bills ---

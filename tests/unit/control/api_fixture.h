@@ -33,6 +33,7 @@ static struct {
 	struct vee_rules vee_rules;
 	struct tariff_book tariffs;
 	struct invoices *invoices;
+	struct scan *scan;
 	struct pipeline pipeline;
 	struct journal journal;
 	struct store_writer writer;
@@ -171,6 +172,9 @@ static inline int set_up(void **state)
 	struct invoices_source billed = {f.store, f.registry, &f.profiles, f.calendar,
 	                                 &f.vee_rules, &f.tariffs};
 	assert_int_equal(invoices_new(&billed, &f.invoices, &err), RESULT_OK);
+	struct scan_source scanned = {f.store, f.registry, &f.profiles, f.calendar,
+	                              &f.vee_rules, NULL, NULL};
+	assert_int_equal(scan_new(&scanned, &f.scan, &err), RESULT_OK);
 	f.context = (struct api_context){
 	    .config = &f.config,
 	    .channels = &f.channels,
@@ -178,6 +182,7 @@ static inline int set_up(void **state)
 	    .calendar = f.calendar,
 	    .vee_rules = &f.vee_rules,
 	    .invoices = f.invoices,
+	    .scan = f.scan,
 	    .pipeline = &f.pipeline,
 	    .journal = &f.journal,
 	    .store = f.store,
@@ -199,6 +204,7 @@ static inline int tear_down(void **state)
 	(void)state;
 	api_stop(f.api);
 	invoices_free(f.invoices);
+	scan_free(f.scan);
 	registry_close(f.registry);
 	tariff_book_free(&f.tariffs);
 	calendar_free(f.calendar);

@@ -289,8 +289,8 @@ static void usage_tells_where_values_come_from(void **state)
 	assert_has("{\"from\":\"2025-06-02T07:00:00Z\",\"to\":\"2025-06-02T08:15:00Z\","
 	           "\"filled\":\"interpolated\",\"register_kwh\":\"0.782118\"}");
 	assert_int_equal(ask("/usage/X%2FY%20Z?from=2025-06-02&to=2025-06-03"), 200);
-	assert_has("{\"start\":\"2025-06-02T07:00:00Z\",\"kwh\":\"0.156424\","
-	           "\"source\":\"interpolated\"}");
+	assert_has("{\"start\":\"2025-06-02T07:00:00Z\",\"kwh\":\"0.156423\","
+	           "\"source\":\"interpolated\",\"rules\":0}");
 	assert_has("{\"start\":\"2025-06-02T08:15:00Z\",\"kwh\":\"0.156424\","
 	           "\"source\":\"actual\"}");
 	assert_int_equal(ask("/usage/NONE?from=2025-06-02&to=2025-06-03"), 404);

@@ -106,15 +106,36 @@ static void receive(void)
 	}
 }
 
-static void load(struct usage *u, int32_t day)
+static void load_days(struct usage *u, int32_t day, int32_t end_day)
 {
 	struct usage_source source = {fake_store_new(), &profiles, calendar, &rules, INT64_MAX};
 	for (uint32_t i = 0; i < m.slots; i++)
 		if (m.there[i])
 			fake_store_add_reading(source.store, &m.readings[i]);
-	if (usage_load(&source, 0, 0, day, day + DAYS, u, &err) != RESULT_OK)
+	if (usage_load(&source, 0, 0, day, end_day, u, &err) != RESULT_OK)
 		fail_msg("%s", err.text);
 	fake_store_free(source.store);
+}
+
+static void load(struct usage *u, int32_t day)
+{
+	load_days(u, day, day + DAYS);
+}
+
+/* A value is the same whichever days are asked for, gaps over midnight included. */
+static void compare_days(const struct usage *all, int32_t day)
+{
+	for (int32_t d = day; d < day + DAYS; d++) {
+		struct usage u;
+		load_days(&u, d, d + 1);
+		struct vee_row row = usage_day(all, calendar, d);
+		assert_int_equal(u.row.count, row.count);
+		for (uint32_t i = 0; i < row.count; i++) {
+			assert_int_equal(u.row.intervals[i].source, row.intervals[i].source);
+			assert_true(u.row.intervals[i].energy_mwh == row.intervals[i].energy_mwh);
+		}
+		usage_free(&u);
+	}
 }
 
 /* Periods of `slots_each` intervals. Where both ends were read all three agree. */
@@ -159,6 +180,7 @@ static void one_seed(uint64_t seed, int32_t day)
 	assert_int_equal(u.row.count, m.slots - 1);
 	compare(&u, 1);
 	compare(&u, 4);
+	compare_days(&u, day);
 	for (uint32_t i = 0; i < u.row.count; i++)
 		if (m.there[i] && m.there[i + 1])
 			assert_int_equal(u.row.intervals[i].source, VEE_ACTUAL);

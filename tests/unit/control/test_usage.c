@@ -243,8 +243,7 @@ static void each_day_of_a_gap_has_its_like_days(void **state)
 	load(friday, friday + 2);
 	assert_int_equal(u.gap_count, 1);
 	assert_int_equal(u.like_count, 2);
-	assert_int_equal(u.likes[0].first, 48);
-	assert_int_equal(u.likes[0].count, 48);
+	assert_int_equal(u.likes[0].day, friday);
 	assert_int_equal(u.likes[0].days[0], friday - 1);
 	assert_int_equal(u.likes[1].days[0], friday - 5);
 	for (uint32_t i = 0; i < 192; i++)
