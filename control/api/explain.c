@@ -333,9 +333,9 @@ static enum result tell_estimate(struct story *s)
 		json_object_set_new(estimate, "register_kwh", json_kwh(gap->register_mwh));
 		json_object_set_new(estimate, "edited_kwh", json_kwh(gap->edited_mwh));
 		json_object_set_new(estimate, "estimated_kwh", json_kwh(gap->estimated_mwh));
-		json_object_set_new(estimate, "scaling",
-		                    source == VEE_EVEN ? json_string("the register's, shared out evenly")
-		                                       : scaling_json(gap));
+		json_t *how = source == VEE_EVEN ? json_string("the register's, shared out evenly")
+		                                 : scaling_json(gap);
+		json_object_set_new(estimate, "scaling", how);
 	} else {
 		json_object_set_new(estimate, "scaling",
 		                    json_string("not scaled: the register was not read at both "

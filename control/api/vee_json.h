@@ -23,7 +23,7 @@ json_t *json_interval(const struct usage *u, uint32_t interval);
 /* The answer; `json` is freed. NULL: no memory, which is answered. */
 void reply_json(struct api_reply *reply, json_t *json);
 
-/* Local days `from` up to `to` of the query; without `to` one day. False: a problem was answered. */
+/* Local days `from` up to `to` of the query (without: one day). False: a problem was answered. */
 bool api_days(const struct api_request *request, struct api_reply *reply, int32_t *from_day,
               int32_t *end_day);
 /* The device of the path. False: a problem was answered. */

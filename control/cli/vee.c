@@ -129,7 +129,8 @@ static int print_scan(const json_t *scan)
 	       grouped(number_of(scan, "found")), grouped(number_of(scan, "complete")),
 	       grouped(number_of(scan, "enough")), grouped(number_of(scan, "silent")));
 	printf("processor time %lld ms, waited %lld ms for readings to be stored\n",
-	       (long long)number_of(scan, "cpu_us") / 1000, (long long)number_of(scan, "waited_ms"));
+	       (long long)number_of(scan, "cpu_us") / 1000,
+	       (long long)number_of(scan, "waited_ms"));
 	if (*failure)
 		printf("it ended early: %s\n", failure);
 	return *failure ? EXIT_FAILED : EXIT_GOOD;
