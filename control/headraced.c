@@ -503,35 +503,16 @@ static void stop_billing(struct daemon *d)
 	invoices_free(d->invoices);
 }
 
-/* So many journal blocks wait for the store that nobody else should keep it busy. */
-#define BEHIND_BLOCKS 8
-
-static bool is_behind(void *context)
-{
-	const struct daemon *d = context;
-	struct journal_status status;
-	journal_status_get(d->journal, &status);
-	return status.durable_block > store_applied_block(d->store) + BEHIND_BLOCKS;
-}
-
 static enum result start_scan(struct daemon *d, struct error *err)
 {
-	struct scan_source source = {
-	    .store = d->store,
-	    .registry = d->registry,
-	    .profiles = &d->profiles,
-	    .calendar = d->calendar,
-	    .rules = d->vee_rules,
-	    .behind = is_behind,
-	    .context = d,
-	};
+	struct scan_source source = {d->store,     d->journal,  d->registry,
+	                             &d->profiles, d->calendar, d->vee_rules};
 	return scan_new(&source, &d->scan, err);
 }
 
 static void stop_scan(struct daemon *d)
 {
 	scan_free(d->scan);
-	d->scan = NULL;
 }
 
 static enum result start_api(struct daemon *d, struct error *err)

@@ -9,8 +9,8 @@
  *   "veesum/2026-03-01"         the summary; the oldest go when there are more than 100
  *
  * Threads: ordinary callers. The work is done by threads of the module's own, one a processor up
- * to SCAN_THREADS_MAX, which run only when nobody else wants the processor (SCHED_IDLE) and stop
- * for as long as `behind` says that readings wait for the store.
+ * to SCAN_THREADS_MAX, which run only when nobody else wants the processor (SCHED_IDLE) and pause
+ * for as long as readings wait in the journal for the store.
  */
 #ifndef HEADRACE_SCAN_SCAN_H
 #define HEADRACE_SCAN_SCAN_H
@@ -23,18 +23,18 @@
 #include "contract/counters.h"
 #include "control/registry/registry.h"
 #include "control/usage/usage.h"
+#include "storage/journal/journal.h"
 
 #define SCAN_PERIOD_BYTES 12 /* "2026-03-01", "2026-03" */
 #define SCAN_THREADS_MAX  4
 
 struct scan_source {
 	struct store *store;
+	struct journal *journal; /* NULL: nothing waits for the store */
 	struct registry *registry;
 	const struct profile_set *profiles;
 	const struct calendar *calendar;
 	const struct vee_rules *rules;
-	bool (*behind)(void *context); /* NULL: never */
-	void *context;
 };
 
 struct scan;

@@ -15,6 +15,9 @@
 #define CHUNK    64u /* meters that a thread takes at once, and that are written together */
 #define PAUSE_MS 20u
 
+/* So many blocks of the journal wait for the store that nobody else should keep it busy. */
+#define BEHIND_BLOCKS 8
+
 struct scanning {
 	struct scan *scan;
 	struct usage_source usage;
@@ -33,13 +36,22 @@ static bool is_ending(const struct scanning *w)
 	       atomic_load_explicit(&w->failed, memory_order_relaxed);
 }
 
+static bool is_behind(const struct scan_source *source)
+{
+	struct journal_status status;
+	if (!source->journal)
+		return false;
+	journal_status_get(source->journal, &status);
+	return status.durable_block > store_applied_block(source->store) + BEHIND_BLOCKS;
+}
+
 /* Readings go first: wait until they are stored. */
 static uint64_t give_way(const struct scanning *w)
 {
 	const struct scan_source *source = &w->scan->source;
 	uint64_t waited_ms = 0;
 	sched_yield();
-	while (source->behind && source->behind(source->context) && !is_ending(w)) {
+	while (is_behind(source) && !is_ending(w)) {
 		nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000}, NULL);
 		waited_ms += PAUSE_MS;
 	}

@@ -172,8 +172,8 @@ static inline int set_up(void **state)
 	struct invoices_source billed = {f.store, f.registry, &f.profiles, f.calendar,
 	                                 &f.vee_rules, &f.tariffs};
 	assert_int_equal(invoices_new(&billed, &f.invoices, &err), RESULT_OK);
-	struct scan_source scanned = {f.store, f.registry, &f.profiles, f.calendar,
-	                              &f.vee_rules, NULL, NULL};
+	struct scan_source scanned = {f.store,     NULL,       f.registry,
+	                              &f.profiles, f.calendar, &f.vee_rules};
 	assert_int_equal(scan_new(&scanned, &f.scan, &err), RESULT_OK);
 	f.context = (struct api_context){
 	    .config = &f.config,
