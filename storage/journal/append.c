@@ -192,20 +192,28 @@ static void reading_count(struct journal *j, const struct batch *batch)
 		j->running.stage_seq[batch->stage] = batch->stage_seq;
 }
 
-bool journal_append(struct journal *j, const struct batch *batch)
+/* A block is open that has room for the batch. False: no buffer or no segment. */
+static bool make_room(struct journal *j, const struct batch *batch)
 {
-	uint32_t need = 0;
+	uint32_t need = 0, room = 0;
+	if (j->open >= 0)
+		room = j->open_capacity - j->buffers[j->open].header.record_bytes;
+	if (room >= RECORD_BATCH_BYTES_MAX)
+		return true; /* whatever it is, and counting its bytes is dear */
 	for (uint32_t i = 0; i < batch->count; i++)
 		need += record_bytes(batch, i);
 	CHECK_OP(need, <=, (uint32_t)RECORD_BATCH_BYTES_MAX);
-
-	if (j->open >= 0 && j->buffers[j->open].header.record_bytes + need > j->open_capacity) {
+	if (j->open >= 0 && need > room) {
 		block_close(j);
 		writes_start(j);
 	}
-	if (j->open < 0 && !block_open(j, need))
-		return false;
+	return j->open >= 0 || block_open(j, need);
+}
 
+bool journal_append(struct journal *j, const struct batch *batch)
+{
+	if (!make_room(j, batch))
+		return false;
 	struct buffer *b = &j->buffers[j->open];
 	uint8_t *start = b->data + BLOCK_HEADER_BYTES + b->header.record_bytes, *at = start;
 	for (uint32_t i = 0; i < batch->count; i++) {
@@ -213,8 +221,8 @@ bool journal_append(struct journal *j, const struct batch *batch)
 		b->header.record_count += end != at;
 		at = end;
 	}
-	CHECK_OP(at - start, ==, need);
-	b->header.record_bytes += need;
+	b->header.record_bytes += (uint32_t)(at - start);
+	CHECK_OP(b->header.record_bytes, <=, j->open_capacity);
 	reading_count(j, batch);
 	j->appended_block = b->header.number;
 	return true;
