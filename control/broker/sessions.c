@@ -6,7 +6,8 @@
 #include "base/check.h"
 #include "control/broker/core_priv.h"
 
-#define BUCKETS_FIRST 1024
+#define BUCKETS_FIRST   1024
+#define BUCKET_SESSIONS 2 /* on average, at most */
 
 /* --- tables --- */
 
@@ -105,9 +106,10 @@ void session_unbind(struct core *c, struct session *s)
 
 struct session *session_new(struct core *c, struct bytes client)
 {
-	if (c->table.count >= c->table.buckets)
+	if (c->table.count >= BUCKET_SESSIONS * c->table.buckets)
 		grow(c);
-	struct session *s = memory_new(sizeof *s + client.count);
+	/* each client that is connected has one, if it only publishes readings: no byte of padding */
+	struct session *s = memory_new(offsetof(struct session, client) + client.count);
 	s->client_bytes = (uint16_t)client.count;
 	memcpy(s->client, client.data, client.count);
 	push_id(c, s);
