@@ -15,7 +15,8 @@
 #define F_SERIES     0x40u
 #define F_EXCEPTIONS 0x80u
 #define WIDTH_MASK   0x3fu
-#define BYTES_MAX    (1ull << 40) /* more than any column has */
+/* At most an eighth of the values may be exceptions, and the widest is one. */
+#define EXCEPTIONS_COUNT_MIN 8u
 
 static uint32_t width_of(uint64_t v)
 {
@@ -58,13 +59,15 @@ static uint8_t *bits_put(uint8_t *at, const int64_t *value, uint32_t count, uint
 		uint64_t v = ((uint64_t)value[i] - low) & mask;
 		word |= v << used;
 		used += width;
-		put_le64(at, word);
-		/* whole bytes are done; at most seven bits and a value wait in the word */
-		at += used / 8;
-		word >>= used & ~7u;
-		used &= 7;
+		if (used >= 64) {
+			put_le64(at, word);
+			at += 8;
+			used -= 64;
+			word = v >> (width - used); /* used < width <= COLUMN_NARROW_MAX */
+		}
 	}
-	return at + (used > 0);
+	put_le64(at, word);
+	return at + (used + 7) / 8;
 }
 
 static uint8_t *wide_put(uint8_t *at, const int64_t *value, uint32_t count, uint64_t low)
@@ -89,51 +92,66 @@ static uint8_t *exceptions_put(uint8_t *at, const int64_t *value, uint32_t count
 	return at;
 }
 
-static uint8_t *pack(uint8_t *at, const int64_t *value, uint32_t count, uint8_t flags)
+struct extent {
+	int64_t low, high;
+};
+
+static struct extent extent_of(const int64_t *value, uint32_t count)
 {
-	uint32_t histogram[65] = {0};
-	int64_t low = count > 0 ? value[0] : 0, high = low;
+	struct extent e = {0, 0};
+	if (count > 0)
+		e.low = e.high = value[0];
 	for (uint32_t i = 1; i < count; i++) {
-		low = value[i] < low ? value[i] : low;
-		high = value[i] > high ? value[i] : high;
+		e.low = value[i] < e.low ? value[i] : e.low;
+		e.high = value[i] > e.high ? value[i] : e.high;
 	}
-	uint32_t widest = width_of((uint64_t)high - (uint64_t)low), width = widest, beyond = 0;
-	if (widest > 1) {
-		for (uint32_t i = 0; i < count; i++)
-			histogram[width_of((uint64_t)value[i] - (uint64_t)low)]++;
-		width = width_choose(histogram, count, widest);
-	}
+	return e;
+}
+
+static uint32_t extent_width(struct extent e)
+{
+	return width_of((uint64_t)e.high - (uint64_t)e.low);
+}
+
+/* The width, and in *beyond how many values are wider. */
+static uint32_t width_find(const int64_t *value, uint32_t count, uint64_t low, uint32_t widest,
+                           uint32_t *beyond)
+{
+	uint32_t histogram[65] = {0}, width = widest;
+	if (widest <= 1 || (count < EXCEPTIONS_COUNT_MIN && widest <= COLUMN_NARROW_MAX))
+		return widest;
+	for (uint32_t i = 0; i < count; i++)
+		histogram[width_of((uint64_t)value[i] - low)]++;
+	width = width_choose(histogram, count, widest);
 	for (uint32_t w = width + 1; width != COLUMN_WIDE && w <= widest; w++)
-		beyond += histogram[w];
+		*beyond += histogram[w];
+	return width;
+}
+
+static uint8_t *pack(uint8_t *at, const int64_t *value, uint32_t count, struct extent e,
+                     uint8_t flags)
+{
+	uint32_t beyond = 0;
+	uint32_t width = width_find(value, count, (uint64_t)e.low, extent_width(e), &beyond);
 	*at++ = (uint8_t)(width | flags | (beyond > 0 ? F_EXCEPTIONS : 0));
-	at = varint_put(at, zigzag(low));
+	at = varint_put(at, zigzag(e.low));
 	if (beyond > 0)
 		at = varint_put(at, beyond);
 	if (width == COLUMN_WIDE)
-		return wide_put(at, value, count, (uint64_t)low);
+		return wide_put(at, value, count, (uint64_t)e.low);
 	if (width > 0)
-		at = bits_put(at, value, count, (uint64_t)low, width);
-	return beyond > 0 ? exceptions_put(at, value, count, (uint64_t)low, width) : at;
+		at = bits_put(at, value, count, (uint64_t)e.low, width);
+	return beyond > 0 ? exceptions_put(at, value, count, (uint64_t)e.low, width) : at;
 }
 
 uint8_t *column_pack(uint8_t *at, const int64_t *value, uint32_t count)
 {
-	return pack(at, value, count, 0);
+	return pack(at, value, count, extent_of(value, count), 0);
 }
 
-static uint32_t range_width(const int64_t *value, uint32_t count)
-{
-	int64_t low = count > 0 ? value[0] : 0, high = low;
-	for (uint32_t i = 1; i < count; i++) {
-		low = value[i] < low ? value[i] : low;
-		high = value[i] > high ? value[i] : high;
-	}
-	return width_of((uint64_t)high - (uint64_t)low);
-}
-
-/* spare := the first value of each device, then all differences. */
-static void differences(const int64_t *value, const uint32_t *rows, uint32_t devices,
-                        int64_t *spare)
+/* spare := the first value of each device, then all differences; returns how many of these. */
+static uint32_t differences(const int64_t *value, const uint32_t *rows, uint32_t devices,
+                            int64_t *spare)
 {
 	int64_t *step = spare + devices;
 	for (uint32_t d = 0; d < devices; value += rows[d], d++) {
@@ -141,24 +159,24 @@ static void differences(const int64_t *value, const uint32_t *rows, uint32_t dev
 		for (uint32_t i = 1; i < rows[d]; i++)
 			*step++ = wrap_sub(value[i], value[i - 1]);
 	}
+	return (uint32_t)(step - spare) - devices;
 }
 
 uint8_t *series_pack(uint8_t *at, const int64_t *value, uint32_t count, const uint32_t *rows,
                      uint32_t devices, int64_t *spare)
 {
-	uint32_t steps = 0;
-	for (uint32_t d = 0; d < devices; d++)
-		steps += rows[d] > 1 ? rows[d] - 1 : 0;
+	struct extent all = extent_of(value, count);
+	uint32_t steps = differences(value, rows, devices, spare);
 	if (steps == 0)
-		return pack(at, value, count, 0);
-	differences(value, rows, devices, spare);
-	uint64_t plain = (uint64_t)count * range_width(value, count);
-	uint64_t split = (uint64_t)devices * range_width(spare, devices) +
-	                 (uint64_t)steps * range_width(spare + devices, steps) + 24;
+		return pack(at, value, count, all, 0);
+	struct extent first = extent_of(spare, devices), step = extent_of(spare + devices, steps);
+	uint64_t plain = (uint64_t)count * extent_width(all);
+	uint64_t split = (uint64_t)devices * extent_width(first) +
+	                 (uint64_t)steps * extent_width(step) + 24;
 	if (plain <= split)
-		return pack(at, value, count, 0);
-	at = pack(at, spare, devices, F_SERIES);
-	return pack(at, spare + devices, steps, 0);
+		return pack(at, value, count, all, 0);
+	at = pack(at, spare, devices, first, F_SERIES);
+	return pack(at, spare + devices, steps, step, 0);
 }
 
 /* --- unpacking --- */
@@ -166,14 +184,15 @@ uint8_t *series_pack(uint8_t *at, const int64_t *value, uint32_t count, const ui
 static void bits_get(const uint8_t *at, const uint8_t *end, int64_t *value, uint32_t count,
                      uint64_t low, uint32_t width)
 {
-	uint64_t mask = (1ull << width) - 1, bit = 0;
-	for (uint32_t i = 0; i < count; i++, bit += width) {
+	uint64_t mask = (1ull << width) - 1, bit = 0, whole = end - at < 8 ? 0 : end - at - 7u;
+	uint32_t i = 0;
+	/* whose eight bytes lie before the end */
+	for (; i < count && bit / 8 < whole; i++, bit += width)
+		value[i] = (int64_t)(low + (get_le64(at + bit / 8) >> (bit & 7) & mask));
+	for (; i < count; i++, bit += width) {
 		const uint8_t *p = at + bit / 8;
 		uint64_t word = 0;
-		if (end - p >= 8)
-			word = get_le64(p);
-		else
-			memcpy(&word, p, (size_t)(end - p));
+		memcpy(&word, p, (size_t)(end - p));
 		value[i] = (int64_t)(low + (word >> (bit & 7) & mask));
 	}
 }
