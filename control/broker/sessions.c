@@ -108,7 +108,7 @@ struct session *session_new(struct core *c, struct bytes client)
 {
 	if (c->table.count >= BUCKET_SESSIONS * c->table.buckets)
 		grow(c);
-	/* each client that is connected has one, if it only publishes readings: no byte of padding */
+	/* each connected client has one, if it only publishes readings: no padding */
 	struct session *s = memory_new(offsetof(struct session, client) + client.count);
 	s->client_bytes = (uint16_t)client.count;
 	memcpy(s->client, client.data, client.count);
