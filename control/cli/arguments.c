@@ -22,14 +22,20 @@ static void tell_meant(const struct nearest *n)
 }
 
 /* `word` follows a noun, or (noun NULL) is to be one. */
-static int unknown_command(const char *noun, const char *word)
+static struct nearest near_command(const char *noun, const char *word)
 {
 	struct nearest n = {0};
-	char meant[NAME_BYTES];
 	const struct command *c;
 	for (size_t i = 0; (c = command_at(i)); i++)
 		if (!c->hidden && (noun ? strcmp(c->noun, noun) == 0 && c->verb : true))
 			typo_try(&n, word, noun ? c->verb : c->noun);
+	return n;
+}
+
+static int unknown_command(const char *noun, const char *word)
+{
+	struct nearest n = near_command(noun, word);
+	char meant[NAME_BYTES];
 	fprintf(stderr, "headrace: there is no command '%s%s%s'", noun ? noun : "",
 	        noun ? " " : "", word);
 	if (n.word && noun) {
@@ -232,6 +238,16 @@ static void take_format(const struct command *c, struct arguments *a)
 		a->options[OPTION_JSON] = "";
 }
 
+/* "readings lst METER" is not the old "readings METER" with a word too many. */
+static bool is_mistyped_verb(const struct command *c, const struct arguments *a, unsigned used)
+{
+	unsigned subjects = 0;
+	while (subjects < SUBJECTS_MAX && c->subjects[subjects].name)
+		subjects++;
+	return c->verb && used == 1 && strcmp(c->noun, a->words[0]) == 0 &&
+	       a->word_count > used + subjects && near_command(c->noun, a->words[1]).word;
+}
+
 /* No command is of this name. */
 static int no_command(const struct arguments *a)
 {
@@ -265,6 +281,8 @@ int arguments_read(int argc, char **argv, struct arguments *a, const struct comm
 		return EXIT_GOOD;
 	if (!c)
 		return no_command(a);
+	if (is_mistyped_verb(c, a, used))
+		return unknown_command(a->words[0], a->words[1]);
 	code = take_subjects(c, a, used);
 	if (code == EXIT_GOOD)
 		code = check_options(c, a);

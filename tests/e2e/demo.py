@@ -134,8 +134,9 @@ Publish a reading over MQTT, or send one over CoAP (PUBACK and 2.04 mean: it is 
 Ask for it:
 
   {headrace} status
-  {headrace} readings SM-90002
-  {headrace} readings SM-90003 --format csv
+  {headrace} top
+  {headrace} readings list SM-90002
+  {headrace} readings list SM-90003 --format csv
   {headrace} devices show SM-00001
   {headrace} errors list
   {headrace} audit

@@ -102,6 +102,20 @@ def test_every_command_is_known(rig):
         harness.check(f'.SS "headrace {name}' in manual, f"not in the manual: {name}")
 
 
+def test_whatever_is_watched(rig):
+    """Every command that reads and needs no word or option says something, twice."""
+    help_text, _ = run(rig, "--help")
+    tried = []
+    for name in re.findall(r"^  ([a-z]+(?:[ -][a-z]+)?)(?: +\[[A-Z]+\])?(?:  |$)", help_text, re.M):
+        page, _ = run(rig, "help", *name.split())
+        if "--watch" in page and "(required)" not in page:
+            text, _ = run(rig, *name.split(), "--watch", "1", "--count", "1")
+            harness.check(text.strip(), f"headrace {name} --watch says nothing")
+            tried.append(name)
+    harness.check({"status", "devices list", "errors list", "retention show"} <= set(tried),
+                  f"only these were tried: {tried}")
+
+
 def test_mistakes(rig):
     for words, code, said in (
             (["staus"], 2, "did you mean 'status'"),
@@ -346,7 +360,8 @@ def test():
         while rig.api.totals()["stored"] < 500 or not rig.api.errors():
             harness.check(time.monotonic() < deadline, "the fleet sends nothing")
             time.sleep(0.1)
-        for part in (test_formats, test_every_command_is_known, test_mistakes, test_watch,
+        for part in (test_formats, test_every_command_is_known,
+                     test_whatever_is_watched, test_mistakes, test_watch,
                      test_url, test_bash, test_zsh, test_manual, test_top, test_top_interrupted,
                      test_waiting, test_narrow):
             began = time.monotonic()

@@ -163,6 +163,7 @@ static void command_exit_codes_and_messages_help(void **state)
 	    {"--version", 0, "headrace "},
 	    {"", 2, "devices import FILE"},
 	    {"staus", 2, "did you mean 'status'?"},
+	    {"readings lst A", 2, "did you mean 'readings list'?"},
 	    {"devices lst", 2, "did you mean 'devices list'?"},
 	    {"devices", 2, "'devices' needs a subcommand"},
 	    {"xyzzyxyzzy", 2, "All commands: headrace --help"},
