@@ -16,9 +16,9 @@
 #include "storage/journal/inspect.h"
 #include "storage/journal/record.h"
 
-#define JOURNAL_BLOCKS_MAX 20000 /* looked through for the records of two readings */
-#define READINGS_SHOWN     32
-#define ERRORS_SHOWN       32
+#define JOURNALED_MS   60000 /* a reading is in the journal so soon after it came */
+#define READINGS_SHOWN 32
+#define ERRORS_SHOWN   32
 
 struct story {
 	const struct api_request *request;
@@ -97,20 +97,46 @@ static json_t *record_in(const struct inspect_found *found, const struct stored_
 	return NULL;
 }
 
+/* Go to the last segment that begins before a time: its first block tells. */
+static void seek_time(struct journal_inspect *in, uint64_t first, uint64_t last, int64_t ms)
+{
+	struct inspect_found found;
+	struct error err;
+	uint64_t best = first;
+	while (first < last) {
+		uint64_t middle = first + (last - first) / 2;
+		journal_inspect_seek(in, middle);
+		if (journal_inspect_next(in, &found, &err) != RESULT_OK ||
+		    found.kind != INSPECT_BLOCK)
+			break;
+		if (found.block.written_ms < ms) {
+			best = found.block.number;
+			first = middle + 1;
+		} else {
+			last = found.block.number < middle ? found.block.number : middle;
+			last = last > first ? last : first;
+		}
+	}
+	journal_inspect_seek(in, best);
+}
+
 /* In what the journal still has; it lets go of what the store has durably. */
 static json_t *find_in_journal(const struct story *s, const struct stored_reading *r)
 {
 	struct journal_inspect *in;
+	struct journal_status status;
 	struct inspect_found found;
 	struct error err;
 	json_t *record = NULL;
 	const char *dir = s->context->config->journal.dir;
 	if (!dir || journal_inspect_open(dir, &in, &err) != RESULT_OK)
 		return NULL;
-	for (uint32_t i = 0; i < JOURNAL_BLOCKS_MAX && !record; i++) {
-		if (api_is_stopping(s->request) ||
-		    journal_inspect_next(in, &found, &err) != RESULT_OK ||
-		    found.kind == INSPECT_END)
+	journal_status_get(s->context->journal, &status);
+	seek_time(in, status.released_block + 1, status.durable_block, r->received_ms);
+	while (!record && !api_is_stopping(s->request) &&
+	       journal_inspect_next(in, &found, &err) == RESULT_OK && found.kind != INSPECT_END) {
+		if (found.kind == INSPECT_BLOCK &&
+		    found.block.written_ms > r->received_ms + JOURNALED_MS)
 			break;
 		if (found.kind == INSPECT_BLOCK)
 			record = record_in(&found, r);
