@@ -161,13 +161,16 @@ static json_t *reading_json(const struct story *s, const struct stored_reading *
 	text_put(&flags, "]", 1);
 	reading_put_profile(&profile, s->context, r->profile);
 	char time[4][TIME_TEXT_BYTES];
+	/* a collection time so long ago is not kept exactly: it says nothing of the clock */
+	bool exact = r->received_ms - r->collected_ms < -(int64_t)INT32_MIN;
 	json_t *json = json_pack(
-	    "{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o*, s:o*}", "time",
+	    "{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o*, s:o*}", "time",
 	    time_format(r->ts_ms, time[0]), "meter_time", time_format(r->meter_ts_ms, time[1]),
 	    "received", time_format(r->received_ms, time[2]), "collected",
 	    time_format(r->collected_ms, time[3]), "protocol", reading_protocol(r), "profile",
 	    profile.data ? profile.data : "", "clock_off_ms",
-	    (json_int_t)(r->meter_ts_ms - r->collected_ms), "flags", text_json_of(&flags),
+	    exact ? json_integer(r->meter_ts_ms - r->collected_ms) : json_null(), "flags",
+	    text_json_of(&flags),
 	    "values", text_json_of(&values));
 	text_free(&values);
 	text_free(&flags);
