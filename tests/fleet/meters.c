@@ -56,8 +56,10 @@ static void meter_init(struct fleet *f, uint32_t index)
 	m->shape = index / 20 % 2 ? SHAPE_NESTED : SHAPE_FLAT;
 	m->clock = clock_of(index);
 	m->clock_ms = clock_offset_ms(f, m->clock);
-	/* Where the time of arrival counts, two readings may seem to be close together. */
-	m->power_w = 300 + fleet_random_below(f, m->clock == CLOCK_REPLACED ? 700 : 7500);
+	/* Where the time of arrival counts, two readings may seem to be close together, though the
+	 * server was away between them: minutes, on a starved machine, until it is 10 Wh. */
+	bool replaced = m->clock == CLOCK_REPLACED;
+	m->power_w = replaced ? 20 + fleet_random_below(f, 80) : 300 + fleet_random_below(f, 7500);
 	m->capacity_w = 25000 + 5000 * fleet_random_below(f, 16);
 	m->wh = 1000000 + fleet_random_below(f, 50000000);
 	m->last_fresh = NONE;
