@@ -86,7 +86,7 @@ const struct api_topic api_topic_history = {
 	 .summary = "What happened in each of the last seconds, at most 600",
 	 .parameters = API_PARAMETERS({"after", "int", "only samples behind this number; the last "
 	                               "answer's last"}),
-	 .answers = API_ANSWERS({200, API_JSON, "History"})},
+	 .answers = API_ANSWERS({200, API_JSON, "RecentSeconds"})},
 	{0}},
     .shapes = (const struct api_shape[]){
 	{"Latency", "{count:int p50_us:int p99_us:int p999_us:int}",
@@ -97,7 +97,7 @@ const struct api_topic api_topic_history = {
 	 "write:Latency stages:[int]}",
 	 "About a second: what came in, what became durable by fate, each stage's items; and the "
 	 "readings and connections at its end"},
-	{"History", "{started:time last:int stages:[{name:string cpu:int}] samples:[Sample]}",
+	{"RecentSeconds", "{started:time last:int stages:[{name:string cpu:int}] samples:[Sample]}",
 	 "Samples, oldest first; started tells runs of the daemon apart"},
 	{0}},
 };
