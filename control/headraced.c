@@ -21,12 +21,15 @@
 #include "control/coap/service.h"
 #include "control/command_line.h"
 #include "control/config/config.h"
+#include "control/config/health_file.h"
 #include "control/config/tariffs.h"
 #include "control/config/vee_file.h"
 #include "control/errors/queue.h"
 #include "control/registry/registration.h"
 #include "control/registry/registry.h"
 #include "control/scan/scan.h"
+#include "control/start_broker.h"
+#include "control/start_health.h"
 #include "control/start_ports.h"
 #include "net/port.h"
 #include "storage/backup/backup.h"
@@ -66,6 +69,7 @@ struct daemon {
 	struct coap_service *coap;
 	struct replay_link *replay_link;
 	struct error_queue *errors;
+	struct health health;
 	struct pipeline *pipeline;
 	struct api *api;
 	bool dpdk_running, pipeline_running, unanswered, unflushed;
@@ -94,13 +98,15 @@ static enum result start_store(struct daemon *d, struct error *err)
 	    .aggregates = &d->aggregates,
 	};
 	aggregation_rules(&d->aggregates, d->calendar, &d->profiles, &d->channels, &d->registry);
-	return store_open(&c, &d->store, err);
+	enum result r = health_feed(&d->health, d->config->limits.devices, &c.watch, err);
+	return r == RESULT_OK ? store_open(&c, &d->store, err) : r;
 }
 
 static void stop_store(struct daemon *d)
 {
 	if (d->store)
 		store_close(d->store);
+	health_free(&d->health);
 }
 
 static enum result replay(void *context, const struct journal_block *block, struct error *err)
@@ -140,13 +146,17 @@ static void stop_journal(struct daemon *d)
 
 static enum result start_writer(struct daemon *d, struct error *err)
 {
-	return store_writer_start(d->journal, d->config->journal.dir, d->store,
-	                          d->config->store.flush_s, &d->writer, err);
+	enum result r = store_writer_start(d->journal, d->config->journal.dir, d->store,
+	                                   d->config->store.flush_s, &d->writer, err);
+	if (r == RESULT_OK)
+		health_watch_storage(&d->health, d->journal, d->writer);
+	return r;
 }
 
 static void stop_writer(struct daemon *d)
 {
 	struct error err;
+	health_watch_storage(&d->health, NULL, NULL);
 	if (d->writer && store_writer_stop(d->writer, &err) != RESULT_OK) {
 		log_error("store", "%s", err.text);
 		d->unflushed = true;
@@ -182,6 +192,7 @@ static bool warm(void *context, const struct stored_reading *newest,
 	struct warming *w = context;
 	if (newest->device < w->daemon->config->limits.devices) {
 		device_state_warm(w->daemon->tracks, &w->daemon->profiles, newest, with_register);
+		feed_warm(w->daemon->health.feed, newest);
 		w->devices++;
 	}
 	return true;
@@ -266,6 +277,16 @@ static void stop_registry(struct daemon *d)
 		registry_close(d->registry);
 }
 
+static enum result start_health(struct daemon *d, struct error *err)
+{
+	return health_start(&d->health, d->registry, d->store, &d->profiles, err);
+}
+
+static void stop_health(struct daemon *d)
+{
+	health_stop(&d->health);
+}
+
 /* --- the broker --- */
 
 static uint32_t io_stages(const struct config *c)
@@ -279,34 +300,26 @@ static uint32_t io_stages(const struct config *c)
 static enum result start_broker(struct daemon *d, struct error *err)
 {
 	const struct config *k = d->config;
-	uint32_t expiry_s = k->broker.session_expiry_max_s;
 	d->broker_link = broker_link_new(io_stages(k), k->limits.connections,
 	                                 k->mqtt.packet_bytes_max);
 	if (!d->broker_link)
 		return fail(RESULT_RESOURCE, err, "no memory for the broker's rings");
-	struct broker_config c = {
-	    .core = {.memory_bytes = (uint64_t)k->broker.memory_mb << 20,
-	             .queue_messages = k->broker.queue_messages,
-	             .inflight_max = k->broker.inflight_max,
-	             .sessions_max = k->broker.sessions_max,
-	             .session_expiry_max_s = expiry_s ? expiry_s : BROKER_NO_EXPIRY,
-	             .subscriptions_max = k->broker.subscriptions_max,
-	             .retained_max = k->broker.retained_max},
-	    .dir = k->broker.dir,
-	    .password_file = k->broker.password_file,
-	    .acl_file = k->broker.acl_file,
-	    .anonymous = k->broker.anonymous,
-	    .channels = &d->channels,
-	    .registration = d->registration,
-	    .link = d->broker_link,
-	};
+	struct broker_config c = start_broker_config(k);
+	c.channels = &d->channels;
+	c.registration = d->registration;
+	c.link = d->broker_link;
 	if (d->coap)
 		c.tap = (struct broker_tap){"cmd/", coap_service_command, d->coap};
-	return broker_start(&c, &d->broker, err);
+	c.presence = health_presence(&d->health);
+	enum result r = broker_start(&c, &d->broker, err);
+	if (r == RESULT_OK)
+		health_publish(&d->health, d->broker);
+	return r;
 }
 
 static void stop_broker(struct daemon *d)
 {
+	health_publish(&d->health, NULL);
 	broker_stop(d->broker);
 	broker_link_free(d->broker_link);
 }
@@ -532,6 +545,7 @@ static enum result start_api(struct daemon *d, struct error *err)
 	    .writer = d->writer,
 	    .registry = d->registry,
 	    .errors = d->errors,
+	    .monitor = atomic_load(&d->health.monitor),
 	    .started_ms = d->started_ms,
 	    .totals_at_start = d->totals_at_start,
 	    .backup_make = backup_make,
@@ -546,10 +560,13 @@ static enum result start_api(struct daemon *d, struct error *err)
 	                {error_queue_info, error_queue_counts(d->errors),
 	                 ERROR_QUEUE_COUNT_COUNT, .levels = false},
 	                {scan_counter_info, scan_counters(d->scan), VEE_RULE_COUNT,
-	                 .levels = false}},
+	                 .levels = false},
+	                {event_count_info,
+	                 events_counts(monitor_events(atomic_load(&d->health.monitor))),
+	                 EVENT_COUNT_COUNT, .levels = false}},
 	};
 	if (d->coap)
-		c.tallies[5] = (struct api_tallies){.info = coap_service_info,
+		c.tallies[6] = (struct api_tallies){.info = coap_service_info,
 		                                    .values = coap_service_counts(d->coap),
 		                                    .count = COAP_SERVICE_COUNT_COUNT};
 	return api_start(&c, &d->api, err);
@@ -592,6 +609,7 @@ static const struct step steps[] = {
     {"pipeline memory", start_nothing, free_pipeline},
     {"ports", open_ports, stop_ports},
     {"registry", start_registry, stop_registry},
+    {"events", start_health, stop_health},
     {"store writer", start_writer, stop_writer},
     {"housekeeping", start_keeper, stop_keeper},
     {"CoAP service", start_coap, stop_coap},
@@ -647,6 +665,9 @@ static enum result load(struct daemon *d, const char *path, struct error *err)
 	if (r == RESULT_OK)
 		r = vee_rules_load(d->config->vee_dir, &d->channels, &d->profiles, &d->vee_rules,
 		                   err);
+	health_rules_default(&d->health.rules);
+	if (r == RESULT_OK && d->config->health_file)
+		r = health_rules_load(d->config->health_file, &d->profiles, &d->health.rules, err);
 	if (r == RESULT_OK && d->config->tariffs_dir)
 		r = tariff_book_load(d->config->tariffs_dir, &d->tariffs, err);
 	if (r == RESULT_OK)

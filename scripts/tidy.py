@@ -31,7 +31,7 @@ LIBRARIES = [
     (r"microhttpd\.h", ["control/api"]),
     (r"zlib\.h", ["control/api", "tests/unit/control"]),
     (r"unicode/.*", ["control/calendar"]),
-    (r"curl/.*", ["control/cli"]),
+    (r"curl/.*", ["control/cli", "control/events"]),
     (r"openssl/.*", ["control/broker", "control/access"]),
     (r"jansson\.h", ["control", "tests/unit/control", "tests/fuzz/control"]),
     (r"(mosquitto|MQTTClient)\.h", ["tests/fleet"]),
@@ -70,7 +70,8 @@ MODULES = {
                                "storage/store/store.h"],
     # The control plane stands on everything below it; a worker is seen through its report only.
     "control": BELOW + ["control", "storage", "dataplane/worker/report.h"],
-    "control/config": BELOW + ["control/billing", "control/calendar", "control/vee"],
+    "control/config": BELOW + ["control/billing", "control/calendar", "control/vee",
+                               "control/events/rules.h"],
     # What operators send once more is decoded as a message is.
     "control/errors": BELOW + ["control", "storage", "dataplane/ingest/decode.h",
                                "dataplane/ingest/match.h"],

@@ -20,6 +20,7 @@
 #include "control/calendar/calendar.h"
 #include "control/config/config.h"
 #include "control/errors/queue.h"
+#include "control/events/monitor.h"
 #include "control/invoices/invoices.h"
 #include "control/registry/registry.h"
 #include "control/scan/scan.h"
@@ -56,6 +57,7 @@ struct api_context {
 	struct store_writer *writer; /* may be NULL: nothing is said of it */
 	struct registry *registry;
 	struct error_queue *errors;
+	struct monitor *monitor;
 	int64_t started_ms;          /* wall clock */
 	/* journal_totals_get before the workers started: what came in since then is compared with
 	 * pipeline_readings_received */

@@ -19,6 +19,7 @@ const struct api_topic *const api_topics[] = {
     &api_topic_explain,
     &api_topic_bills,
     &api_topic_errors,
+    &api_topic_events,
     &api_topic_export,
     &api_topic_audit,
     &api_topic_backup,

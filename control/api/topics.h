@@ -14,6 +14,7 @@ extern const struct api_topic api_topic_devices;
 extern const struct api_topic api_topic_edits;
 extern const struct api_topic api_topic_errors;
 extern const struct api_topic api_topic_explain;
+extern const struct api_topic api_topic_events;
 extern const struct api_topic api_topic_export;
 extern const struct api_topic api_topic_history;
 extern const struct api_topic api_topic_openapi;

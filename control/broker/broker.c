@@ -20,6 +20,8 @@
 #define IDLE_US_MAX      1000
 #define ROOM_WAIT_US     50
 #define RETRY_US         200000
+#define OWN_BYTES_MAX    (4u << 20) /* of what others publish through us */
+#define OWN_PER_TURN     256
 
 #define REASON_NOT_AUTHORISED  0x87
 #define REASON_BAD_CREDENTIALS 0x86
@@ -38,6 +40,10 @@ struct broker {
 	uint64_t mono_us;
 	uint64_t register_again_us; /* after a failed write; 0: at once */
 	bool failing;               /* the last commit did; it was logged */
+	/* what others publish through us: | retain, 1 | topic, 0 | payload, 0 | ... */
+	pthread_mutex_t own_lock;
+	struct buffer own;
+	size_t own_at;
 };
 
 /* The wall clock as it was at start, going on evenly: expiries are not upset by its being set. */
@@ -89,6 +95,56 @@ static void routed(void *context, struct bytes topic, struct bytes payload, bool
 	if (topic.count >= prefix && memcmp(topic.data, tap->prefix, prefix) == 0)
 		tap->on_message(tap->context, (const char *)topic.data, topic.count, payload.data,
 		                payload.count, retain);
+}
+
+static void presence(void *context, struct bytes client, enum core_presence sign,
+                     uint16_t keep_alive_s)
+{
+	const struct broker_presence *p = &((struct broker *)context)->config.presence;
+	static const enum broker_sign signs[] = {[CORE_CONNECTED] = BROKER_SIGN_CONNECTED,
+	                                         [CORE_PUBLISHED] = BROKER_SIGN_PUBLISHED,
+	                                         [CORE_GONE] = BROKER_SIGN_GONE};
+	p->on_sign(p->context, client.data, client.count, signs[sign], keep_alive_s);
+}
+
+/* --- what others publish through us --- */
+
+bool broker_publish(struct broker *b, const char *topic, const char *payload, bool retain)
+{
+	size_t topic_bytes = strlen(topic) + 1, payload_bytes = strlen(payload) + 1;
+	pthread_mutex_lock(&b->own_lock);
+	bool room = b->own.used + 1 + topic_bytes + payload_bytes <= OWN_BYTES_MAX;
+	if (room) {
+		uint8_t flag = retain;
+		buffer_put(&b->own, &flag, 1);
+		buffer_put(&b->own, topic, topic_bytes);
+		buffer_put(&b->own, payload, payload_bytes);
+	}
+	pthread_mutex_unlock(&b->own_lock);
+	return room;
+}
+
+static uint32_t publish_own(struct broker *b)
+{
+	uint32_t count = 0;
+	pthread_mutex_lock(&b->own_lock);
+	for (; count < OWN_PER_TURN && b->own_at < b->own.used; count++) {
+		const uint8_t *at = b->own.data + b->own_at;
+		struct bytes topic = {at + 1, (uint32_t)strlen((const char *)at + 1)};
+		struct bytes payload = {at + 1 + topic.count + 1, 0};
+		payload.count = (uint32_t)strlen((const char *)payload.data);
+		if (*at)
+			core_publish_retained(b->core, topic, payload, 1);
+		else
+			core_publish(b->core, topic, (struct bytes){0}, payload, 1);
+		b->own_at += 3 + topic.count + payload.count;
+	}
+	if (b->own_at == b->own.used) {
+		buffer_clear(&b->own);
+		b->own_at = 0;
+	}
+	pthread_mutex_unlock(&b->own_lock);
+	return count;
 }
 
 /* --- one turn: records in, durable, records out --- */
@@ -209,7 +265,7 @@ static void send(struct broker *b)
 /* How many records it took. */
 static uint32_t turn(struct broker *b)
 {
-	uint32_t taken = take_records(b);
+	uint32_t taken = take_records(b) + publish_own(b);
 	submit_registrations(b);
 	core_tick(b->core, now_ms(b));
 	if (commit(b))
@@ -279,13 +335,16 @@ enum result broker_start(const struct broker_config *config, struct broker **out
 {
 	struct broker *b = memory_new(sizeof *b);
 	b->config = *config;
+	pthread_mutex_init(&b->own_lock, NULL);
 	b->wall_ms = clock_wall_ms();
 	b->mono_us = clock_mono_us();
 	bool ask = config->password_file || !config->anonymous;
 	const struct core_hooks hooks = {.authenticate = ask ? authenticate : NULL,
 	                                 .allowed = config->acl_file ? allowed : NULL,
 	                                 .take = take,
-	                                 .routed = config->tap.on_message ? routed : NULL};
+	                                 .routed = config->tap.on_message ? routed : NULL,
+	                                 .presence =
+	                                     config->presence.on_sign ? presence : NULL};
 	b->core = core_new(&config->core, &hooks, b, &config->link->watch, hash_key_random());
 	b->registering = registering_new(config->registration);
 	enum result result = load_files(b, err);
@@ -316,6 +375,8 @@ void broker_stop(struct broker *b)
 		pthread_join(b->thread, NULL);
 	kvdb_close(b->db);
 	core_free(b->core);
+	buffer_free(&b->own);
+	pthread_mutex_destroy(&b->own_lock);
 	registering_free(b->registering);
 	auth_free(b->auth);
 	acl_free(b->acl);

@@ -26,6 +26,14 @@ struct broker_tap {
 	void *context;
 };
 
+/* Somebody who wants to know of the clients' signs of life; in the broker's thread. */
+enum broker_sign { BROKER_SIGN_CONNECTED, BROKER_SIGN_PUBLISHED, BROKER_SIGN_GONE };
+struct broker_presence {
+	void (*on_sign)(void *context, const uint8_t *client, uint32_t client_bytes,
+	                enum broker_sign sign, uint16_t keep_alive_s); /* NULL: nobody */
+	void *context;
+};
+
 struct broker_config {
 	struct core_config core;
 	const char *dir;           /* of the database; made if absent */
@@ -36,6 +44,7 @@ struct broker_config {
 	struct registration *registration;        /* stays */
 	struct broker_link *link;                 /* stays */
 	struct broker_tap tap; /* on_message NULL: nobody */
+	struct broker_presence presence;
 };
 
 struct broker;
@@ -46,6 +55,10 @@ MUST_USE enum result broker_start(const struct broker_config *config, struct bro
 
 /* After the io workers have ended: takes what they left, makes it durable, ends. NULL is fine. */
 void broker_stop(struct broker *b);
+
+/* Publish on the server's behalf, retained or not, with QoS 1; an empty retained one takes the
+ * retained message away. Any thread; it doesn't wait. False: no room now. */
+bool broker_publish(struct broker *b, const char *topic, const char *payload, bool retain);
 
 /* As described by broker_counter_info and broker_level_info; any thread. */
 const _Atomic uint64_t *broker_counters(const struct broker *b);

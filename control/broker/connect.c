@@ -166,6 +166,8 @@ void core_connect(struct core *c, uint32_t io, const struct broker_connect *r)
 	if (!s)
 		s = session_new(c, p.client);
 	set_up(c, s, io, r, &p);
+	if (c->hooks.presence)
+		c->hooks.presence(c->context, p.client, CORE_CONNECTED, r->keep_alive_s);
 	COUNT(c, CONNECTS);
 	if (present)
 		COUNT(c, RESUMED);

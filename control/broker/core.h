@@ -33,6 +33,7 @@ struct core_config {
 	uint32_t retained_max;        /* retained messages */
 };
 
+enum core_presence { CORE_CONNECTED, CORE_PUBLISHED, CORE_GONE };
 enum core_access { CORE_PUBLISH, CORE_SUBSCRIBE };
 
 /* A PUBLISH that somebody else answers: core_publish_done, sooner or later, in the same order. */
@@ -55,6 +56,9 @@ struct core_hooks {
 	/* A message that is routed, and each retained one when they were loaded. NULL: nobody
 	 * wants to know. */
 	void (*routed)(void *context, struct bytes topic, struct bytes payload, bool retain);
+	/* A client gave a sign of life, or is gone. NULL: nobody wants to know. */
+	void (*presence)(void *context, struct bytes client, enum core_presence sign,
+	                 uint16_t keep_alive_s);
 };
 
 struct core;
@@ -78,6 +82,8 @@ void core_tick(struct core *c, int64_t now_ms);
 /* Publish on the server's own behalf. Returns how many it was meant for. */
 uint32_t core_publish(struct core *c, struct bytes topic, struct bytes props,
                       struct bytes payload, uint8_t qos);
+/* Likewise, and retained; an empty payload takes away what is retained. */
+void core_publish_retained(struct core *c, struct bytes topic, struct bytes payload, uint8_t qos);
 /* The answer to what core_hooks.take took. */
 void core_publish_done(struct core *c, const struct core_publisher *to, uint8_t reason);
 

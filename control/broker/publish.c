@@ -220,9 +220,15 @@ static void remember_inbound(struct core *c, struct session *s, uint16_t packet_
 /* A topic that only the server itself may publish to. */
 static bool is_servers_own(struct bytes topic)
 {
-	static const char readings[] = "readings/";
-	return topic.data[0] == '$' || (topic.count >= sizeof readings - 1 &&
-	                                memcmp(topic.data, readings, sizeof readings - 1) == 0);
+	static const struct {
+		const char *text;
+		uint32_t bytes;
+	} prefixes[] = {{"$", 1}, {"readings/", 9}, {"events/", 7}};
+	for (uint32_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+		if (topic.count >= prefixes[i].bytes &&
+		    memcmp(topic.data, prefixes[i].text, prefixes[i].bytes) == 0)
+			return true;
+	return false;
 }
 
 bool core_may_publish(struct core *c, struct bytes client, struct bytes username,
@@ -284,6 +290,8 @@ void core_published(struct core *c, uint32_t io, const struct broker_publish *p)
 		return;
 	}
 	uint8_t reason = REASON_NOT_AUTHORISED;
+	if (c->hooks.presence)
+		c->hooks.presence(c->context, client_of(s), CORE_PUBLISHED, 0);
 	if (!core_may_publish(c, client_of(s), (struct bytes){s->username, s->username_bytes},
 	                      topic)) {
 		COUNT(c, IN_NOT_ALLOWED);
@@ -332,4 +340,14 @@ uint32_t core_publish(struct core *c, struct bytes topic, struct bytes props,
 	uint32_t matched = core_route(c, NULL, m, false);
 	message_put(&c->pool, m);
 	return matched;
+}
+
+void core_publish_retained(struct core *c, struct bytes topic, struct bytes payload, uint8_t qos)
+{
+	struct message *m =
+	    message_new(&c->pool, topic, (struct bytes){0}, payload, qos, MESSAGE_NO_EXPIRY);
+	core_retain(c, m);
+	if (payload.count > 0)
+		core_route(c, NULL, m, true);
+	message_put(&c->pool, m);
 }

@@ -214,6 +214,8 @@ void session_detach(struct core *c, struct session *s, enum broker_end end)
 {
 	struct state *st = s->state;
 	session_unbind(c, s);
+	if (c->hooks.presence)
+		c->hooks.presence(c->context, client_of(s), CORE_GONE, 0);
 	if (st && end == BROKER_END_NORMAL)
 		session_set_will(c, s, NULL);
 	if (s->expiry_s == 0) {

@@ -108,7 +108,7 @@ extern const struct command_group aggregates_group;
 extern const struct command_group usage_group;
 extern const struct command_group vee_group;
 extern const struct command_group billing_group;
-extern const struct command_group errors_group;
+extern const struct command_group errors_group, events_group;
 extern const struct command_group export_group;
 extern const struct command_group backup_group;
 extern const struct command_group journal_group;

@@ -17,7 +17,7 @@ static const struct command_group *const groups[] = {
     &usage_group,
     &vee_group,
     &billing_group,
-    &errors_group,
+    &events_group, &errors_group,
     &export_group,
     &backup_group,
     &access_group,

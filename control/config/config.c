@@ -115,6 +115,7 @@ static enum result take_texts(struct yaml_file *file, const struct raw_config *r
 	             c->profiles_dir && c->api.socket && c->territory.timezone;
 	whole = resolve_optional(file, raw->vee_dir, &c->vee_dir) && whole;
 	whole = resolve_optional(file, raw->tariffs_dir, &c->tariffs_dir) && whole;
+	whole = resolve_optional(file, raw->health_file, &c->health_file) && whole;
 	whole = resolve_optional(file, raw->registry.file, &c->registry.file) && whole;
 	whole = resolve_optional(file, raw->registry.allow_list, &c->registry.allow_list) && whole;
 	whole = resolve_optional(file, raw->api.certificate, &c->api.certificate) && whole;
@@ -228,6 +229,8 @@ static enum result check_texts(struct yaml_file *file, const struct config *c, s
 	if (result == RESULT_OK && c->vee_dir)
 		result = config_check_reference(file, "vee_dir", c->vee_dir, true,
 		                                err);
+	if (result == RESULT_OK && c->health_file)
+		result = config_check_reference(file, "health_file", c->health_file, false, err);
 	if (result == RESULT_OK && c->tariffs_dir)
 		result = config_check_reference(file, "tariffs_dir", c->tariffs_dir, true,
 		                                err);
@@ -322,6 +325,7 @@ void config_free(struct config *c)
 	free(c->profiles_dir);
 	free(c->vee_dir);
 	free(c->tariffs_dir);
+	free(c->health_file);
 	free(c->territory.timezone);
 	free(c->broker.password_file);
 	free(c->broker.acl_file);

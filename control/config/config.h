@@ -149,6 +149,7 @@ struct config {
 	char *profiles_dir;
 	char *vee_dir;    /* NULL: the rules that configs/vee/1.yaml shows */
 	char *tariffs_dir; /* NULL: no tariffs, nothing is billed */
+	char *health_file; /* NULL: the rules that configs/health.yaml shows */
 	struct {
 		char *timezone; /* whose days and months are meant; default "UTC" */
 	} territory;

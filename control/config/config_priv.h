@@ -163,7 +163,7 @@ struct raw_config {
 	struct raw_store store;
 	struct raw_retention retention;
 	struct raw_validation validation;
-	char *channels_file, *profiles_dir, *tariffs_dir, *vee_dir;
+	char *channels_file, *profiles_dir, *tariffs_dir, *vee_dir, *health_file;
 	struct raw_territory territory;
 	struct raw_registry registry;
 	struct raw_api api;

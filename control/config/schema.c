@@ -132,6 +132,7 @@ static const cyaml_schema_field_t config_fields[] = {
     FIELD_TEXT(config, profiles_dir),
     FIELD_TEXT(config, vee_dir),
     FIELD_TEXT(config, tariffs_dir),
+    FIELD_TEXT(config, health_file),
     FIELD_SECTION(territory),
     FIELD_SECTION(registry),
     FIELD_SECTION(api),

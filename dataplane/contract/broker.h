@@ -96,6 +96,7 @@ struct broker_connect {
 	uint16_t flags;            /* BROKER_CONNECT_* */
 	uint8_t version;           /* 4: 3.1.1, 5: 5.0 */
 	uint8_t will_qos;
+	uint16_t keep_alive_s; /* 0: none */
 	uint32_t will_delay_s;
 	uint32_t will_expiry_s; /* BROKER_NO_EXPIRY: none */
 	uint16_t client_bytes;  /* never 0 */

@@ -75,6 +75,7 @@ static void fill_connect(struct broker_connect *r, const struct mqtt_session *s,
 	r->topic_alias_max = c->props.topic_alias_max;
 	r->version = c->version;
 	r->will_qos = c->will_qos;
+	r->keep_alive_s = s->keep_alive_s;
 	r->will_delay_s = c->will_props.will_delay_s;
 	r->will_expiry_s = c->will_props.message_expiry_s;
 	r->client_bytes = (uint16_t)c->client_id.count;

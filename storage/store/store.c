@@ -273,6 +273,21 @@ static enum result apply_failed(const struct journal_block *block, bool damaged,
 	            block->number, index);
 }
 
+static void show_readings(const struct store *s, const struct stored_reading *readings,
+                          uint32_t count)
+{
+	const struct store_watch *w = &s->config.watch;
+	for (uint32_t i = 0; w->reading && i < count; i++)
+		w->reading(w->context, &readings[i]);
+}
+
+static void show_error(const struct store *s, struct stored_error *e, uint64_t number)
+{
+	e->number = number;
+	if (s->config.watch.error)
+		s->config.watch.error(s->config.watch.context, e);
+}
+
 static enum result records_apply(struct store *s, const struct journal_block *block,
                                  struct error *err)
 {
@@ -289,12 +304,15 @@ static enum result records_apply(struct store *s, const struct journal_block *bl
 		if ((kind == RECORD_END || count == RUN_ADD_MAX) && count > 0) {
 			if (!run_add(s->active, readings, count))
 				return apply_failed(block, false, index, err);
+			show_readings(s, readings, count);
 			count = 0;
 		}
-		if (kind == RECORD_ERROR &&
-		    !run_add_error(s->active, block->number << 20 | index, record.body,
-		                   record.body_bytes))
-			return apply_failed(block, false, index, err);
+		if (kind == RECORD_ERROR) {
+			uint64_t number = block->number << 20 | index;
+			if (!run_add_error(s->active, number, record.body, record.body_bytes))
+				return apply_failed(block, false, index, err);
+			show_error(s, &record.error, number);
+		}
 		if (kind == RECORD_END)
 			return RESULT_OK;
 	}
@@ -595,6 +613,8 @@ static enum result run_write(struct store *s, bool force, struct error *err)
 {
 	if (!freeze(s, force))
 		return RESULT_OK;
+	if (s->config.watch.writing)
+		s->config.watch.writing(s->config.watch.context);
 	enum result r = frozen_write(s, err);
 	if (r == RESULT_OK)
 		thaw(s);

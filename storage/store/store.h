@@ -30,6 +30,16 @@ struct store;
 /* Does a reading have a register, by its profile? */
 typedef bool store_register_fn(void *context, const struct stored_reading *reading);
 
+/* Somebody who sees everything that is applied, in the thread that applies it and under the store's
+ * lock: it must not call back. What a crash has applied again is shown again. */
+struct store_watch {
+	void (*reading)(void *context, const struct stored_reading *reading); /* NULL: nobody */
+	void (*error)(void *context, const struct stored_error *error);
+	/* before what was shown goes to RocksDB, and so may leave the journal; may wait */
+	void (*writing)(void *context);
+	void *context;
+};
+
 struct store_config {
 	const char *dir;           /* made if absent, with mode 0700 */
 	uint32_t run_readings_max; /* a run is written at this size ... */
@@ -39,6 +49,7 @@ struct store_config {
 	store_register_fn *has_register; /* NULL: none has */
 	void *register_context;
 	const struct aggregate_rules *aggregates; /* outlives the store; NULL: none are kept */
+	struct store_watch watch;
 };
 
 /* A store of another format version is refused with a clear message. */
