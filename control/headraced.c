@@ -30,6 +30,7 @@
 #include "control/scan/scan.h"
 #include "control/start_broker.h"
 #include "control/start_health.h"
+#include "control/start_pipeline.h"
 #include "control/start_ports.h"
 #include "net/port.h"
 #include "storage/backup/backup.h"
@@ -41,7 +42,6 @@
 
 #define VERSION       HEADRACE_VERSION
 #define DRAIN_MS      10000
-#define COAP_PAYLOAD  PAYLOAD_BYTES_MAX
 #define REPLAY_MS     10000
 
 struct daemon {
@@ -373,61 +373,17 @@ static bool wait_visible(void *context, uint32_t stage, uint64_t seq, uint32_t t
 
 static void fill_pipeline_config(struct daemon *d, struct pipeline_config *c)
 {
-	const struct config *k = d->config;
-	*c = (struct pipeline_config){
-	    .ports = d->ports,
-	    .port_count = k->ports_count,
-	    .worker_count = k->workers_count,
-	    .spin = k->idle == IDLE_SPIN,
-	    .mqtt_port = k->mqtt.port,
-	    .coap_port = k->coap.port,
-	    .mqtt = {.packet_bytes_max = k->mqtt.packet_bytes_max,
-	             .keep_alive_max_s = k->mqtt.keep_alive_max_s,
-	             .connect_timeout_ms = k->mqtt.connect_timeout_ms,
-	             .receive_max = (uint16_t)k->mqtt.inflight_max,
-	             .topic_alias_max = k->mqtt.topic_alias_max,
-	             .no_retain = !k->mqtt.retain,
-	             .no_wildcards = !k->mqtt.wildcards,
-	             .no_subscription_ids = !k->mqtt.subscription_ids,
-	             .no_shared = !k->mqtt.shared},
-	    .mqtt_inflight_max = k->mqtt.inflight_max,
-	    .broker = d->broker_link,
-	    .mqtt_auth = k->broker.password_file || !k->broker.anonymous,
-	    .mqtt_alias_bytes = (uint64_t)k->mqtt.alias_memory_kb << 10,
-	    .coap = {.exchanges_max = k->coap.exchanges_max,
-	             .separate_after_ms = k->coap.separate_after_ms,
-	             .overload_max_age_s = k->coap.overload_max_age_s,
-	             .payload_bytes_max = COAP_PAYLOAD,
-	             .answers_max = k->coap.answers_max,
-	             .bodies_max = k->coap.bodies_max,
-	             .body_idle_ms = k->coap.body_idle_s * 1000,
-	             .observers_max = k->coap.observers_max,
-	             .notify_con_every = k->coap.notify_con_every,
-	             .leisure_ms = k->coap.leisure_ms},
-	    .coap_service = d->coap ? coap_service_link(d->coap) : NULL,
-	    .replay = d->replay_link,
-	    .strict_authorisation = k->registry.authorisation == AUTHORISATION_STRICT,
-	    .connections = k->limits.connections,
-	    .batches = k->limits.batches,
-	    .messages = k->limits.messages,
-	    .rx_memory_bytes = (uint64_t)k->limits.rx_memory_mb << 20,
-	    .tx_memory_bytes = (uint64_t)k->limits.tx_memory_mb << 20,
-	    .detours = k->limits.detours,
-	    .decoder = {k->limits.sparkplug_nodes, k->limits.sparkplug_metrics},
-	    .profiles = &d->profiles,
-	    .device_tracks = d->tracks,
-	    .devices = k->limits.devices,
-	    .registry = registry_view_current(d->registry),
-	    .journal = d->journal,
-	    .store = {.find = find, .wait_visible = wait_visible, .context = d},
-	};
-	for (uint32_t i = 0; i < k->workers_count; i++)
-		c->workers[i] = (struct pipeline_worker_config){
-		    .cpu = k->workers[i].cpu,
-		    .io_mask = k->workers[i].io_mask,
-		    .stage_mask = k->workers[i].stage_mask,
-		    .store = k->workers[i].store,
-		};
+	start_pipeline_config(d->config, c);
+	c->ports = d->ports;
+	c->broker = d->broker_link;
+	c->coap_service = d->coap ? coap_service_link(d->coap) : NULL;
+	c->replay = d->replay_link;
+	c->profiles = &d->profiles;
+	c->device_tracks = d->tracks;
+	c->registry = registry_view_current(d->registry);
+	c->journal = d->journal;
+	c->store = (struct pipeline_store_access){
+	    .find = find, .wait_visible = wait_visible, .context = d};
 }
 
 static enum result start_coap(struct daemon *d, struct error *err)

@@ -77,6 +77,8 @@ MODULES = {
                                "dataplane/ingest/match.h"],
     # The daemon is the start-up order of everything.
     "control/headraced.c": ["dataplane", "storage", "control"],
+    "control/start_pipeline.c": ["dataplane", "storage", "control"],
+    "control/start_pipeline.h": ["dataplane", "storage", "control"],
     "control/start_ports.c": BELOW + ["control", "dataplane/net"],
     "control/start_ports.h": BELOW + ["control", "dataplane/net"],
     "tests": ["dataplane", "storage", "control", "tests"],
