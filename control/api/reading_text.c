@@ -27,6 +27,7 @@ void reading_put_flags(struct text *t, uint16_t flags, const char *open, const c
 	    {READING_F_COLLECTED, "collected"},
 	    {READING_F_LATE_ACCEPTED, "late_accepted"},
 	    {READING_F_CORRECTED, "corrected"},
+	    {READING_F_RESET, "reset"},
 	};
 	bool any = false;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

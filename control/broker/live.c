@@ -64,6 +64,7 @@ static void add_flags(struct writer *w, uint16_t flags)
 	    {READING_F_COLLECTED, "collected"},
 	    {READING_F_LATE_ACCEPTED, "late_accepted"},
 	    {READING_F_CORRECTED, "corrected"},
+	    {READING_F_RESET, "reset"},
 	};
 	const char *comma = "";
 	add(w, ",\"flags\":[");

@@ -30,13 +30,15 @@ struct device_entry registry_entry(const struct registry_view *view, const struc
 {
 	return (struct device_entry){
 	    .id_hash = siphash13(view->key, d->id, strlen(d->id)),
-	    .gateway_hash = d->gateway[0]
-	                        ? siphash13(view->key, d->gateway, strlen(d->gateway))
-	                        : 0,
+	    .gateway_hash =
+		d->gateway[0] ? siphash13(view->key, d->gateway, strlen(d->gateway)) : 0,
 	    .device = d->number,
 	    .capacity_w = d->capacity_w,
 	    .state = (uint8_t)d->state,
 	    .dials = (uint8_t)d->dials,
+	    .register_from_s = d->register_from_s <= 0           ? 0
+			       : d->register_from_s > UINT32_MAX ? UINT32_MAX
+								 : (uint32_t)d->register_from_s,
 	};
 }
 

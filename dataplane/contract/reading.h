@@ -36,6 +36,7 @@ enum {
 	READING_F_COLLECTED = 1 << 8, /* the collection time came with the message */
 	READING_F_LATE_ACCEPTED = 1 << 9, /* too late; an operator accepted it */
 	READING_F_CORRECTED = 1 << 10,    /* an operator corrected what the meter sent */
+	READING_F_RESET = 1 << 11,        /* the first since the register counts anew */
 };
 #define READING_PROTOCOL_SHIFT 12
 
@@ -61,7 +62,10 @@ struct reading {
 	uint8_t fate; /* enum fate */
 	uint8_t id_apart; /* while decoding: id_offset counts in the decoder's own text */
 	uint16_t flags; /* the io worker sets its own bits first */
-	int64_t ts_ms;  /* effective time, UTC */
+	union {
+		int64_t ts_ms;            /* effective time, UTC; with the fate */
+		int64_t register_from_ms; /* before: the registry's, written by the io worker */
+	};
 	uint8_t channel[READING_CHANNELS]; /* channel ids, in the profile's order */
 	/* second line */
 	int64_t value[READING_CHANNELS]; /* canonical units of the channels */

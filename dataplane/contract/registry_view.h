@@ -31,7 +31,9 @@ struct device_entry {
 	uint32_t capacity_w;   /* 0: not known, the profile's applies */
 	uint8_t state;         /* enum device_state */
 	uint8_t dials;         /* 0: not known, the profile's applies */
-	uint8_t spare[6];
+	uint8_t spare[2];
+	uint32_t register_from_s; /* UTC, the register counts anew from then (a reset, another
+				   * meter); 0: since ever */
 };
 _Static_assert(sizeof(struct device_entry) == 32, "two entries per cache line");
 

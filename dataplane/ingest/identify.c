@@ -34,6 +34,8 @@ static void judge(const struct device_entry *entry, struct reading *r, uint64_t 
 		r->fate = FATE_REJECT_INACTIVE;
 	else if (!may_send(entry, sender_hash, strict))
 		r->fate = FATE_REJECT_UNAUTHORISED;
+	else
+		r->register_from_ms = (int64_t)entry->register_from_s * 1000;
 }
 
 /* Hash all ids first and touch their pages, so that the cache misses overlap. */

@@ -108,6 +108,7 @@ static void count_flags(struct counters *c, uint16_t flags)
 	    {READING_F_TS_REPLACED, COUNTER_INGEST_TS_REPLACED},
 	    {READING_F_LATE, COUNTER_INGEST_LATE},
 	    {READING_F_ROLLOVER, COUNTER_INGEST_ROLLOVERS},
+	    {READING_F_RESET, COUNTER_INGEST_RESETS},
 	    {READING_F_LOW_BATTERY, COUNTER_INGEST_LOW_BATTERY},
 	    {READING_F_TAMPER, COUNTER_INGEST_TAMPER},
 	    {READING_F_STATUS, COUNTER_INGEST_STATUS},
@@ -176,14 +177,20 @@ static void move_to_detour(const struct batch *b, const struct reading *r, struc
 	detour->readings[detour->count++] = *r;
 }
 
+/* A fate without the rules: the meter's own time is the effective one. */
+static void settle(struct reading *r, enum fate fate)
+{
+	r->fate = (uint8_t)fate;
+	r->ts_ms = r->meter_ts_ms;
+}
+
 /* True: the reading has a fate now; false: only the store knows it. */
 static bool judge(struct stage *s, const struct batch *b, struct reading *r)
 {
 	struct counters *c = s->config.counters;
 
-	r->ts_ms = r->meter_ts_ms;
 	if (r->device >= s->config.states_count) {
-		r->fate = FATE_REJECT_UNKNOWN;
+		settle(r, FATE_REJECT_UNKNOWN);
 		counter_add(c, COUNTER_INGEST_BEYOND_TABLE, 1);
 		return true;
 	}
@@ -192,16 +199,16 @@ static bool judge(struct stage *s, const struct batch *b, struct reading *r)
 		judge_new(s, r);
 		return true;
 	case DEDUP_DUPLICATE:
-		r->fate = FATE_DUPLICATE;
+		settle(r, FATE_DUPLICATE);
 		break;
 	case DEDUP_CONFLICT:
-		r->fate = FATE_CONFLICT;
+		settle(r, FATE_CONFLICT);
 		break;
 	case DEDUP_UNSURE: {
 		const struct reading *first = find_before(b, r);
 		if (!first)
 			return false;
-		r->fate = (uint8_t)compare(r, first->channel_count, first->channel, first->value);
+		settle(r, compare(r, first->channel_count, first->channel, first->value));
 	}
 	}
 	counter_add(c, COUNTER_INGEST_KNOWN_NEWEST, 1);
@@ -243,7 +250,7 @@ static void finish_reading(struct stage *s, struct reading *r, uint64_t stage_se
 	const struct accepted_entry *e = accepted_find(&s->accepted, r);
 
 	if (e) {
-		r->fate = (uint8_t)compare(r, e->channel_count, e->channel, e->value);
+		settle(r, compare(r, e->channel_count, e->channel, e->value));
 		counter_add(s->config.counters, COUNTER_INGEST_DETOUR_RACED, 1);
 		return;
 	}
@@ -265,8 +272,10 @@ void stage_finish(struct stage *s, struct batch *detour, uint64_t stage_seq)
 		struct reading *r = &detour->readings[i];
 		if (r->fate == FATE_PENDING)
 			finish_reading(s, r, stage_seq);
-		else
+		else {
+			settle(r, r->fate);
 			known++;
+		}
 	}
 	counter_add(s->config.counters, COUNTER_INGEST_JUDGED, detour->count);
 	counter_add(s->config.counters, COUNTER_INGEST_DETOUR_KNOWN, known);

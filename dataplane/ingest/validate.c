@@ -135,6 +135,15 @@ static int64_t elapsed_ms(int64_t from, int64_t to)
 	return d < 0 ? 0 : d > ELAPSED_MAX_MS ? ELAPSED_MAX_MS : (int64_t)d;
 }
 
+/* Was the register reset or exchanged between the latest one and this? Then neither says anything
+ * of the other. */
+static bool is_another_register(const struct device_track *t, const struct reading *r,
+				int64_t ts_ms)
+{
+	int64_t from_ms = r->register_from_ms;
+	return from_ms != 0 && (dedup_register_ts(t) < from_ms) != (ts_ms < from_ms);
+}
+
 /* Sequence and capacity. A late reading is only held against the latest register: it can't be
  * above it, unless the register rolled over in between. */
 static enum fate check_register(const struct profile *p, const struct device_track *t,
@@ -185,8 +194,12 @@ struct verdict validate(const struct profile *p, const struct device_track *t,
 	if (!v.newer)
 		v.flags |= READING_F_LATE;
 	v.register_index = dedup_register_index(p, r->channel_count, r->channel);
-	if (v.register_index >= 0 && t->register_channel != 0 &&
-	    r->channel[v.register_index] == t->register_channel)
+	if (v.register_index < 0 || t->register_channel == 0 ||
+	    r->channel[v.register_index] != t->register_channel)
+		return v;
+	if (!is_another_register(t, r, v.ts_ms))
 		v.fate = check_register(p, t, r, &v);
+	else if (v.newer)
+		v.flags |= READING_F_RESET;
 	return v;
 }

@@ -40,6 +40,7 @@ static void add_device(const char *id, uint32_t number, uint8_t device_state, co
 	    .capacity_w = number * 10,
 	    .state = device_state,
 	    .dials = 6,
+	    .register_from_s = number,
 	};
 }
 
@@ -118,6 +119,7 @@ static void known_devices_get_number_capacity_and_dials(void **state)
 		assert_int_equal(r[i].device, i);
 		assert_int_equal(r[i].capacity_w, i * 10);
 		assert_int_equal(r[i].dials, 6);
+		assert_int_equal(r[i].register_from_ms, i * 1000);
 	}
 }
 

@@ -108,7 +108,9 @@ static void new_reading_is_stored_and_its_repetition_is_not(void **state)
 	assert_int_equal(run_one(1, T0, 5), FATE_STORED);
 	assert_true(batch.readings[0].ts_ms == T0);
 	assert_int_equal(run_one(1, T0, 5), FATE_DUPLICATE);
+	assert_int_equal(batch.readings[0].ts_ms, T0);
 	assert_int_equal(run_one(1, T0, 6), FATE_CONFLICT);
+	assert_int_equal(batch.readings[0].ts_ms, T0);
 	assert_int_equal(run_one(2, T0, 6), FATE_STORED);
 	assert_int_equal(run_one(1, T0 + SLOT, 6), FATE_STORED);
 	assert_int_equal(run_one(1, T0 + 3 * SLOT, 6), FATE_STORED);
@@ -213,15 +215,21 @@ static void detour_completes_what_the_store_did_not_have(void **state)
 	add(&batch, 1, T0 + 1, 5);
 	add(&batch, 1, T0 + 1, 6);
 	add(&batch, 1, T0 + 2, -5); /* new and wrong */
+	for (int i = 0; i < 5; i++)
+		batch.readings[i].register_from_ms = 1000;
 	assert_true(stage_run(stage, &batch, &detour));
 	assert_int_equal(detour.count, 5);
+	for (int i = 0; i < 5; i++) /* the rules will want it */
+		assert_int_equal(detour.readings[i].register_from_ms, 1000);
 	detour.readings[0].fate = FATE_DUPLICATE;
 	detour.barrier_seq = 3;
 	stage_finish(stage, &detour, 4);
 	static const enum fate fates[] = {FATE_DUPLICATE, FATE_STORED, FATE_DUPLICATE,
 	                                  FATE_CONFLICT, FATE_REJECT_NEGATIVE};
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 5; i++) {
 		assert_int_equal(detour.readings[i].fate, fates[i]);
+		assert_int_equal(detour.readings[i].ts_ms, detour.readings[i].meter_ts_ms);
+	}
 	assert_int_equal(counter_get(&counters, COUNTER_INGEST_DETOUR_KNOWN), 1);
 	assert_int_equal(counter_get(&counters, COUNTER_INGEST_DETOUR_RACED), 2);
 }

@@ -290,6 +290,45 @@ static void reading_without_register_is_not_held_against_it(void **state)
 
 #define CASE(test) cmocka_unit_test_setup(test, setup)
 
+static struct reading since(int64_t from_ms, int64_t meter_ts_ms, int64_t active)
+{
+	struct reading r = live(meter_ts_ms, active);
+	r.register_from_ms = from_ms;
+	return r;
+}
+
+static void reset_of_the_registry_clears_the_watch_from_its_date(void **state)
+{
+	(void)state;
+	int64_t reset = T0 + 30 * MIN;
+	expect(take(live(T0, 500 * KWH)), FATE_STORED, 0);
+	/* without it, and before its date, a fall is a fall */
+	expect(take(live(T0 + 15 * MIN, 1 * KWH)), FATE_REJECT_SEQUENCE, 0);
+	expect(take(since(reset, T0 + 15 * MIN, 1 * KWH)), FATE_REJECT_SEQUENCE, 0);
+	expect(take(since(reset, reset, 1 * KWH)), FATE_STORED, READING_F_RESET);
+	/* from then on the register is watched again */
+	expect(take(since(reset, T0 + 45 * MIN, KWH / 2)), FATE_REJECT_SEQUENCE, 0);
+	expect(take(since(reset, T0 + 45 * MIN, 2 * KWH)), FATE_STORED, 0);
+}
+
+static void late_reading_of_the_old_register_is_not_held_against_the_new(void **state)
+{
+	(void)state;
+	int64_t reset = T0 + 30 * MIN;
+	expect(take(since(reset, T0, 500 * KWH)), FATE_STORED, 0);
+	expect(take(since(reset, T0 + 45 * MIN, 1 * KWH)), FATE_STORED, READING_F_RESET);
+	expect(take(since(reset, T0 + 15 * MIN, 501 * KWH)), FATE_STORED, READING_F_LATE);
+	/* but one of the new register is */
+	expect(take(since(reset, T0 + 40 * MIN, 2 * KWH)), FATE_REJECT_SEQUENCE, 0);
+}
+
+static void reset_long_ago_changes_nothing(void **state)
+{
+	(void)state;
+	expect(take(since(T0 - DAY, T0, 500 * KWH)), FATE_STORED, 0);
+	expect(take(since(T0 - DAY, T0 + 15 * MIN, 499 * KWH)), FATE_REJECT_SEQUENCE, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +339,9 @@ int main(void)
 	    CASE(value_outside_its_limits_is_rejected),
 	    CASE(low_battery_is_flagged),
 	    CASE(register_that_falls_is_rejected),
+	    CASE(reset_of_the_registry_clears_the_watch_from_its_date),
+	    CASE(late_reading_of_the_old_register_is_not_held_against_the_new),
+	    CASE(reset_long_ago_changes_nothing),
 	    CASE(late_register_must_not_exceed_the_last),
 	    CASE(energy_above_capacity_is_rejected),
 	    CASE(capacity_with_extreme_numbers_does_not_overflow),
