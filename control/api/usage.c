@@ -8,7 +8,7 @@
 #include "control/api/vee_json.h"
 #include "control/api/topics.h"
 #include "control/config/decimal.h"
-#include "control/usage/usage.h"
+#include "control/usage/service_point.h"
 
 #define KWH_DECIMALS 6
 
@@ -35,9 +35,32 @@ static bool api_day(const struct api_request *request, struct api_reply *reply, 
 	return false;
 }
 
-/* The device and what it used. False: a problem was answered. */
+/* What is asked for: a device, or, where there is none of that id, a service point. */
+struct asked {
+	bool is_point;
+	struct usage usage;
+	struct usage_parts parts; /* of a point */
+};
+
+static enum result load_point(const struct api_request *request, const struct usage_source *source,
+			      int32_t from_day, int32_t end_day, struct asked *out,
+			      struct error *err)
+{
+	struct registry *registry = request->context->registry;
+	struct service_point point;
+	enum result result = registry_point_get(registry, request->rest, &point, err);
+	if (result == RESULT_ABSENT)
+		return fail(RESULT_ABSENT, err, "there is no meter and no service point '%.80s'",
+			    request->rest);
+	out->is_point = true;
+	return result == RESULT_OK ? usage_load_point(source, registry, &point, from_day, end_day,
+						      &out->usage, &out->parts, err)
+				   : result;
+}
+
+/* False: a problem was answered. */
 static bool load(const struct api_request *request, struct api_reply *reply, int32_t from_day,
-                 int32_t end_day, struct usage *usage)
+		 int32_t end_day, struct asked *out)
 {
 	const struct api_context *c = request->context;
 	const struct usage_source source = {c->store, c->profiles, c->calendar, c->vee_rules,
@@ -45,8 +68,12 @@ static bool load(const struct api_request *request, struct api_reply *reply, int
 	struct device d;
 	struct error err;
 	enum result result = registry_get(c->registry, request->rest, &d, &err);
+	out->is_point = false;
 	if (result == RESULT_OK)
-		result = usage_load(&source, d.number, d.dials, from_day, end_day, usage, &err);
+		result =
+		    usage_load(&source, d.number, d.dials, from_day, end_day, &out->usage, &err);
+	else if (result == RESULT_ABSENT)
+		result = load_point(request, &source, from_day, end_day, out, &err);
 	if (result != RESULT_OK)
 		api_failed(reply, result, &err);
 	return result == RESULT_OK;
@@ -125,13 +152,32 @@ static void put_gaps(struct text *t, const struct usage *u)
 	text_add(t, "]");
 }
 
+static void put_parts(struct text *t, const struct usage_parts *parts)
+{
+	char from[TIME_TEXT_BYTES], to[TIME_TEXT_BYTES], ratio[RATIO_TEXT_BYTES];
+	text_add(t, ",\"meters\":[");
+	for (uint32_t i = 0; i < parts->count; i++) {
+		const struct usage_part *p = &parts->list[i];
+		text_add(t, "%s\n{\"meter\":", i ? "," : "");
+		text_json(t, p->installation.meter, strlen(p->installation.meter));
+		text_add(t, ",\"from\":\"%s\",\"to\":\"%s\",\"ratio\":\"%s\",\"readings\":%u,",
+			 time_format(p->from_s * 1000, from), time_format(p->to_s * 1000, to),
+			 ratio_format(&p->installation.ratio, ratio), p->readings);
+		put_kwh(t, "register_kwh", p->register_mwh);
+		text_add(t, ",");
+		put_kwh(t, "kwh", p->energy_mwh);
+		text_add(t, "}");
+	}
+	text_add(t, "]");
+}
+
 static void api_usage(const struct api_request *request, struct api_reply *reply)
 {
 	const struct api_context *c = request->context;
 	const char *by = api_parameter(request, "by");
 	char from[TIME_TEXT_BYTES], to[TIME_TEXT_BYTES];
 	int32_t from_day, end_day;
-	struct usage u;
+	struct asked asked;
 	struct text *t = &reply->text;
 
 	if (!api_day(request, reply, "from", &from_day) ||
@@ -143,9 +189,10 @@ static void api_usage(const struct api_request *request, struct api_reply *reply
 		            by);
 		return;
 	}
-	if (!load(request, reply, from_day, end_day, &u))
+	if (!load(request, reply, from_day, end_day, &asked))
 		return;
-	text_add(t, "{\"meter\":");
+	struct usage u = asked.usage;
+	text_add(t, "{\"%s\":", asked.is_point ? "point" : "meter");
 	text_json(t, request->rest, strlen(request->rest));
 	text_add(t, ",\"timezone\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"interval_s\":%d,"
 	            "\"rules\":%d,", calendar_zone(c->calendar), day_format(from_day, from),
@@ -164,6 +211,8 @@ static void api_usage(const struct api_request *request, struct api_reply *reply
 	else
 		put_intervals(t, &u);
 	put_gaps(t, &u);
+	if (asked.is_point)
+		put_parts(t, &asked.parts);
 	text_add(t, "}\n");
 	usage_free(&u);
 }
@@ -185,7 +234,9 @@ const struct api_topic api_topic_usage = {
 	 .answers = API_ANSWERS({200, API_JSON, "Usage"})},
 	{0}},
     .shapes = (const struct api_shape[]){
-	{"Usage", "{meter:string timezone:string from:day to:day interval_s:int rules:int "
+	{"Usage", "{meter?:string point?:string meters?:[{meter:string from:time to:time "
+	 "ratio:string readings:int register_kwh:decimal kwh:decimal}] "
+	 "timezone:string from:day to:day interval_s:int rules:int "
 	 "kwh:decimal completeness:decimal readings:int register_falls:int "
 	 "register_kwh?:decimal "
 	 "intervals?:[{start:time kwh:decimal? source:string rules?:int edit?:int "

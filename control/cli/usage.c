@@ -103,6 +103,17 @@ static void print_rows(const struct arguments *a, const json_t *usage)
 	view_print(a, json_object_get(usage, "days") ? &by_day : &by_interval, usage);
 }
 
+/* Which meters a service point had. */
+static void print_meters(const json_t *meters)
+{
+	json_t *m;
+	size_t i;
+	json_array_foreach(meters, i, m)
+	    printf("meter %s from %s to %s: %s kWh * %s = %s kWh\n", text_of(m, "meter"),
+		   text_of(m, "from"), text_of(m, "to"), text_of(m, "register_kwh"),
+		   text_of(m, "ratio"), text_of(m, "kwh"));
+}
+
 static int show_usage(const struct arguments *a)
 {
 	static const enum option query[] = {OPTION_FROM, OPTION_TO, OPTION_BY};
@@ -114,28 +125,39 @@ static int show_usage(const struct arguments *a)
 		print_rows(a, usage);
 	else
 		print_usage(usage);
+	if (a->format == FORM_TABLE)
+		print_meters(json_object_get(usage, "meters"));
 	json_decref(usage);
 	return EXIT_GOOD;
 }
 
 static const struct command usage_commands[] = {
     {
-        .noun = "usage", .verb = "show", .alias = "usage",
-        .summary = "what a meter used in local days, missing values estimated",
-        .text = "From the first day up to, not including, the last. Each value tells where it "
-                "comes from: actual, interpolated, like_day, even (the register's difference "
-                "shared out), missing; gaps are listed with what the register counted over "
-                "them. Nothing estimated is stored: late readings take the place of estimates "
-                "by themselves.",
-        .examples = "headrace usage show SM-00001 --from 2026-03-01 --to 2026-04-01 --by day\n",
-        .subjects = {{"METER", VALUE_DEVICE}},
-        .options = {{.option = OPTION_FROM, .argument = "DAY", .kind = VALUE_DAY,
-                     .help = "the first local day, as 2026-03-01"},
-                    {.option = OPTION_TO, .argument = "DAY", .kind = VALUE_DAY,
-                     .help = "the day behind the last"},
-                    TAKES(BY)},
-        .formats = FORMATS_LIST,
-        .run = show_usage,
+	.noun = "usage",
+	.verb = "show",
+	.alias = "usage",
+	.summary = "what a meter or a service point used in local days",
+	.text =
+	    "The id is looked up among the meters first, then among the service points; a "
+	    "point's usage is that of its meters, each in its time and times its ratio.\n\n"
+	    "From the first day up to, not including, the last. Each value tells where it "
+	    "comes from: actual, interpolated, like_day, even (the register's difference "
+	    "shared out), no_meter, missing; gaps are listed with what the register counted over "
+	    "them. Nothing estimated is stored: late readings take the place of estimates "
+	    "by themselves.",
+	.examples = "headrace usage show SM-00001 --from 2026-03-01 --to 2026-04-01 --by day\n",
+	.subjects = {{"METER", VALUE_DEVICE}},
+	.options = {{.option = OPTION_FROM,
+		     .argument = "DAY",
+		     .kind = VALUE_DAY,
+		     .help = "the first local day, as 2026-03-01"},
+		    {.option = OPTION_TO,
+		     .argument = "DAY",
+		     .kind = VALUE_DAY,
+		     .help = "the day behind the last"},
+		    TAKES(BY)},
+	.formats = FORMATS_LIST,
+	.run = show_usage,
     },
 };
 

@@ -267,7 +267,8 @@ enum result usage_check(const struct usage_source *source, uint32_t device, uint
                         bool active, int32_t from_day, int32_t end_day,
                         struct usage_checked *out, struct error *err)
 {
-	struct usage_subject meter = {usage_read_meter, device, dials, NULL};
+	struct usage_subject meter = {
+	    .read = usage_read_meter, .device = device, .dials = dials};
 	struct usage_points points;
 	struct usage_history history;
 	*out = (struct usage_checked){0};

@@ -7,6 +7,7 @@
 #include "storage/aggregate/register.h"
 
 #define KWH_POW10_MWH 6
+#define KWH_MWH       INT64_C(1000000)
 
 static int64_t scaled(int64_t value, int pow10)
 {
@@ -72,6 +73,7 @@ struct reading_meter {
 	struct usage_points *points;
 	uint32_t dials;        /* of the device; 0: the profile's */
 	struct usage_row last; /* of those so far */
+	const struct usage_ends *ends; /* NULL: none */
 	bool no_memory;
 };
 
@@ -125,11 +127,38 @@ static bool take_row(struct reading_meter *m, const struct usage_row *row)
 	return !m->no_memory;
 }
 
+/* An end, as if it had been read; as late as can be, so that the meter's capacity says whether the
+ * register rolled over, which no validation did. `like` is a reading of the same register. */
+static bool take_end(struct reading_meter *m, int64_t at_s, int64_t value_mwh,
+		     const struct usage_row *like)
+{
+	const struct profile *profile = m->source->profiles->by_id[like->profile];
+	struct usage_row row = {.ts_ms = at_s * 1000,
+				.meter_ts_ms = at_s * 1000,
+				.value =
+				    scaled(value_mwh, profile->register_kwh_pow10 - KWH_POW10_MWH),
+				.parts_mwh = -1,
+				.flags = READING_F_LATE,
+				.profile = like->profile,
+				.channel = like->channel};
+	bool taken = take_row(m, &row);
+	if (taken)
+		m->points->all[m->points->count - 1].flags = 0;
+	return taken;
+}
+
 static bool on_reading(void *context, const struct stored_reading *r)
 {
 	struct reading_meter *m = context;
 	struct usage_row row;
-	return !usage_row_of(m->source, r, &row) || take_row(m, &row);
+	if (!usage_row_of(m->source, r, &row))
+		return true;
+	if (m->points->count == 0 && m->ends && m->ends->initial_mwh != INT64_MIN) {
+		if (!take_end(m, m->ends->from_s, m->ends->initial_mwh, &row))
+			return false;
+		row.flags &= (uint16_t)~READING_F_RESET; /* the initial value is the reset */
+	}
+	return take_row(m, &row);
 }
 
 enum result usage_read_meter(const struct usage_source *source,
@@ -140,6 +169,46 @@ enum result usage_read_meter(const struct usage_source *source,
 	enum result result = store_scan_device(source->store, subject->device, from_s * 1000,
 	                                       to_s * 1000, on_reading, &m, err);
 	if (result == RESULT_OK && m.no_memory)
+		result = fail(RESULT_RESOURCE, err, "no memory for the readings of a meter");
+	return result;
+}
+
+/* Nothing was read in between: both ends at least, if they are known. */
+static bool take_ends_alone(struct reading_meter *m)
+{
+	const struct usage_ends *e = m->ends;
+	struct usage_points *p = m->points;
+	int64_t modulus = KWH_MWH;
+	struct vee_point from = {.at_s = e->from_s, .parts_mwh = -1};
+	struct vee_point to = {.at_s = e->to_s, .parts_mwh = -1};
+	bool starts = e->initial_mwh != INT64_MIN, ends = e->final_mwh != INT64_MIN;
+	for (uint32_t i = 0; i < m->dials; i++)
+		modulus *= 10;
+	if (starts && ends && e->final_mwh >= e->initial_mwh)
+		to.sum_mwh = e->final_mwh - e->initial_mwh;
+	else if (starts && ends && m->dials > 0 && e->initial_mwh >= modulus - modulus / 10 &&
+		 e->final_mwh < modulus / 10)
+		to.sum_mwh = e->final_mwh - e->initial_mwh + modulus;
+	else if (starts && ends)
+		to.run = 1;
+	return (!starts || usage_points_add(p, &from)) && (!ends || usage_points_add(p, &to));
+}
+
+enum result usage_read_between(const struct usage_source *source,
+			       const struct usage_subject *subject, int64_t from_s, int64_t to_s,
+			       const struct usage_ends *ends, struct usage_points *out,
+			       struct error *err)
+{
+	struct reading_meter m = {
+	    .source = source, .points = out, .dials = subject->dials, .ends = ends};
+	enum result result = store_scan_device(source->store, subject->device, from_s * 1000,
+					       to_s * 1000, on_reading, &m, err);
+	bool good = result == RESULT_OK && !m.no_memory;
+	if (good && out->count == 0)
+		good = take_ends_alone(&m);
+	else if (good && ends->final_mwh != INT64_MIN)
+		good = take_end(&m, ends->to_s, ends->final_mwh, &m.last);
+	if (result == RESULT_OK && !good)
 		result = fail(RESULT_RESOURCE, err, "no memory for the readings of a meter");
 	return result;
 }

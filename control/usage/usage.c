@@ -354,7 +354,9 @@ enum result usage_build(const struct usage_source *source, const struct usage_su
 		return fail(RESULT_INPUT, err, "expected from 1 to %d days", USAGE_DAYS_MAX);
 	*out = (struct usage){
 	    .device = subject->device, .from_day = from_day, .end_day = end_day};
-	if (subject->device != DEVICE_NONE)
+	if (subject->edited)
+		result = subject->edited(source, subject, &out->edits, err);
+	else if (subject->device != DEVICE_NONE)
 		result = usage_edits_load(source->store, subject->device, &out->edits, err);
 	if (result == RESULT_OK)
 		result = read_days(&b, subject, points);
@@ -396,7 +398,7 @@ enum result usage_load_subject(const struct usage_source *source,
 enum result usage_load(const struct usage_source *source, uint32_t device, uint32_t dials,
                        int32_t from_day, int32_t end_day, struct usage *out, struct error *err)
 {
-	struct usage_subject meter = {usage_read_meter, device, dials, NULL};
+	struct usage_subject meter = {.read = usage_read_meter, .device = device, .dials = dials};
 	return usage_load_subject(source, &meter, from_day, end_day, out, err);
 }
 

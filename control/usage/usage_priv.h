@@ -44,15 +44,34 @@ typedef enum result usage_read_fn(const struct usage_source *source,
                                   const struct usage_subject *subject, int64_t from_s,
                                   int64_t to_s, struct usage_points *out, struct error *err);
 
+/* Edits that lie over what the subject counted; freed by usage_edits_free. */
+typedef enum result usage_edited_fn(const struct usage_source *source,
+				    const struct usage_subject *subject, struct usage_edits *out,
+				    struct error *err);
+
 struct usage_subject {
 	usage_read_fn *read;
-	uint32_t device; /* number; DEVICE_NONE where there is not one alone: it has no edits */
+	usage_edited_fn *edited; /* NULL: those of `device` */
+	uint32_t device;         /* number; DEVICE_NONE where there is not one alone */
 	uint32_t dials;  /* of the register in kWh; 0: the profile's */
 	const void *context;
 };
 
 /* usage_read_fn of one meter. */
 usage_read_fn usage_read_meter;
+
+/* What a register said when its meter was installed and removed, in mWh; INT64_MIN: not known, or
+ * not within what is read. */
+struct usage_ends {
+	int64_t initial_mwh, final_mwh;
+	int64_t from_s, to_s;
+};
+
+/* The same with points for the ends. */
+MUST_USE enum result usage_read_between(const struct usage_source *source,
+					const struct usage_subject *subject, int64_t from_s,
+					int64_t to_s, const struct usage_ends *ends,
+					struct usage_points *out, struct error *err);
 
 /* With what lies near the ends. On success out->all is to be freed. */
 MUST_USE enum result usage_points_load(const struct usage_source *source,

@@ -7,8 +7,8 @@
 
 const char *vee_source_name(uint8_t source)
 {
-	static const char *const names[] = {"missing",  "actual", "interpolated",
-	                                    "like_day", "even",   "edited"};
+	static const char *const names[] = {"missing", "actual", "interpolated", "like_day",
+					    "even",    "edited", "no_meter"};
 	return source < sizeof names / sizeof names[0] ? names[source] : "other";
 }
 
@@ -123,7 +123,8 @@ int32_t vee_completeness(const struct vee_row *row)
 	uint64_t actual = 0;
 	for (uint32_t i = 0; i < row->count; i++)
 		actual += row->intervals[i].source == VEE_ACTUAL ||
-		          row->intervals[i].source == VEE_EDITED;
+			  row->intervals[i].source == VEE_EDITED ||
+			  row->intervals[i].source == VEE_NO_METER;
 	return row->count ? (int32_t)(actual * 10000 / row->count) : 0;
 }
 

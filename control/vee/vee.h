@@ -24,6 +24,7 @@ enum vee_source {
 	VEE_LIKE_DAY = 3,     /* mean of like days */
 	VEE_EVEN = 4,         /* the register's difference, spread evenly */
 	VEE_EDITED = 5,
+	VEE_NO_METER = 6, /* of a service point while none was installed: 0 */
 };
 
 struct vee_interval {
@@ -92,8 +93,8 @@ int64_t vee_share(int64_t part, int64_t whole);
 /* The longest run of intervals that are there and 0. */
 uint32_t vee_longest_zero(const struct vee_row *row);
 
-/* Values that are actual, or edited by somebody who stands for them, in hundredths of a percent of
- * the row, rounded down. */
+/* Values that are actual, or edited by somebody who stands for them (or no meter was there), in
+ * hundredths of a percent of the row, rounded down. */
 int32_t vee_completeness(const struct vee_row *row);
 
 /* --- estimation --- */

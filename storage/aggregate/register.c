@@ -50,6 +50,8 @@ enum register_step register_step(const struct profile *p, int64_t modulus,
 	int64_t difference;
 	bool late = (from->flags | to->flags) & READING_F_LATE;
 	*step = 0;
+	if (to->flags & READING_F_RESET)
+		return REGISTER_FELL;
 	if (__builtin_sub_overflow(to->value, from->value, &difference))
 		return REGISTER_FELL;
 	if (difference >= 0) {

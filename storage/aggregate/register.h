@@ -32,7 +32,8 @@ struct register_read {
 };
 
 /*
- * From one reading to the next; `modulus` is only looked at when the register fell. A fall is a
+ * From one reading to the next; `modulus` is only looked at when the register fell. The first
+ * reading since a reset that the registry knows of is a fall, whatever it says. Else a fall is a
  * rollover when validation said so of the second. Where one of them came late, validation never
  * compared the two: then it is one when the meter can pass so much in that time, or, where its
  * capacity is not known, from the last tenth of the dials to the first. *step is not negative; 0

@@ -37,6 +37,9 @@ static void a_register_rises_rolls_over_or_falls(void **state)
 	assert_int_equal(step, REGISTER_FELL);
 	assert_int_equal(take(990, 15, READING_F_ROLLOVER, 0), 0);
 	assert_int_equal(step, REGISTER_FELL);
+	/* the registry says that it was reset, even if it shows more */
+	assert_int_equal(take(5, 7, READING_F_RESET, TURN), 0);
+	assert_int_equal(step, REGISTER_FELL);
 	/* what is beyond the dials can't have come round */
 	assert_int_equal(take(2500, 15, READING_F_ROLLOVER, TURN), 0);
 	assert_int_equal(step, REGISTER_FELL);
