@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GET /devices, GET /devices/ID, POST /devices/import. */
+/* The registry of devices: lists, one of them, imports, bulk changes, resets. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "control/api/api_priv.h"
+#include "control/api/objects.h"
 #include "control/api/topics.h"
 #include "control/registry/device_text.h"
-
-#define COMPLAINTS_MAX 1000 /* told one by one; the rest is counted */
+#include "control/registry/service_point.h"
 
 struct list {
 	struct text *text;
-	const char *state; /* only these; NULL: all */
 	uint64_t skip, count, limit;
 	bool more;
+	char last[DEVICE_ID_BYTES + 1];
 	const struct api_request *request;
 };
 
@@ -23,11 +22,9 @@ static bool on_device(void *context, const struct device *d)
 {
 	struct list *l = context;
 	char json[DEVICE_JSON_BYTES];
-	if (l->state && strcmp(device_state_name(d->state), l->state) != 0)
-		return !api_is_stopping(l->request);
-	if (l->state && l->skip > 0) {
+	if (l->skip > 0) {
 		l->skip--;
-		return true;
+		return !api_is_stopping(l->request);
 	}
 	if (l->count == l->limit) {
 		l->more = true;
@@ -35,54 +32,41 @@ static bool on_device(void *context, const struct device *d)
 	}
 	text_add(l->text, "%s\n", l->count ? "," : "");
 	l->count++;
+	snprintf(l->last, sizeof l->last, "%s", d->id);
 	text_put(l->text, json, device_json(d, json));
 	return !l->text->failed;
 }
 
-static bool is_state(const char *name)
-{
-	for (int state = 0; device_state_name((enum device_state)state); state++)
-		if (strcmp(device_state_name((enum device_state)state), name) == 0)
-			return true;
-	return false;
-}
-
 static void api_devices(const struct api_request *request, struct api_reply *reply)
 {
-	const char *prefix = api_parameter(request, "prefix");
-	const char *state = api_parameter(request, "state");
 	struct registry *registry = request->context->registry;
+	struct registry_selection which;
 	uint64_t offset, limit;
 	struct error err;
 
 	if (!api_number(request, reply, "offset", 0, UINT32_MAX, 0, &offset) ||
-	    !api_number(request, reply, "limit", 1, 10000, 100, &limit))
+	    !api_number(request, reply, "limit", 1, 10000, 100, &limit) ||
+	    !api_selection(request, reply, &which))
 		return;
-	if (state && !is_state(state)) {
-		api_problem(reply, 400, "Bad parameter",
-		            "one of pending, active, suspended, retired",
-		            "there is no state '%.40s'", state);
-		return;
-	}
 	text_add(&reply->text, "{\"total\":%" PRIu32 ",\"offset\":%" PRIu64 ",\"devices\":[",
 	         registry_count(registry), offset);
-	struct list l = {.text = &reply->text, .state = state, .skip = offset, .limit = limit,
-	                 .request = request};
-	enum result result = registry_list(registry, prefix ? prefix : "", state ? 0 : offset,
-	                                   state ? UINT64_MAX : limit + 1, on_device, &l, &err);
+	struct list l = {.text = &reply->text, .skip = offset, .limit = limit, .request = request};
+	enum result result = registry_select(registry, &which, on_device, &l, &err);
 	if (api_stopped(request, reply))
 		return;
 	if (result != RESULT_OK) {
 		api_failed(reply, result, &err);
 		return;
 	}
-	text_add(&reply->text, "],\"count\":%" PRIu64 ",\"more\":%s}\n", l.count,
-	         l.more ? "true" : "false");
+	text_add(&reply->text, "],\"count\":%" PRIu64 ",\"more\":%s", l.count,
+		 l.more ? "true" : "false");
 	if (l.more) {
-		char next[24];
-		snprintf(next, sizeof next, "%" PRIu64, offset + limit);
-		api_next(request, reply, &(struct api_parameter){"offset", next}, 1);
+		text_add(&reply->text, ",\"next\":");
+		text_json(&reply->text, l.last, strlen(l.last));
+		api_next(request, reply,
+			 (const struct api_parameter[]){{"after", l.last}, {"offset", "0"}}, 2);
 	}
+	text_add(&reply->text, "}\n");
 }
 
 static void api_device(const struct api_request *request, struct api_reply *reply)
@@ -136,101 +120,124 @@ static void api_device_reject(const struct api_request *request, struct api_repl
 	decide(request, reply, DEVICE_RETIRED);
 }
 
-struct complaints {
-	struct text text;
-	uint64_t count;
-};
+/* --- many, one by one --- */
 
-static void on_complaint(void *context, uint64_t line, const char *cause)
+/* "true", or without a value. */
+static bool is_set(const struct api_request *request, const char *name)
 {
-	struct complaints *c = context;
-	if (c->count++ >= COMPLAINTS_MAX)
-		return;
-	text_add(&c->text, "%s{\"line\":%" PRIu64 ",\"cause\":", c->count > 1 ? ",\n" : "", line);
-	text_json(&c->text, cause, strlen(cause));
-	text_put(&c->text, "}", 1);
+	const char *value = api_parameter(request, name);
+	return value && strcmp(value, "false") != 0;
 }
 
-static bool import_format(const struct api_request *request, enum registry_format *format)
-{
-	const char *type = request->content_type ? request->content_type : "";
-	size_t length = strcspn(type, "; ");
-	static const struct {
-		const char *type;
-		enum registry_format format;
-	} types[] = {{"text/csv", REGISTRY_CSV},
-	             {"application/json", REGISTRY_JSON},
-	             {"application/x-ndjson", REGISTRY_JSON},
-	             {"application/jsonl", REGISTRY_JSON}};
-	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-		if (strlen(types[i].type) == length && strncmp(types[i].type, type, length) == 0) {
-			*format = types[i].format;
-			return true;
-		}
-	return false;
-}
-
-static void api_devices_import(const struct api_request *request, struct api_reply *reply)
+static void set_devices(const struct api_request *request, struct api_reply *reply)
 {
 	struct registry_author author = {request->who->name, clock_wall_ms()};
-	enum registry_format format;
+	bool all = is_set(request, "all"), dry = is_set(request, "dry-run");
+	struct api_complaints complaints = {0};
+	struct registry_selection which;
 	struct registry_import report;
-	struct complaints complaints = {0};
 	struct error err;
-
-	if (!import_format(request, &format)) {
-		api_problem(reply, 415, "Unknown type of body",
-		            "set Content-Type to text/csv, application/json or "
-		            "application/x-ndjson",
-		            "Content-Type is '%.80s'",
-		            request->content_type ? request->content_type : "not set");
+	if (!api_selection(request, reply, &which))
+		return;
+	if (!which.prefix && !which.group && !which.search && which.state < 0 && !all) {
+		api_problem(reply, 400, "Which devices?",
+			    "give prefix, group, search or state; or all=true for every device",
+			    "nothing says which devices are meant");
 		return;
 	}
-	enum result result = registry_import_text(
-	    request->context->registry, REGISTRY_DEVICES, &author, format, request->body,
-	    request->body_bytes, on_complaint, &complaints, &report, &err);
-	if (result != RESULT_OK && report.added + report.changed == 0) {
-		api_failed(reply, result, &err);
-	} else {
-		text_add(&reply->text,
-		         "{\"lines\":%" PRIu64 ",\"added\":%" PRIu64 ",\"changed\":%" PRIu64
-		         ",\"unchanged\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"complete\":%s",
-		         report.lines, report.added, report.changed, report.unchanged,
-		         report.failed, result == RESULT_OK ? "true" : "false");
-		if (result != RESULT_OK) {
-			reply->status = 500;
-			text_add(&reply->text, ",\"detail\":");
-			text_json(&reply->text, err.text, strlen(err.text));
-		}
-		text_add(&reply->text, ",\"errors\":[%s]}\n",
-		         complaints.text.data ? complaints.text.data : "");
+	enum result result =
+	    registry_set(request->context->registry, &author, &which, request->body,
+			 request->body_bytes, dry, api_complain, &complaints, &report, &err);
+	api_put_report(reply, result, &err, &report, &complaints);
+}
+
+static void reset_device(const struct api_request *request, struct api_reply *reply)
+{
+	static const char *const names[] = {"at", "final", "initial", NULL};
+	struct registry_author author = {request->who->name, clock_wall_ms()};
+	int64_t at_s, final_mwh, initial_mwh;
+	struct error err;
+	json_t *body = api_body_object(request, reply);
+	if (!body)
+		return;
+	if (api_members_known(reply, body, names) &&
+	    api_member_instant(request, reply, body, "at", &at_s) &&
+	    api_member_energy(reply, body, "final", &final_mwh) &&
+	    api_member_energy(reply, body, "initial", &initial_mwh)) {
+		enum result result =
+		    registry_device_reset(request->context->registry, &author, request->rest, at_s,
+					  final_mwh, initial_mwh, &err);
+		if (result == RESULT_OK)
+			api_device(request, reply);
+		else
+			api_failed(reply, result, &err);
 	}
-	text_free(&complaints.text);
+	json_decref(body);
+}
+
+static void device_history(const struct api_request *request, struct api_reply *reply)
+{
+	api_registry_history(request, reply, REGISTRY_DEVICES);
+}
+
+static void export_devices(const struct api_request *request, struct api_reply *reply)
+{
+	api_registry_export(request, reply, REGISTRY_DEVICES);
+}
+
+static void import_devices(const struct api_request *request, struct api_reply *reply)
+{
+	api_registry_import(request, reply, REGISTRY_DEVICES);
 }
 
 /* --- routes --- */
 
 /* clang-format off */
 #define DECISION "{id:string state:string}"
+#define SELECTION \
+	{"prefix", "string", "the beginning of the id"}, \
+	{"group", "string", "only those in this group"}, \
+	{"search", "string", "only those with this text in any field"}, \
+	{"state", "'pending'|'active'|'suspended'|'retired'", "only these"}
 
 const struct api_topic api_topic_devices = {
     .name = "devices",
     .about = "The registry of meters",
     .routes = (const struct api_route[]){
 	{"GET", "/devices", api_devices, API_VIEWER,
-	 .summary = "Devices by their id's beginning and their state",
-	 .parameters = API_PARAMETERS(
-	     {"prefix", "string", "the beginning of the id"},
-	     {"state", "'pending'|'active'|'suspended'|'retired'", "only these"},
+	 .summary = "Devices by their id",
+	 .parameters = API_PARAMETERS(SELECTION,
+	     {"after", "string", "only ids behind it: the last one of the part before"},
 	     {"offset", "int", "how many to skip; default 0"},
 	     {"limit", "int", "at most so many, 1 to 10000; default 100"}),
 	 .answers = API_ANSWERS({200, API_JSON,
-	     "{total:int offset:int devices:[Device] count:int more:bool}"})},
+	     "{total:int offset:int devices:[Device] count:int more:bool next?:string}"})},
+	{"GET", "/devices/export", export_devices, API_VIEWER,
+	 .summary = "All devices, or some, as an import takes them",
+	 .parameters = API_PARAMETERS(SELECTION, API_EXPORT_FORMAT),
+	 .answers = API_ANSWERS({200, API_CSV | API_NDJSON, NULL})},
+	{"POST", "/devices/set", set_devices, API_OPERATOR,
+	 .summary = "Change fields of all devices that are selected",
+	 .parameters = API_PARAMETERS(SELECTION,
+	     {"all", "string", "true: every device, where nothing else says which"},
+	     {"dry-run", "string", "true: count what would change and change nothing"}),
+	 .body = {.kinds = API_JSON, .bytes_max = 65536, .required = true, .shape = "{...}"},
+	 .answers = API_ANSWERS({200, API_JSON, "Import"}, {500, API_JSON, "Import"})},
+	{"GET", "/devices/{id}/history", device_history, API_VIEWER,
+	 .summary = "Who changed what of it, and when",
+	 .parameters = API_PARAMETERS({"id", "string", "of the device"}),
+	 .answers = API_ANSWERS({200, API_JSON, "History"})},
+	{"POST", "/devices/{id}/reset", reset_device, API_OPERATOR,
+	 .summary = "Its register counts anew from a time on",
+	 .parameters = API_PARAMETERS({"id", "string", "of the device"}),
+	 .body = {.kinds = API_JSON, .bytes_max = 4096, .required = true,
+	          .shape = "{at:string final?:string initial?:string}"},
+	 .answers = API_ANSWERS({200, API_JSON, "Device"})},
 	{"GET", "/devices/{id}", api_device, API_VIEWER,
 	 .summary = "One device",
 	 .parameters = API_PARAMETERS({"id", "string", "of the device"}),
 	 .answers = API_ANSWERS({200, API_JSON, "Device"})},
-	{"POST", "/devices/import", api_devices_import, API_OPERATOR,
+	{"POST", "/devices/import", import_devices, API_OPERATOR,
 	 .summary = "Add and change devices from a list",
 	 .body = {.kinds = API_CSV | API_JSON | API_NDJSON,
 	          .bytes_max = API_IMPORT_BYTES_MAX},

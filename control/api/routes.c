@@ -10,6 +10,7 @@
 const struct api_topic *const api_topics[] = {
     &api_topic_status,
     &api_topic_devices,
+    &api_topic_points,
     &api_topic_readings,
     &api_topic_aggregates,
     &api_topic_usage,

@@ -20,6 +20,7 @@ extern const struct api_topic api_topic_history;
 extern const struct api_topic api_topic_openapi;
 extern const struct api_topic api_topic_page;
 extern const struct api_topic api_topic_profile;
+extern const struct api_topic api_topic_points;
 extern const struct api_topic api_topic_readings;
 extern const struct api_topic api_topic_status;
 extern const struct api_topic api_topic_usage;

@@ -103,6 +103,7 @@ extern const struct command_group top_group;
 extern const struct command_group audit_group;
 extern const struct command_group access_group;
 extern const struct command_group devices_group;
+extern const struct command_group points_group;
 extern const struct command_group readings_group;
 extern const struct command_group aggregates_group;
 extern const struct command_group usage_group;

@@ -12,6 +12,7 @@ static const struct command_group *const groups[] = {
     &top_group,
     &audit_group,
     &devices_group,
+    &points_group,
     &readings_group,
     &aggregates_group,
     &usage_group,

@@ -238,11 +238,12 @@ static bool set_instant(const struct fields *fs, int64_t *to, const struct field
 	*to = FIELD_NOT_GIVEN;
 	if (bytes == 0)
 		return true;
-	if (terminated(text, bytes, plain) && instant_parse(fs->calendar, plain, to))
+	if (terminated(text, bytes, plain) && instant_parse(fs->calendar, plain, to) && *to >= 0 &&
+	    *to < FIELD_INSTANT_END)
 		return true;
 	snprintf(cause, FIELD_CAUSE_BYTES,
 		 "%s is '%.*s'; expected a time such as 2026-03-29T10:07:00Z or a day such as "
-		 "2026-03-29",
+		 "2026-03-29, not before 1970",
 		 f->name, bytes < 40 ? (int)bytes : 40, text);
 	return false;
 }

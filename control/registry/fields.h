@@ -24,6 +24,7 @@
 #define FIELD_CAUSE_BYTES 256
 #define FIELD_NO_DEGREES  INT32_MIN
 #define FIELD_NOT_GIVEN   INT64_MIN
+#define FIELD_INSTANT_END INT64_C(253402300800) /* the year 10000 */
 #define FIELD_TEXT_BYTES  512 /* of any field, as fields_text writes it */
 
 enum field_kind {

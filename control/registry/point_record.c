@@ -73,6 +73,12 @@ static bool is_part(int64_t n)
 	return n >= 1 && n <= RATIO_PART_MAX;
 }
 
+/* 1970 to 9999. */
+static bool is_time(int64_t at_s)
+{
+	return at_s >= 0 && at_s < FIELD_INSTANT_END;
+}
+
 static const uint8_t *get_installation(const uint8_t *p, const uint8_t *end,
 				       struct installation *in)
 {
@@ -85,7 +91,10 @@ static const uint8_t *get_installation(const uint8_t *p, const uint8_t *end,
 	in->initial_mwh = (int64_t)get_le64(p + 32);
 	in->final_mwh = (int64_t)get_le64(p + 40);
 	in->dials = p[48];
-	if (!is_part(in->ratio.numerator) || !is_part(in->ratio.denominator))
+	if (!is_part(in->ratio.numerator) || !is_part(in->ratio.denominator) ||
+	    !is_time(in->from_s) || !(in->to_s == INSTALLATION_OPEN || is_time(in->to_s)) ||
+	    (in->initial_mwh < 0 && in->initial_mwh != REGISTER_UNKNOWN) ||
+	    (in->final_mwh < 0 && in->final_mwh != REGISTER_UNKNOWN))
 		return NULL;
 	return get_text(p + INSTALLATION_BYTES, end, in->meter, sizeof in->meter);
 }

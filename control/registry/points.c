@@ -113,38 +113,45 @@ static bool on_listed(void *context, const void *key, size_t key_bytes, const vo
 			   : l->on_customer(l->context, &customer);
 }
 
-static enum result list(struct registry *r, const char *prefix, struct listing *l,
-			struct error *err)
+static enum result list(struct registry *r, const char *prefix, const char *after,
+			struct listing *l, struct error *err)
 {
-	char key[KEY_BYTES];
-	if (strlen(prefix) > POINT_ID_BYTES)
+	char key[KEY_BYTES], behind[KEY_BYTES], letter = l->on_point ? 'p' : 'c';
+	enum result result;
+	if (strlen(prefix) > POINT_ID_BYTES || (after && strlen(after) > POINT_ID_BYTES))
 		return RESULT_OK;
-	int length = snprintf(key, sizeof key, "%c/%s", l->on_point ? 'p' : 'c', prefix);
-	enum result result =
-	    store_kv_scan(r->store, STORE_REGISTRY, key, (size_t)length, on_listed, l, err);
+	size_t length = (size_t)snprintf(key, sizeof key, "%c/%s", letter, prefix);
+	/* one before the prefix is before all with it */
+	if (after && strcmp(after, prefix) >= 0)
+		result = store_kv_scan_after(
+		    r->store, STORE_REGISTRY, key, length, behind,
+		    (size_t)snprintf(behind, sizeof behind, "%c/%s", letter, after), on_listed, l,
+		    err);
+	else
+		result = store_kv_scan(r->store, STORE_REGISTRY, key, length, on_listed, l, err);
 	if (result == RESULT_OK && l->damaged)
 		return fail(RESULT_MEDIA, err, "a stored record of a %s is damaged",
 			    l->on_point ? "service point" : "customer");
 	return result;
 }
 
-enum result registry_points(struct registry *r, const char *prefix, registry_point_fn *fn,
-			    void *context, struct error *err)
+enum result registry_points(struct registry *r, const char *prefix, const char *after,
+			    registry_point_fn *fn, void *context, struct error *err)
 {
 	struct listing l = {.on_point = fn, .context = context};
 	l.point = malloc(sizeof *l.point);
 	if (!l.point)
 		return fail(RESULT_RESOURCE, err, "registry: no memory");
-	enum result result = list(r, prefix, &l, err);
+	enum result result = list(r, prefix, after, &l, err);
 	free(l.point);
 	return result;
 }
 
-enum result registry_customers(struct registry *r, const char *prefix, registry_customer_fn *fn,
-			       void *context, struct error *err)
+enum result registry_customers(struct registry *r, const char *prefix, const char *after,
+			       registry_customer_fn *fn, void *context, struct error *err)
 {
 	struct listing l = {.on_customer = fn, .context = context};
-	return list(r, prefix, &l, err);
+	return list(r, prefix, after, &l, err);
 }
 
 /* --- where a meter is --- */

@@ -100,5 +100,8 @@ bool device_record_parse(struct device *d, const void *record, size_t bytes)
 	d->latitude = (int32_t)get_le32(p + 11);
 	d->longitude = (int32_t)get_le32(p + 15);
 	d->register_from_s = (int64_t)get_le64(p + 19);
+	/* until the year 9999 */
+	if (d->register_from_s < 0 || d->register_from_s >= FIELD_INSTANT_END)
+		return false;
 	return parse_texts(d, p + HEAD_BYTES, end, TEXTS);
 }

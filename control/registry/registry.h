@@ -125,6 +125,32 @@ MUST_USE enum result registry_import_file(struct registry *r, const struct regis
 MUST_USE enum result registry_set_state(struct registry *r, const struct registry_author *author,
 					const char *id, enum device_state state, struct error *err);
 
+/* --- many at once --- */
+
+/* Which devices: all that is given must be so. */
+struct registry_selection {
+	const char *prefix; /* of the id; NULL: any */
+	const char *after;  /* only ids behind it; NULL: from the first */
+	const char *group;  /* they are in; NULL: any */
+	const char *search; /* any text of theirs has it, ASCII case aside; NULL: any */
+	int state;          /* enum device_state; -1: any */
+};
+#define REGISTRY_EVERY ((struct registry_selection){.state = -1})
+
+/* Set fields of the devices that are selected: `json` is an object with the fields of an import,
+ * without an id. In parts, each durable before it is published. What is refused is counted as
+ * failed (`complain`'s line is the device's place among those selected); report->lines counts those
+ * selected. `dry`: count what would change and change nothing. */
+MUST_USE enum result registry_set(struct registry *r, const struct registry_author *author,
+				  const struct registry_selection *which, const char *json,
+				  size_t bytes, bool dry, registry_complaint_fn *complain,
+				  void *context, struct registry_import *report, struct error *err);
+
+/* Groups by name, with how many devices and service points are in them. */
+typedef bool registry_group_fn(void *context, const char *name, uint64_t devices, uint64_t points);
+MUST_USE enum result registry_groups(struct registry *r, registry_group_fn *fn, void *context,
+				     struct error *err);
+
 /* --- history --- */
 
 struct registry_history {
@@ -154,6 +180,10 @@ bool registry_id_of(struct registry *r, uint32_t number, char id[DEVICE_ID_BYTES
 
 /* False ends the listing. Called without the lock. */
 typedef bool registry_device_fn(void *context, const struct device *device);
+
+/* Those that are selected, by id. */
+MUST_USE enum result registry_select(struct registry *r, const struct registry_selection *which,
+				     registry_device_fn *fn, void *context, struct error *err);
 
 /* Devices whose id starts with `prefix`, by id: skips `offset`, hands out at most `limit`. */
 MUST_USE enum result registry_list(struct registry *r, const char *prefix, uint64_t offset,

@@ -72,10 +72,10 @@ MUST_USE enum result registry_customer_get(struct registry *r, const char *id, s
 typedef bool registry_point_fn(void *context, const struct service_point *point);
 typedef bool registry_customer_fn(void *context, const struct customer *customer);
 
-/* Those whose id starts with `prefix`, by id. */
-MUST_USE enum result registry_points(struct registry *r, const char *prefix, registry_point_fn *fn,
-				     void *context, struct error *err);
-MUST_USE enum result registry_customers(struct registry *r, const char *prefix,
+/* Those whose id starts with `prefix`, by id, behind the id `after` (NULL: from the first). */
+MUST_USE enum result registry_points(struct registry *r, const char *prefix, const char *after,
+				     registry_point_fn *fn, void *context, struct error *err);
+MUST_USE enum result registry_customers(struct registry *r, const char *prefix, const char *after,
 					registry_customer_fn *fn, void *context, struct error *err);
 
 /* The point at which a meter is installed at an instant. RESULT_ABSENT: at none. */

@@ -38,23 +38,27 @@ static bool has_prefix(const char *key, size_t key_bytes, enum store_space space
 	       (prefix_bytes == 0 || memcmp(key + 1, prefix, prefix_bytes) == 0);
 }
 
-enum result store_kv_scan(struct store *s, enum store_space space, const void *prefix,
-                          size_t prefix_bytes, store_kv_fn *fn, void *context, struct error *err)
+static enum result scan(struct store *s, enum store_space space, const void *prefix,
+			size_t prefix_bytes, const void *after, size_t after_bytes, store_kv_fn *fn,
+			void *context, struct error *err)
 {
 	CHECK_OP((int)space, <, (int)STORE_SPACE_COUNT);
 	char start[256] = {(char)space}, *message = NULL;
-	if (prefix_bytes > sizeof start - 1)
-		return fail(RESULT_INPUT, err, "store: a prefix of %zu bytes is too long",
-		            prefix_bytes);
-	if (prefix_bytes > 0)
-		memcpy(start + 1, prefix, prefix_bytes);
+	const void *from = after ? after : prefix;
+	size_t from_bytes = after ? after_bytes : prefix_bytes;
+	if (from_bytes > sizeof start - 1)
+		return fail(RESULT_INPUT, err, "store: a key of %zu bytes is too long", from_bytes);
+	if (from_bytes > 0)
+		memcpy(start + 1, from, from_bytes);
 
 	rocksdb_iterator_t *it = rocksdb_create_iterator(s->control.db, s->control.read);
-	for (rocksdb_iter_seek(it, start, 1 + prefix_bytes); rocksdb_iter_valid(it);
+	for (rocksdb_iter_seek(it, start, 1 + from_bytes); rocksdb_iter_valid(it);
 	     rocksdb_iter_next(it)) {
 		size_t key_bytes, value_bytes;
 		const char *key = rocksdb_iter_key(it, &key_bytes);
 		const char *value = rocksdb_iter_value(it, &value_bytes);
+		if (after && key_bytes == 1 + from_bytes && memcmp(key, start, key_bytes) == 0)
+			continue;
 		if (!has_prefix(key, key_bytes, space, prefix, prefix_bytes) ||
 		    !fn(context, key + 1, key_bytes - 1, value, value_bytes))
 			break;
@@ -62,4 +66,17 @@ enum result store_kv_scan(struct store *s, enum store_space space, const void *p
 	rocksdb_iter_get_error(it, &message);
 	rocksdb_iter_destroy(it);
 	return message ? db_failed("read control data", message, err) : RESULT_OK;
+}
+
+enum result store_kv_scan(struct store *s, enum store_space space, const void *prefix,
+			  size_t prefix_bytes, store_kv_fn *fn, void *context, struct error *err)
+{
+	return scan(s, space, prefix, prefix_bytes, NULL, 0, fn, context, err);
+}
+
+enum result store_kv_scan_after(struct store *s, enum store_space space, const void *prefix,
+				size_t prefix_bytes, const void *after, size_t after_bytes,
+				store_kv_fn *fn, void *context, struct error *err)
+{
+	return scan(s, space, prefix, prefix_bytes, after, after_bytes, fn, context, err);
 }

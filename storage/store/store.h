@@ -199,7 +199,12 @@ struct store_kv {
 /* All of them or none. */
 MUST_USE enum result store_kv_write(struct store *s, enum store_space space,
                                     const struct store_kv *items, size_t count, struct error *err);
-/* Entries whose key starts with the prefix, in key order. */
+/* Entries whose key starts with the prefix, in key order; store_kv_scan_after: those behind the
+ * key `after` (which has the prefix). */
+MUST_USE enum result store_kv_scan_after(struct store *s, enum store_space space,
+					 const void *prefix, size_t prefix_bytes, const void *after,
+					 size_t after_bytes, store_kv_fn *fn, void *context,
+					 struct error *err);
 MUST_USE enum result store_kv_scan(struct store *s, enum store_space space, const void *prefix,
                                    size_t prefix_bytes, store_kv_fn *fn, void *context,
                                    struct error *err);

@@ -170,17 +170,24 @@ static void settle(struct store *s, enum store_space space)
 	s->sorted[space] = true;
 }
 
-enum result store_kv_scan(struct store *s, enum store_space space, const void *prefix,
-                          size_t prefix_bytes, store_kv_fn *fn, void *context, struct error *err)
+enum result store_kv_scan_after(struct store *s, enum store_space space, const void *prefix,
+				size_t prefix_bytes, const void *after, size_t after_bytes,
+				store_kv_fn *fn, void *context, struct error *err)
 {
 	(void)err;
 	pthread_mutex_lock(&s->lock);
 	settle(s, space);
 	size_t low = 0, high = s->count[space];
-	struct entry wanted = {.key = (char *)prefix, .key_bytes = prefix_bytes, .order = SIZE_MAX};
+	/* of the same key `order` decides: behind it with `after`, else before it */
+	struct entry wanted = {.key = (char *)(after ? after : prefix),
+			       .key_bytes = after ? after_bytes : prefix_bytes,
+			       .order = after ? 0 : SIZE_MAX};
 	while (low < high) {
 		size_t middle = (low + high) / 2;
-		if (by_key(&s->entries[space][middle], &wanted) < 0)
+		const struct entry *e = &s->entries[space][middle];
+		bool same =
+		    after && e->key_bytes == after_bytes && memcmp(e->key, after, after_bytes) == 0;
+		if (same || by_key(e, &wanted) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -194,6 +201,12 @@ enum result store_kv_scan(struct store *s, enum store_space space, const void *p
 	}
 	pthread_mutex_unlock(&s->lock);
 	return RESULT_OK;
+}
+
+enum result store_kv_scan(struct store *s, enum store_space space, const void *prefix,
+			  size_t prefix_bytes, store_kv_fn *fn, void *context, struct error *err)
+{
+	return store_kv_scan_after(s, space, prefix, prefix_bytes, NULL, 0, fn, context, err);
 }
 
 void fake_store_add_reading(struct store *s, const struct stored_reading *reading)

@@ -449,7 +449,8 @@ static void customers_are_kept(void **state)
 	assert_string_equal(c.contact, "555");
 	assert_string_equal(c.email, "j@x.org");
 	assert_int_equal(registry_customer_get(f.r, "C", &c, &f.err), RESULT_ABSENT);
-	assert_int_equal(registry_customers(f.r, "C-1", count_customer, &count, &f.err), RESULT_OK);
+	assert_int_equal(registry_customers(f.r, "C-1", NULL, count_customer, &count, &f.err),
+			 RESULT_OK);
 	assert_int_equal(count, 2);
 	assert_int_equal(history(REGISTRY_CUSTOMERS, "C-1").count, 2);
 }
