@@ -16,9 +16,9 @@
 #include "storage/journal/inspect.h"
 #include "storage/journal/record.h"
 
-#define JOURNAL_BLOCKS_MAX 20000 /* looked through for the records of two readings */
-#define READINGS_SHOWN     32
-#define ERRORS_SHOWN       32
+#define JOURNALED_MS   60000 /* a reading is in the journal so soon after it came */
+#define READINGS_SHOWN 32
+#define ERRORS_SHOWN   32
 
 struct story {
 	const struct api_request *request;
@@ -97,20 +97,46 @@ static json_t *record_in(const struct inspect_found *found, const struct stored_
 	return NULL;
 }
 
+/* Go to the last segment that begins before a time: its first block tells. */
+static void seek_time(struct journal_inspect *in, uint64_t first, uint64_t last, int64_t ms)
+{
+	struct inspect_found found;
+	struct error err;
+	uint64_t best = first;
+	while (first < last) {
+		uint64_t middle = first + (last - first) / 2;
+		journal_inspect_seek(in, middle);
+		if (journal_inspect_next(in, &found, &err) != RESULT_OK ||
+		    found.kind != INSPECT_BLOCK)
+			break;
+		if (found.block.written_ms < ms) {
+			best = found.block.number;
+			first = middle + 1;
+		} else {
+			last = found.block.number < middle ? found.block.number : middle;
+			last = last > first ? last : first;
+		}
+	}
+	journal_inspect_seek(in, best);
+}
+
 /* In what the journal still has; it lets go of what the store has durably. */
 static json_t *find_in_journal(const struct story *s, const struct stored_reading *r)
 {
 	struct journal_inspect *in;
+	struct journal_status status;
 	struct inspect_found found;
 	struct error err;
 	json_t *record = NULL;
 	const char *dir = s->context->config->journal.dir;
 	if (!dir || journal_inspect_open(dir, &in, &err) != RESULT_OK)
 		return NULL;
-	for (uint32_t i = 0; i < JOURNAL_BLOCKS_MAX && !record; i++) {
-		if (api_is_stopping(s->request) ||
-		    journal_inspect_next(in, &found, &err) != RESULT_OK ||
-		    found.kind == INSPECT_END)
+	journal_status_get(s->context->journal, &status);
+	seek_time(in, status.released_block + 1, status.durable_block, r->received_ms);
+	while (!record && !api_is_stopping(s->request) &&
+	       journal_inspect_next(in, &found, &err) == RESULT_OK && found.kind != INSPECT_END) {
+		if (found.kind == INSPECT_BLOCK &&
+		    found.block.written_ms > r->received_ms + JOURNALED_MS)
 			break;
 		if (found.kind == INSPECT_BLOCK)
 			record = record_in(&found, r);
@@ -135,13 +161,16 @@ static json_t *reading_json(const struct story *s, const struct stored_reading *
 	text_put(&flags, "]", 1);
 	reading_put_profile(&profile, s->context, r->profile);
 	char time[4][TIME_TEXT_BYTES];
+	/* a collection time so long ago is not kept exactly: it says nothing of the clock */
+	bool exact = r->received_ms - r->collected_ms < -(int64_t)INT32_MIN;
 	json_t *json = json_pack(
-	    "{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:o*, s:o*}", "time",
+	    "{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o*, s:o*}", "time",
 	    time_format(r->ts_ms, time[0]), "meter_time", time_format(r->meter_ts_ms, time[1]),
 	    "received", time_format(r->received_ms, time[2]), "collected",
 	    time_format(r->collected_ms, time[3]), "protocol", reading_protocol(r), "profile",
 	    profile.data ? profile.data : "", "clock_off_ms",
-	    (json_int_t)(r->meter_ts_ms - r->collected_ms), "flags", text_json_of(&flags),
+	    exact ? json_integer(r->meter_ts_ms - r->collected_ms) : json_null(), "flags",
+	    text_json_of(&flags),
 	    "values", text_json_of(&values));
 	text_free(&values);
 	text_free(&flags);

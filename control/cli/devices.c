@@ -27,7 +27,9 @@ static int list_devices(const struct arguments *a)
 	    {"id", "ID", COLUMN_TEXT},           {"state", "STATE", COLUMN_TEXT},
 	    {"number", "NUMBER", COLUMN_PLAIN},  {"gateway", "GATEWAY", COLUMN_TEXT},
 	    {"profile", "PROFILE", COLUMN_TEXT}, {"model", "MODEL", COLUMN_TEXT},
-	    {"serial", "SERIAL", COLUMN_TEXT},
+	    {"serial", "SERIAL", COLUMN_TEXT},   {"manufacturer", NULL, COLUMN_TEXT},
+	    {"firmware", NULL, COLUMN_TEXT},     {"capacity_w", NULL, COLUMN_TEXT},
+	    {"dials", NULL, COLUMN_TEXT},        {"service_point", NULL, COLUMN_TEXT},
 	};
 	struct view view = VIEW("devices", columns);
 	view.footer = list_footer;

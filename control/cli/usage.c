@@ -38,10 +38,35 @@ static void print_days(const json_t *days)
 	table_free(t);
 }
 
+/* By which edit or version of the rules; what is worth knowing of the reading at its end. */
+static const char *notes_of(const json_t *interval, char *out, size_t bytes)
+{
+	const json_t *edit = json_object_get(interval, "edit");
+	const json_t *rules = json_object_get(interval, "rules");
+	const json_t *drift = json_object_get(interval, "drift_s");
+	bool late = json_is_true(json_object_get(interval, "late"));
+	int used = 0;
+	out[0] = '\0';
+	if (edit)
+		used = snprintf(out, bytes, "edit %d", (int)json_integer_value(edit));
+	else if (rules)
+		used = snprintf(out, bytes, "rules %d", (int)json_integer_value(rules));
+	else if (drift)
+		used = snprintf(out, bytes, "clock off by %d s%s",
+		                (int)json_integer_value(drift),
+		                json_is_true(json_object_get(interval, "time_replaced"))
+		                    ? ", replaced"
+		                    : "");
+	if (late)
+		snprintf(out + used, bytes - (size_t)used, "%slate", used ? ", " : "");
+	return out;
+}
+
 static void print_intervals(const json_t *intervals)
 {
-	static const char *const names[] = {"FROM (UTC)", "kWh", "SOURCE"};
-	struct table *t = table_new(names, 3);
+	static const char *const names[] = {"FROM (UTC)", "kWh", "SOURCE", "NOTES"};
+	char notes[80];
+	struct table *t = table_new(names, 4);
 	json_t *interval;
 	size_t i;
 	json_array_foreach(intervals, i, interval)
@@ -49,6 +74,7 @@ static void print_intervals(const json_t *intervals)
 		table_add(t, text_of(interval, "start"));
 		table_add(t, text_of(interval, "kwh"));
 		table_add(t, text_of(interval, "source"));
+		table_add(t, notes_of(interval, notes, sizeof notes));
 	}
 	table_right(t, 1);
 	table_trim_decimals(t, 1);

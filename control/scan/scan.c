@@ -49,7 +49,7 @@ enum result scan_period(const char *text, int32_t *from_day, int32_t *end_day, s
 	struct error why;
 	bool month = strlen(text) == 7;
 	snprintf(first, sizeof first, "%.10s%s", text, month ? "-01" : "");
-	if (strlen(text) >= SCAN_PERIOD_BYTES || civil_parse(first, &date, &why) != RESULT_OK)
+	if ((!month && strlen(text) != 10) || civil_parse(first, &date, &why) != RESULT_OK)
 		return fail(RESULT_INPUT, err,
 		            "'%.20s' is no day and no month; expected one such as 2026-03-29 or "
 		            "2026-03", text);
