@@ -379,7 +379,8 @@ static enum result flush_part(struct events *e, bool all, struct writing *w, boo
 		events_count(e, EVENT_COUNT_WRITE_FAILED, 1);
 		return r;
 	}
-	memmove(e->gone, e->gone + gone, (e->gone_count - gone) * sizeof e->gone[0]);
+	if (gone > 0)
+		memmove(e->gone, e->gone + gone, (e->gone_count - gone) * sizeof e->gone[0]);
 	e->gone_count -= gone;
 	size_t kept = 0;
 	for (size_t i = 0; i < e->dirty_count; i++)
