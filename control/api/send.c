@@ -19,7 +19,7 @@
 #define GZIP_LEAST     860 /* below, a packet is a packet */
 #define GZIP_WINDOW    (15 + 16) /* zlib: a gzip header and trailer */
 #define GZIP_LEVEL     4
-#define STREAM_TAKES_S 120 /* a block of a stream, to the slowest reader that is served */
+#define READER_PATIENCE 4 /* times request_timeout_s, for a block of a stream */
 #define READER_BYTES_S 16384 /* the slowest one of an answer in one piece */
 
 /* --- ETags --- */
@@ -108,6 +108,7 @@ static bool compress_text(struct text *text)
 struct sending {
 	struct api_stream stream;
 	struct peer *peer;
+	uint32_t patience_s; /* with the reader of a block */
 	bool gzip, ended;
 	z_stream z;
 	char *in; /* what is being compressed */
@@ -163,7 +164,7 @@ static ssize_t on_stream(void *context, uint64_t position, char *to, size_t max)
 		else if (n == API_STREAM_END)
 			n = MHD_CONTENT_READER_END_OF_STREAM;
 	}
-	peer_allow_s(s->peer, STREAM_TAKES_S);
+	peer_allow_s(s->peer, s->patience_s);
 	return n;
 }
 
@@ -174,13 +175,14 @@ static void on_stream_end(void *context)
 	sending_free(s);
 }
 
-static struct MHD_Response *make_stream(struct incoming *in, bool gzip)
+static struct MHD_Response *make_stream(struct incoming *in, bool gzip, uint32_t patience_s)
 {
 	struct sending *s = calloc(1, sizeof *s);
 	struct MHD_Response *response = NULL;
 	if (!s)
 		return NULL;
 	s->peer = in->peer;
+	s->patience_s = patience_s;
 	if (gzip) {
 		s->in = malloc(STREAM_BYTES / 2);
 		s->gzip = s->in && deflateInit2(&s->z, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, 8,
@@ -265,10 +267,11 @@ static bool is_known(struct MHD_Connection *connection, const char *etag)
 	return list && server_etag_listed(list, etag);
 }
 
-enum MHD_Result server_send(struct MHD_Connection *connection, struct incoming *in,
-                            bool head_or_get)
+enum MHD_Result server_send(const struct listener *l, struct MHD_Connection *connection,
+                            struct incoming *in, bool head_or_get)
 {
 	struct api_reply *reply = &in->reply;
+	uint32_t patience_s = READER_PATIENCE * l->api->context.config->api.request_timeout_s;
 	char etag[ETAG_BYTES] = "";
 	if (reply->file)
 		return page_send(connection, reply->file);
@@ -285,12 +288,14 @@ enum MHD_Result server_send(struct MHD_Connection *connection, struct incoming *
 	if (!stream)
 		gzip = gzip && reply->text.used >= GZIP_LEAST && compress_text(&reply->text);
 	uint64_t bytes = stream ? 0 : reply->text.used;
-	struct MHD_Response *response = stream ? make_stream(in, gzip) : make_text(reply);
+	struct MHD_Response *response =
+	    stream ? make_stream(in, gzip, patience_s) : make_text(reply);
 	if (!response)
 		return MHD_NO;
 	add_headers(response, in, etag, gzip);
 	enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
 	MHD_destroy_response(response);
-	peer_allow_s(in->peer, STREAM_TAKES_S + (uint32_t)(bytes / READER_BYTES_S));
+	if (in->peer)
+		peer_allow_s(in->peer, patience_s + (uint32_t)(bytes / READER_BYTES_S));
 	return result;
 }

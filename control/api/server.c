@@ -255,7 +255,7 @@ enum MHD_Result server_on_request(void *context, struct MHD_Connection *connecti
 	drop_body(in);
 	request_times_add(l->api->times, in->route, in->reply.status,
 	                  clock_mono_us() - in->begun_us);
-	return server_send(connection, in, is_reading(method));
+	return server_send(l, connection, in, is_reading(method));
 }
 
 void server_on_completed(void *context, struct MHD_Connection *connection, void **state,

@@ -82,8 +82,8 @@ bool server_take_arguments(struct MHD_Connection *connection, struct incoming *i
 int server_split_path(char *uri, const char *segments[API_SEGMENTS_MAX]);
 
 /* The answer: coded, compared with what the client has, and queued. (send.c) */
-enum MHD_Result server_send(struct MHD_Connection *connection, struct incoming *in,
-                            bool head_or_get);
+enum MHD_Result server_send(const struct listener *l, struct MHD_Connection *connection,
+                            struct incoming *in, bool head_or_get);
 
 /* Of an answer's bytes, in quotes. (send.c) */
 #define ETAG_BYTES 20

@@ -4,12 +4,14 @@
 every answer checked against its schema; tokens and roles over TLS; a new certificate without a
 restart; gzip, ETags, pages; metrics against docs/METRICS.md (rewritten with --write-docs) and
 promtool; DPDK's telemetry; and hostile clients, who harm neither the API nor the readings."""
+import contextlib
 import datetime
 import gzip
 import http.client
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -458,6 +460,25 @@ def check_malformed(rig):
     check(local(rig, "GET", "/health")[0].status == 200, "no answer after malformed requests")
 
 
+def begin_deaf(rig):
+    """A client that asks for a lot and reads nothing."""
+    deaf = socket.socket(socket.AF_UNIX)
+    deaf.connect(rig.path("api.sock"))
+    deaf.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        for _ in range(4000):
+            deaf.send(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return deaf
+
+
+def check_deaf(deaf):
+    """It is cut off. (Its descriptor says so while data waits that was never read.)"""
+    poll = select.poll()
+    poll.register(deaf, select.POLLHUP)
+    check(poll.poll(60000), "a client that does not read was never ended")
+    deaf.close()
+
+
 def check_slow(rig, web):
     """More slow clients than there is room for: they are ended, and others get their turn."""
     slow = []
@@ -529,9 +550,11 @@ def test():
         check_metrics(rig)
         check_telemetry(rig)
         before_kb = resident_kb(rig.daemon)
+        deaf = begin_deaf(rig)
         check_malformed(rig)
         check_slow(rig, web)
         refused = check_many(rig, web, tokens["monitor"])
+        check_deaf(deaf)
         grown_kb = resident_kb(rig.daemon) - before_kb
         check(grown_kb < 65536, f"hostile clients cost {grown_kb} kB")
         print(f"hostile clients: {refused} requests refused, {grown_kb} kB")
