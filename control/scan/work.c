@@ -150,8 +150,6 @@ static enum result scan_chunk(struct scanning *w, uint64_t first, struct scan_st
 static void *scan_part(void *context)
 {
 	struct scanning *w = context;
-	const struct sched_param none = {0};
-	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
 	for (;;) {
 		struct scan_status sum = {0};
 		struct error err;
@@ -250,7 +248,9 @@ void *scan_work(void *context)
 	                               .calendar = s->source.calendar,
 	                               .rules = s->source.rules,
 	                               .now_s = clock_wall_ms() / 1000}};
+	const struct sched_param none = {0};
 	struct error err;
+	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none); /* the others inherit it */
 	snprintf(w.period, sizeof w.period, "%s", s->status.period);
 	if (prepare(&w, &err) == RESULT_OK)
 		run_threads(&w);
