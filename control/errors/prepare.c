@@ -176,6 +176,9 @@ static bool judge_device(struct error_queue *q, struct error_job *job, struct re
 		         (int)job->entry.client_id_bytes, job->entry.client_id, id);
 	else {
 		r->device = d.number;
+		r->capacity_w = d.capacity_w;
+		r->dials = (uint8_t)d.dials;
+		r->register_from_ms = d.register_from_s * 1000;
 		return true;
 	}
 	return false;
