@@ -20,6 +20,7 @@ void start_pipeline_config(const struct config *k, struct pipeline_config *c)
 	             .no_shared = !k->mqtt.shared},
 	    .mqtt_inflight_max = k->mqtt.inflight_max,
 	    .mqtt_auth = k->broker.password_file || !k->broker.anonymous,
+	    .mqtt_identity_username = k->broker.identity == IDENTITY_USERNAME,
 	    .mqtt_alias_bytes = (uint64_t)k->mqtt.alias_memory_kb << 10,
 	    .coap = {.exchanges_max = k->coap.exchanges_max,
 	             .separate_after_ms = k->coap.separate_after_ms,

@@ -81,11 +81,11 @@ static bool allowed(void *context, struct bytes client, struct bytes username,
 	                  access == CORE_PUBLISH ? ACL_WRITE : ACL_READ);
 }
 
-static bool take(void *context, const struct core_publisher *from, struct bytes client,
+static bool take(void *context, const struct core_publisher *from, struct bytes identity,
                  struct bytes topic, struct bytes props, struct bytes payload)
 {
 	struct broker *b = context;
-	return registering_take(b->registering, from, client, topic, props, payload);
+	return registering_take(b->registering, from, identity, topic, props, payload);
 }
 
 static void routed(void *context, struct bytes topic, struct bytes payload, bool retain)

@@ -31,6 +31,7 @@ struct core_config {
 	uint32_t session_expiry_max_s; /* longest expiry granted; UINT32_MAX: none */
 	uint32_t subscriptions_max;   /* of one session */
 	uint32_t retained_max;        /* retained messages */
+	bool identity_username;       /* hooks.take is told the user name as who it is from */
 };
 
 enum core_presence { CORE_CONNECTED, CORE_PUBLISHED, CORE_GONE };
@@ -51,7 +52,7 @@ struct core_hooks {
 	bool (*allowed)(void *context, struct bytes client, struct bytes username,
 	                struct bytes topic, enum core_access access);
 	/* True: it took the message over (a registration); it must copy what it needs. */
-	bool (*take)(void *context, const struct core_publisher *from, struct bytes client,
+	bool (*take)(void *context, const struct core_publisher *from, struct bytes identity,
 	             struct bytes topic, struct bytes props, struct bytes payload);
 	/* A message that is routed, and each retained one when they were loaded. NULL: nobody
 	 * wants to know. */

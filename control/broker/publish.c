@@ -290,13 +290,14 @@ void core_published(struct core *c, uint32_t io, const struct broker_publish *p)
 		return;
 	}
 	uint8_t reason = REASON_NOT_AUTHORISED;
+	struct bytes username = {s->username, s->username_bytes};
+	struct bytes identity = c->config.identity_username ? username : client_of(s);
 	if (c->hooks.presence)
 		c->hooks.presence(c->context, client_of(s), CORE_PUBLISHED, 0);
-	if (!core_may_publish(c, client_of(s), (struct bytes){s->username, s->username_bytes},
-	                      topic)) {
+	if (!core_may_publish(c, client_of(s), username, topic)) {
 		COUNT(c, IN_NOT_ALLOWED);
 	} else if (c->hooks.take &&
-	           c->hooks.take(c->context, &from, client_of(s), topic, props, payload)) {
+	           c->hooks.take(c->context, &from, identity, topic, props, payload)) {
 		COUNT(c, IN_REGISTER);
 		if (p->qos == 2)
 			remember_inbound(c, s, p->packet_id);

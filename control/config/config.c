@@ -86,6 +86,7 @@ static enum result take_broker(struct yaml_file *file, const struct raw_config *
 {
 	const struct raw_broker *b = &raw->broker;
 	c->broker.anonymous = !b->anonymous || *b->anonymous;
+	c->broker.identity = b->identity ? (enum config_identity)*b->identity : IDENTITY_CLIENT_ID;
 	if (asprintf(&c->broker.dir, "%s/broker", c->store.dir) < 0)
 		c->broker.dir = NULL;
 	if (!c->broker.dir ||
@@ -96,6 +97,10 @@ static enum result take_broker(struct yaml_file *file, const struct raw_config *
 		return yaml_fail(file, "broker.anonymous", err,
 		                 "broker.anonymous is false, but nobody has a password; expected "
 		                 "broker.password_file");
+	if (c->broker.anonymous && c->broker.identity == IDENTITY_USERNAME)
+		return yaml_fail(file, "broker.identity", err,
+		                 "broker.identity is username, but clients may name none; expected "
+		                 "broker.anonymous: false with it");
 	return RESULT_OK;
 }
 

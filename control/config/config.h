@@ -55,6 +55,7 @@ enum config_registration {
 	REGISTER_ALLOW_LIST,
 	REGISTER_OPEN
 };
+enum config_identity { IDENTITY_CLIENT_ID, IDENTITY_USERNAME };
 enum config_authorisation { AUTHORISATION_GATEWAY, AUTHORISATION_STRICT };
 
 struct config {
@@ -89,6 +90,7 @@ struct config {
 		uint32_t subscriptions_max;    /* of one session; default 1,000 */
 		uint32_t retained_max;         /* default 100,000 */
 		bool anonymous;                /* clients may name no user; default true */
+		enum config_identity identity; /* who it is that sends readings */
 		char *password_file, *acl_file; /* NULL: none */
 		char *dir; /* derived: in the store's folder */
 	} broker;

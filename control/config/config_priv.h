@@ -111,6 +111,7 @@ struct raw_mqtt {
 struct raw_broker {
 	BROKER_NUMBERS(RAW_NUMBER)
 	bool *anonymous;
+	int *identity;
 	char *password_file, *acl_file;
 };
 struct raw_coap {

@@ -24,6 +24,9 @@ static const cyaml_strval_t idle_names[] = {{"backoff", IDLE_BACKOFF}, {"spin", 
 static const cyaml_strval_t authorisation_names[] = {{"gateway", AUTHORISATION_GATEWAY},
                                                      {"strict", AUTHORISATION_STRICT}};
 
+static const cyaml_strval_t identity_names[] = {{"client_id", IDENTITY_CLIENT_ID},
+                                                {"username", IDENTITY_USERNAME}};
+
 static const cyaml_strval_t registration_names[] = {{"off", REGISTER_OFF},
                                                     {"pending", REGISTER_PENDING},
                                                     {"allow_list", REGISTER_ALLOW_LIST},
@@ -73,6 +76,7 @@ static const cyaml_schema_field_t mqtt_fields[] = {
 static const cyaml_schema_field_t broker_fields[] = {
     BROKER_NUMBERS(FIELD_NUMBER)
     CYAML_FIELD_BOOL_PTR("anonymous", OPTIONAL, struct raw_broker, anonymous),
+    FIELD_CHOICE(raw_broker, identity, identity_names),
     FIELD_TEXT(broker, password_file),
     FIELD_TEXT(broker, acl_file),
     CYAML_FIELD_END,

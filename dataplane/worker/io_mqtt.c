@@ -146,7 +146,9 @@ static enum mqtt_taken on_connect(void *app, struct mqtt_session *s,
 	struct io_conn *c = conn_of(io, s);
 	uint32_t index = (uint32_t)(c - io->conns);
 	bool waits = needs_broker(io, s, connect);
-	s->client_hash = identity_hash(io, connect->client_id);
+	s->client_hash = identity_hash(io, io->config->mqtt_identity_username
+						       ? connect->username
+						       : connect->client_id);
 	if (!io_broker_connect(io, c, s, connect, waits)) {
 		io_mqtt_block(io, c);
 		return MQTT_NO_ROOM;

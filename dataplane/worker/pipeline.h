@@ -58,6 +58,7 @@ struct pipeline_config {
 	uint32_t mqtt_inflight_max;
 	struct broker_link *broker; /* to the MQTT broker of the control plane */
 	bool mqtt_auth; /* every CONNECT waits for the broker's judgement */
+	bool mqtt_identity_username; /* who sends is told by the user name, not the client id */
 	uint64_t mqtt_alias_bytes; /* per io worker: for the topics behind aliases */
 	struct coap_config coap;
 	struct coap_link *coap_service; /* NULL: none */

@@ -4,6 +4,7 @@
 subscriptions, sessions that outlive the daemon, by SIGTERM and by kill -9, passwords and access
 lists, registration, commands, live readings, and slow subscribers that harm nobody."""
 import datetime
+import decimal
 import json
 import queue
 import socket
@@ -410,9 +411,30 @@ def test_passwords_and_access(rig):
     rig.settle()
     harness.check(len(rig.api.readings("NEW-1")) == 2, "a reading with a password is missing")
     counters = rig.api.counters()
+    judged_by_user_name(rig, users)
     for name, least in (("broker_refused_anonymous", 1), ("broker_refused_credentials", 1),
                         ("broker_in_not_allowed", 2), ("broker_subscribe_refused", 1)):
         harness.check(counters[name] >= least, f"{name} is {counters[name]}: {counters}")
+
+
+def judged_by_user_name(rig, users):
+    """broker.identity: username: the client id of somebody else is no help."""
+    harness.run("mosquitto_passwd", "-b", users, "GW-001", "g")
+    rig.stop()
+    with open(rig.config_file, "a") as f:
+        f.write("  identity: username\n")
+    rig.start()
+    meter = next(d["id"] for d in rig.api.call("GET", "/devices", limit=100)["devices"]
+                 if d.get("gateway") == "GW-001" and d["id"] > "SM-00010")
+    topic, before = f"meters/{meter}/readings", rig.api.totals()
+    last = decimal.Decimal(rig.api.readings(meter)[-1][1]["active_energy"])
+    more = float(last + decimal.Decimal("0.001"))
+    publish(topic, reading(meter, more), "-u", "meter", "-P", "m", "-i", "GW-001")
+    publish(topic, reading(meter, more), "-u", "GW-001", "-P", "g", "-i", "any-name")
+    rig.settle()
+    after = rig.api.totals()
+    for fate in ("not_authorised", "stored"):
+        harness.check(after[fate] == before[fate] + 1, f"{fate}: {before}, then {after}")
 
 
 def test():

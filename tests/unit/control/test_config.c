@@ -305,6 +305,9 @@ static const struct {
     {PORT "broker:\n  anonymous: false\n",
      "4: broker.anonymous is false, but nobody has a password; expected "
      "broker.password_file"},
+    {PORT "broker:\n  identity: username\n",
+     "4: broker.identity is username, but clients may name none; expected broker.anonymous: "
+     "false with it"},
     {PORT "broker:\n  acl_file: nothing\n", "4: broker.acl_file is '..."},
     {PORT "store: {dir: /a}\njournal: {dir: /a}\n",
      "3: store.dir is the journal's folder '/a'; expected one of its own"},
