@@ -132,15 +132,17 @@ async function overviewShowsTheAccounts() {
   await until("rate", async () => number(await text("[data-tile=Readings] .value")) > 0);
   const shown = await page.locator("#fates tbody tr").count();
   assert.ok(shown >= 3 && shown <= Object.keys(after).length, `${shown} fates`);
-  const history = await api("/status/history");
-  assert.ok(history.samples.length > 3 && history.samples.some((v) => v.stored > 0));
+  const history = await until("history", async () => {
+    const got = await api("/status/history");
+    return got.samples.length > 3 && got.samples.some((v) => v.stored > 0) && got;
+  });
   for (const id of ["fates", "latency", "stages", "connections"])
     await until(`a path in ${id}`, async () =>
       (await page.locator(`#plot-${id} svg path[d*=L]`).count()) > 0);
   await page.getByRole("button", { name: "Work per stage: as a table" }).click();
   const heads = await page.locator("#plot-stages thead th").allInnerTexts();
   assert.deepEqual(heads, ["Time", ...history.stages.map((v) => v.name)]);
-  assert.ok(await page.locator("#plot-stages tbody tr").count() >= 3);
+  await until("rows", async () => await page.locator("#plot-stages tbody tr").count() >= 3);
   await page.getByRole("button", { name: "Work per stage: as a table" }).click();
   assert.ok(await page.locator("meter").count() >= 5, "rings and pools");
   await fitsAndMakesSense("overview");
