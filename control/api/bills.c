@@ -95,9 +95,9 @@ static void api_billing(const struct api_request *request, struct api_reply *rep
 	         "{\"work\":\"%s\",\"running\":%s,\"month\":\"%s\",\"tariff\":\"%s\","
 	         "\"total\":%" PRIu64 ",\"done\":%" PRIu64 ",\"closed\":%" PRIu64
 	         ",\"kept\":%" PRIu64 ",\"not_billed\":%" PRIu64 ",\"adjusted\":%" PRIu64
-	         ",\"failure\":",
+	         ",\"elapsed_ms\":%" PRIu64 ",\"cpu_ms\":%" PRIu64 ",\"failure\":",
 	         works[s.work], s.running ? "true" : "false", s.month, s.tariff, s.total, s.done,
-	         s.closed, s.kept, s.not_billed, s.adjusted);
+	         s.closed, s.kept, s.not_billed, s.adjusted, s.elapsed_us / 1000, s.cpu_us / 1000);
 	text_json(&reply->text, s.failure, strlen(s.failure));
 	text_add(&reply->text, "}\n");
 }

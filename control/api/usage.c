@@ -64,7 +64,7 @@ static bool load(const struct api_request *request, struct api_reply *reply, int
 {
 	const struct api_context *c = request->context;
 	const struct usage_source source = {c->store, c->profiles, c->calendar, c->vee_rules,
-	                                    clock_wall_ms() / 1000};
+	                                    clock_wall_ms() / 1000, NULL};
 	struct device d;
 	struct error err;
 	enum result result = registry_get(c->registry, request->rest, &d, &err);

@@ -12,6 +12,7 @@ struct part {
 	int32_t from_day, end_day;
 	int64_t end_s;
 	int64_t limits_mwh[TARIFF_TIERS_MAX]; /* in proportion to the days */
+	struct tariff_day day; /* of the last interval */
 	uint32_t tier;
 	int64_t used_mwh;
 	uint16_t lines[TARIFF_TIERS_MAX][TARIFF_PERIODS_MAX];
@@ -35,6 +36,7 @@ static enum result part_begin(const struct bill_request *r, int32_t day, struct 
 	p->from_day = day;
 	p->end_day = p->tariff->end_day < r->end_day ? p->tariff->end_day : r->end_day;
 	p->end_s = calendar_day_start_s(r->calendar, p->end_day);
+	p->day = (struct tariff_day){0};
 	p->tier = 0;
 	p->used_mwh = 0;
 	memset(p->lines, 0xff, sizeof p->lines);
@@ -87,12 +89,21 @@ static enum result add_piece(const struct bill_request *r, struct bill *b, struc
 	return RESULT_OK;
 }
 
+static uint8_t period_of(const struct bill_request *r, struct part *p, int64_t start_s)
+{
+	if (start_s < p->day.start_s || start_s >= p->day.end_s)
+		p->day = tariff_day_at(p->tariff, r->calendar, start_s);
+	if (!p->day.use)
+		return tariff_period_at(p->tariff, r->calendar, start_s);
+	return p->day.use[(start_s - p->day.start_s) / 900];
+}
+
 /* Splits the interval where it crosses the limits of tiers. */
 static enum result add_interval(const struct bill_request *r, struct bill *b, struct part *p,
                                 uint32_t interval, struct error *err)
 {
 	const struct bill_interval *i = &r->intervals[interval];
-	uint8_t period = tariff_period_at(p->tariff, r->calendar, i->start_s);
+	uint8_t period = period_of(r, p, i->start_s);
 	int64_t rest_mwh = i->energy_mwh;
 	do {
 		while (p->used_mwh >= p->limits_mwh[p->tier])

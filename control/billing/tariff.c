@@ -6,6 +6,8 @@
 
 #include "base/check.h"
 
+#define DAY_S 86400
+
 static const char *const month_names[12] = {"January",   "February", "March",    "April",
                                             "May",       "June",     "July",     "August",
                                             "September", "October",  "November", "December"};
@@ -162,13 +164,29 @@ static bool is_holiday(const struct tariff *t, int32_t day)
 	       bsearch(&day, t->holidays, t->holiday_count, sizeof day, by_day);
 }
 
+static const uint8_t *use_of(const struct tariff *t, const struct local_time *local)
+{
+	if (t->holiday_count > 0 && is_holiday(t, civil_to_day(local->date)))
+		return t->holiday_use;
+	return t->use[local->date.month - 1][local->weekday];
+}
+
 uint8_t tariff_period_at(const struct tariff *t, const struct calendar *c, int64_t utc_s)
 {
 	struct local_time local = calendar_local(c, utc_s);
-	uint32_t quarter = (uint32_t)local.second_of_day / 900;
-	if (t->holiday_count > 0 && is_holiday(t, civil_to_day(local.date)))
-		return t->holiday_use[quarter];
-	return t->use[local.date.month - 1][local.weekday][quarter];
+	return use_of(t, &local)[local.second_of_day / 900];
+}
+
+struct tariff_day tariff_day_at(const struct tariff *t, const struct calendar *c, int64_t utc_s)
+{
+	struct local_time local = calendar_local(c, utc_s);
+	int32_t day = civil_to_day(local.date);
+	struct tariff_day out = {calendar_day_start_s(c, day), calendar_day_start_s(c, day + 1),
+	                         NULL};
+	if (out.end_s - out.start_s == DAY_S &&
+	    calendar_local(c, out.start_s).second_of_day == 0)
+		out.use = use_of(t, &local);
+	return out;
 }
 
 const struct tariff *tariff_on(const struct tariff *const *versions, uint32_t count, int32_t day)

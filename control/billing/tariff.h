@@ -82,6 +82,13 @@ MUST_USE enum result tariff_check(struct tariff *t, struct error *err);
 /* Which period an instant belongs to. */
 uint8_t tariff_period_at(const struct tariff *t, const struct calendar *c, int64_t utc_s);
 
+/* A local day's periods, for who asks for many instants of it. */
+struct tariff_day {
+	int64_t start_s, end_s; /* UTC */
+	const uint8_t *use;     /* by quarter hours since start_s; NULL: the clocks change */
+};
+struct tariff_day tariff_day_at(const struct tariff *t, const struct calendar *c, int64_t utc_s);
+
 /* The versions of one tariff, sorted by tariff_sort: which one rules on a local day. NULL: none. */
 const struct tariff *tariff_on(const struct tariff *const *versions, uint32_t count, int32_t day);
 

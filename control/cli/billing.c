@@ -112,6 +112,10 @@ static int print_billing(const json_t *s)
 	       grouped(number_of(s, "done")), grouped(number_of(s, "total")));
 	for (unsigned i = 0; i < 4; i++)
 		printf("  %-10s  %12s\n", keys[i], grouped(number_of(s, keys[i])));
+	if (number_of(s, "done") > 0)
+		printf("  took %.1f s, %.2f ms of CPU time a meter\n",
+		       (double)number_of(s, "elapsed_ms") / 1e3,
+		       (double)number_of(s, "cpu_ms") / (double)number_of(s, "done"));
 	if (*failure)
 		printf("ended early: %s\n", failure);
 	return *failure ? EXIT_FAILED : EXIT_GOOD;

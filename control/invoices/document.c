@@ -148,11 +148,22 @@ static enum result compute(const struct invoices_source *source, const struct us
 	return result;
 }
 
-static enum result load_usage(const struct invoices_source *source, const struct device *d,
-                              const char *month, struct usage *u, struct error *err)
+struct usage_source usage_source_of(const struct invoices_source *source,
+                                    const struct usage_page *page)
 {
-	const struct usage_source from = {source->store, source->profiles, source->calendar,
-	                                  source->rules, clock_wall_ms() / 1000};
+	return (struct usage_source){.store = source->store,
+	                             .profiles = source->profiles,
+	                             .calendar = source->calendar,
+	                             .rules = source->rules,
+	                             .now_s = clock_wall_ms() / 1000,
+	                             .page = page};
+}
+
+static enum result load_usage(const struct invoices_source *source, const struct usage_page *page,
+                              const struct device *d, const char *month, struct usage *u,
+                              struct error *err)
+{
+	const struct usage_source from = usage_source_of(source, page);
 	int32_t from_day, end_day;
 	enum result result = month_days(month, &from_day, &end_day, err);
 	if (result == RESULT_OK)
@@ -160,8 +171,9 @@ static enum result load_usage(const struct invoices_source *source, const struct
 	return result;
 }
 
-enum result document_draw(const struct invoices_source *source, const struct device *d,
-                          const char *month, const char *tariff, json_t **out, struct error *err)
+enum result document_draw(const struct invoices_source *source, const struct usage_page *page,
+                          const struct device *d, const char *month, const char *tariff,
+                          json_t **out, struct error *err)
 {
 	uint32_t count;
 	const struct tariff *const *versions = tariff_book_find(source->tariffs, tariff, &count);
@@ -169,7 +181,7 @@ enum result document_draw(const struct invoices_source *source, const struct dev
 	if (!versions)
 		return fail(RESULT_ABSENT, err, "there is no tariff '%.60s' in tariffs_dir",
 		            tariff);
-	enum result result = load_usage(source, d, month, &u, err);
+	enum result result = load_usage(source, page, d, month, &u, err);
 	if (result != RESULT_OK)
 		return result;
 	struct bill *bill = malloc(sizeof *bill);

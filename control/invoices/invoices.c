@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "control/invoices/invoices_priv.h"
 
 enum result invoices_new(const struct invoices_source *source, struct invoices **out,
@@ -35,7 +36,8 @@ enum result invoices_draw(struct invoices *iv, const char *id, const char *month
 {
 	struct device d;
 	enum result result = registry_get(iv->source.registry, id, &d, err);
-	return result == RESULT_OK ? document_draw(&iv->source, &d, month, tariff, out, err)
+	return result == RESULT_OK ? document_draw(&iv->source, NULL, &d, month, tariff, out,
+	                                           err)
 	                           : result;
 }
 
@@ -102,6 +104,7 @@ static enum result begin(struct invoices *iv, const struct invoices_status *stat
 		pthread_join(iv->thread, NULL); /* it has ended */
 	iv->started = false;
 	iv->status = *status;
+	iv->begun_us = clock_mono_us();
 	snprintf(iv->prefix, sizeof iv->prefix, "%s", prefix);
 	if (pthread_create(&iv->thread, NULL, invoices_work, iv) != 0) {
 		iv->status.running = false;
@@ -136,5 +139,7 @@ void invoices_status_get(struct invoices *iv, struct invoices_status *status)
 {
 	pthread_mutex_lock(&iv->lock);
 	*status = iv->status;
+	if (status->running)
+		status->elapsed_us = clock_mono_us() - iv->begun_us;
 	pthread_mutex_unlock(&iv->lock);
 }

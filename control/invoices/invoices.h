@@ -84,6 +84,8 @@ struct invoices_status {
 	uint64_t kept;       /* that were closed before, or a review found unchanged */
 	uint64_t not_billed; /* too few values */
 	uint64_t adjusted;   /* by a review */
+	uint64_t elapsed_us; /* since it was begun, or that it took */
+	uint64_t cpu_us;     /* of its threads, together */
 	char failure[ERROR_TEXT_BYTES]; /* why it ended early; "": it did not */
 };
 void invoices_status_get(struct invoices *iv, struct invoices_status *status);

@@ -15,6 +15,7 @@ struct invoices {
 	struct invoices_source source;
 	pthread_mutex_t lock; /* of all below */
 	struct invoices_status status;
+	uint64_t begun_us; /* clock_mono_us */
 	char prefix[DEVICE_ID_BYTES + 1];
 	pthread_t thread;
 	bool started; /* the thread has to be joined */
@@ -27,18 +28,22 @@ MUST_USE enum result month_days(const char *month, int32_t *from_day, int32_t *e
 
 /* --- document.c --- */
 
-/* The bill of a device: *out is new. RESULT_INPUT: not billable; *usage_digest is set then, too. */
-MUST_USE enum result document_draw(const struct invoices_source *source, const struct device *d,
+/* The bill of a device: *out is new. `page` may have its readings at hand (NULL: none is there).
+ * RESULT_INPUT: not billable. */
+MUST_USE enum result document_draw(const struct invoices_source *source,
+                                   const struct usage_page *page, const struct device *d,
                                    const char *month, const char *tariff, json_t **out,
                                    struct error *err);
+struct usage_source usage_source_of(const struct invoices_source *source,
+                                    const struct usage_page *page);
 /* What stands in the place of a bill that could not be drawn up. */
 json_t *document_not_billed(const char *id, const char *month, const char *tariff,
                             const char *cause);
 
 /* --- records.c --- */
 
-MUST_USE enum result document_put(struct store *s, const char *key, const json_t *document,
-                                struct error *err);
+/* Is a document's text that of a closed bill? */
+bool document_is_closed(const void *text, size_t bytes);
 /* RESULT_ABSENT: no such key. */
 MUST_USE enum result document_get(struct store *s, const char *key, json_t **out,
                                 struct error *err);

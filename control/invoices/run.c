@@ -1,221 +1,260 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs and reviews: every meter of the registry, one after the other, in a thread of its own. */
+/*
+ * Runs and reviews: every meter of the registry, page by page.
+ *
+ * One thread lists the meters and what is closed already, then several go through them at the
+ * lowest priority: each takes the next meters whose readings lie together on disk, reads them in
+ * one go, draws their bills, and keeps all of them in one write. Killed at any instant, a run has
+ * closed a bill or it has not; the next one goes on with those that are not.
+ *
+ * Memory: four bytes and a bit for each meter, and for each thread the readings of 64 meters.
+ */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "control/config/decimal.h"
-#include "control/invoices/invoices_priv.h"
+#include "control/invoices/run_priv.h"
 
-struct job {
+#define THREADS_MAX 16
+
+/* What the threads share. */
+struct work {
 	struct invoices *iv;
-	struct invoices_status s; /* counted here, published after each meter */
-	struct error err;
-};
-
-static void publish(struct job *job)
-{
-	pthread_mutex_lock(&job->iv->lock);
-	job->iv->status = job->s;
-	pthread_mutex_unlock(&job->iv->lock);
-}
-
-static bool is_closed(const json_t *document)
-{
-	const char *state = json_string_value(json_object_get(document, "state"));
-	return state && strcmp(state, "closed") == 0;
-}
-
-/* --- run --- */
-
-static enum result close_bill(struct job *job, const struct device *d, const char *key)
-{
-	const struct invoices_source *source = &job->iv->source;
-	json_t *document = NULL;
-	struct error why;
-	enum result result =
-	    document_draw(source, d, job->s.month, job->s.tariff, &document, &why);
-	if (result == RESULT_OK) {
-		json_object_set_new(document, "state", json_string("closed"));
-		json_object_set_new(document, "closed_ms", json_integer(clock_wall_ms()));
-		job->s.closed++;
-	} else if (result == RESULT_INPUT) {
-		document = document_not_billed(d->id, job->s.month, job->s.tariff, why.text);
-		job->s.not_billed++;
-	} else {
-		job->err = why;
-		return result;
-	}
-	result = document_put(source->store, key, document, &job->err);
-	json_decref(document);
-	return result;
-}
-
-static enum result run_one(struct job *job, const struct device *d)
-{
-	char key[KEY_BYTES];
-	json_t *before;
-	key_of_bill(key, job->s.month, d->id);
-	enum result result = document_get(job->iv->source.store, key, &before, &job->err);
-	if (result != RESULT_OK && result != RESULT_ABSENT)
-		return result;
-	bool closed = result == RESULT_OK && is_closed(before);
-	json_decref(before);
-	if (!closed)
-		return close_bill(job, d, key);
-	job->s.kept++;
-	return RESULT_OK;
-}
-
-/* --- review --- */
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-	return text ? text : "";
-}
-
-static enum result adjust(struct job *job, const struct device *d, const json_t *was,
-                          const json_t *is, unsigned number)
-{
-	static const unsigned decimals = 6;
-	char key[KEY_BYTES], difference[DECIMAL_BYTES];
-	int64_t before = 0, after = 0;
-	if (!decimal_parse(text_of(was, "total"), decimals, &before) ||
-	    !decimal_parse(text_of(is, "total"), decimals, &after))
-		return fail(RESULT_MEDIA, &job->err, "the bill of %s, %s has no total", d->id,
-		            job->s.month);
-	decimal_format(after - before, decimals, difference);
-	json_t *document = json_pack(
-	    "{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "meter", d->id, "month",
-	    job->s.month, "number", (int)number, "kwh_was", text_of(was, "kwh"), "kwh",
-	    text_of(is, "kwh"), "total_was", text_of(was, "total"), "total", text_of(is, "total"),
-	    "difference", difference, "digest", text_of(is, "digest"), "made_ms",
-	    (json_int_t)clock_wall_ms());
-	if (!document)
-		return fail(RESULT_RESOURCE, &job->err, "no memory for an adjustment");
-	key_of_adjustment(key, job->s.month, d->id, number);
-	enum result result = document_put(job->iv->source.store, key, document, &job->err);
-	json_decref(document);
-	job->s.adjusted += result == RESULT_OK;
-	return result;
-}
-
-/* Against the last adjustment, or the bill itself. */
-static enum result compare(struct job *job, const struct device *d, const json_t *bill)
-{
-	const struct invoices_source *source = &job->iv->source;
-	json_t *adjustments, *now = NULL;
-	struct error why;
-	enum result result =
-	    document_adjustments(source->store, job->s.month, d->id, &adjustments, &job->err);
-	if (result != RESULT_OK) {
-		json_decref(adjustments);
-		return result;
-	}
-	size_t count = json_array_size(adjustments);
-	const json_t *last = count ? json_array_get(adjustments, count - 1) : bill;
-	result = document_draw(source, d, job->s.month, text_of(bill, "tariff"), &now, &why);
-	if (result == RESULT_OK && strcmp(text_of(now, "digest"), text_of(last, "digest")) != 0)
-		result = adjust(job, d, last, now, (unsigned)count + 1);
-	else if (result == RESULT_OK)
-		job->s.kept++;
-	else if (result == RESULT_INPUT || result == RESULT_ABSENT) {
-		job->s.not_billed++; /* the bill stands: raw readings may be gone by now */
-		result = RESULT_OK;
-	} else {
-		job->err = why;
-	}
-	json_decref(now);
-	json_decref(adjustments);
-	return result;
-}
-
-static enum result review_one(struct job *job, const struct device *d)
-{
-	char key[KEY_BYTES];
-	json_t *bill;
-	key_of_bill(key, job->s.month, d->id);
-	enum result result = document_get(job->iv->source.store, key, &bill, &job->err);
-	if (result == RESULT_OK && is_closed(bill))
-		result = compare(job, d, bill);
-	json_decref(bill);
-	return result == RESULT_ABSENT ? RESULT_OK : result;
-}
-
-/* --- all of them --- */
-
-struct meters {
-	uint32_t *numbers;
+	struct job begun; /* what each thread begins as */
+	uint32_t *numbers; /* of the meters, ascending */
 	uint64_t count, capacity;
+	uint8_t *closed; /* a bit for each number */
+	uint32_t closed_end;
 	bool no_memory;
+	uint64_t next; /* under iv->lock */
+	struct error err; /* the first failure's; under iv->lock */
+	bool failed;
 };
+
+static bool is_stopping(const struct work *w)
+{
+	return atomic_load_explicit(&w->iv->stopping, memory_order_relaxed);
+}
+
+/* --- the lists --- */
 
 static bool on_device(void *context, const struct device *d)
 {
-	struct meters *m = context;
-	if (m->count == m->capacity) {
-		uint64_t capacity = m->capacity ? m->capacity * 2 : 1024;
-		uint32_t *more = realloc(m->numbers, capacity * sizeof *more);
+	struct work *w = context;
+	if (w->count == w->capacity) {
+		uint64_t capacity = w->capacity ? w->capacity * 2 : 1024;
+		uint32_t *more = realloc(w->numbers, capacity * sizeof *more);
 		if (!more) {
-			m->no_memory = true;
+			w->no_memory = true;
 			return false;
 		}
-		m->numbers = more;
-		m->capacity = capacity;
+		w->numbers = more;
+		w->capacity = capacity;
 	}
-	m->numbers[m->count++] = d->number;
-	return true;
+	w->numbers[w->count++] = d->number;
+	return !is_stopping(w);
 }
 
-static bool is_stopping(const struct job *job)
+static int by_number(const void *a, const void *b)
 {
-	return atomic_load_explicit(&job->iv->stopping, memory_order_relaxed);
+	const uint32_t *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
 }
 
-/* The list first: a look at the registry must not last as long as a run. */
-static enum result work_all(struct job *job, struct meters *m)
+static bool on_bill(void *context, const void *key, size_t key_bytes, const void *value,
+                    size_t value_bytes)
 {
-	struct registry *registry = job->iv->source.registry;
-	enum result result = registry_list(registry, job->iv->prefix, 0, UINT64_MAX, on_device, m,
-	                                   &job->err);
-	if (result == RESULT_OK && m->no_memory)
-		result = fail(RESULT_RESOURCE, &job->err, "no memory for the list of meters");
-	job->s.total = m->count;
-	for (uint64_t i = 0; i < m->count && result == RESULT_OK && !is_stopping(job); i++) {
-		char id[DEVICE_ID_BYTES + 1];
-		struct device d;
-		if (!registry_id_of(registry, m->numbers[i], id))
-			continue;
-		result = registry_get(registry, id, &d, &job->err);
-		if (result == RESULT_OK)
-			result = job->s.work == INVOICES_RUN ? run_one(job, &d)
-			                                     : review_one(job, &d);
-		job->s.done++;
-		publish(job);
+	struct work *w = context;
+	const size_t head = strlen("bill/") + MONTH_BYTES;
+	if (key_bytes <= head || !document_is_closed(value, value_bytes))
+		return !is_stopping(w);
+	uint32_t number = registry_number_of(w->iv->source.registry, (const char *)key + head,
+	                                     key_bytes - head);
+	if (number < w->closed_end)
+		w->closed[number / 8] |= (uint8_t)(1u << number % 8);
+	return !is_stopping(w);
+}
+
+/* Which bills of the month are closed: one scan instead of a look-up for each meter. */
+static enum result find_closed(struct work *w, struct error *err)
+{
+	char key[KEY_BYTES];
+	w->closed_end = w->count ? w->numbers[w->count - 1] + 1 : 0;
+	w->closed = calloc(w->closed_end / 8 + 1, 1);
+	if (!w->closed)
+		return fail(RESULT_RESOURCE, err, "no memory for the list of bills");
+	key_of_bill(key, w->begun.month, w->iv->prefix);
+	return store_kv_scan(w->iv->source.store, STORE_CONTROL, key, strlen(key), on_bill, w,
+	                     err);
+}
+
+static enum result list_all(struct work *w, struct error *err)
+{
+	enum result result = registry_list(w->iv->source.registry, w->iv->prefix, 0, UINT64_MAX,
+	                                   on_device, w, err);
+	if (result == RESULT_OK && w->no_memory)
+		result = fail(RESULT_RESOURCE, err, "no memory for the list of meters");
+	if (result != RESULT_OK)
+		return result;
+	if (w->count > 0)
+		qsort(w->numbers, w->count, sizeof w->numbers[0], by_number);
+	pthread_mutex_lock(&w->iv->lock);
+	w->iv->status.total = w->count;
+	pthread_mutex_unlock(&w->iv->lock);
+	return find_closed(w, err);
+}
+
+/* --- what one thread does --- */
+
+/* The next meters that lie together. False: there are none, or it is over. */
+static bool take_group(struct work *w, uint64_t *first, uint64_t *end)
+{
+	pthread_mutex_lock(&w->iv->lock);
+	bool more = !w->failed && !is_stopping(w) && w->next < w->count;
+	*first = *end = w->next;
+	while (more && *end < w->count &&
+	       w->numbers[*end] / STORE_GROUP_DEVICES == w->numbers[*first] / STORE_GROUP_DEVICES)
+		++*end;
+	w->next = *end;
+	pthread_mutex_unlock(&w->iv->lock);
+	return more;
+}
+
+static uint64_t thread_cpu_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void publish(struct work *w, struct job *job, uint64_t done, enum result result)
+{
+	struct invoices_status *s = &w->iv->status;
+	uint64_t cpu_us = thread_cpu_us();
+	pthread_mutex_lock(&w->iv->lock);
+	s->done += done;
+	s->closed += job->count.closed;
+	s->kept += job->count.kept;
+	s->not_billed += job->count.not_billed;
+	s->adjusted += job->count.adjusted;
+	s->cpu_us += cpu_us - job->cpu_us;
+	if (result != RESULT_OK && !w->failed) {
+		w->failed = true;
+		w->err = job->err;
 	}
+	pthread_mutex_unlock(&w->iv->lock);
+	job->count = (struct job_count){0};
+	job->cpu_us = cpu_us;
+}
+
+static enum result do_meter(struct work *w, struct job *job, uint32_t number)
+{
+	struct registry *registry = job->source->registry;
+	bool closed = w->closed[number / 8] >> number % 8 & 1;
+	char id[DEVICE_ID_BYTES + 1];
+	struct device d;
+	if (closed && job->work == INVOICES_RUN) {
+		job->count.kept++;
+		return RESULT_OK;
+	}
+	if ((!closed && job->work == INVOICES_REVIEW) || !registry_id_of(registry, number, id))
+		return RESULT_OK;
+	enum result result = registry_get(registry, id, &d, &job->err);
+	if (result == RESULT_OK)
+		result = job_load(job, number);
+	if (result == RESULT_OK)
+		result = job->work == INVOICES_RUN ? job_close(job, &d) : job_review(job, &d);
 	return result;
+}
+
+static void do_group(struct work *w, struct job *job, uint64_t first, uint64_t end)
+{
+	enum result result = RESULT_OK;
+	for (uint64_t i = first; i < end && result == RESULT_OK; i++)
+		result = do_meter(w, job, w->numbers[i]);
+	struct error err; /* what is drawn is kept even if the next one failed */
+	enum result kept = job_keep(job, &err);
+	if (kept != RESULT_OK) {
+		job->count = (struct job_count){0};
+		job->err = result == RESULT_OK ? err : job->err;
+		result = kept;
+	}
+	publish(w, job, end - first, result);
+}
+
+static void *thread_main(void *context)
+{
+	struct work *w = context;
+	struct job job = w->begun;
+	const struct sched_param none = {0};
+	uint64_t first, end;
+	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
+	pthread_setname_np(pthread_self(), "billing");
+	while (take_group(w, &first, &end))
+		do_group(w, &job, first, end);
+	job_fini(&job);
+	return NULL;
+}
+
+/* --- all of it --- */
+
+static uint32_t thread_count(const struct work *w)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t groups = w->count / STORE_GROUP_DEVICES + 1;
+	uint32_t count = cores < 1 ? 1 : cores > THREADS_MAX ? THREADS_MAX : (uint32_t)cores;
+	return groups < count ? (uint32_t)groups : count;
+}
+
+static enum result work_all(struct work *w, struct error *err)
+{
+	pthread_t threads[THREADS_MAX];
+	uint32_t started = 0, wanted = thread_count(w);
+	while (started < wanted &&
+	       pthread_create(&threads[started], NULL, thread_main, w) == 0)
+		started++;
+	if (started == 0 && wanted > 0)
+		return fail(RESULT_RESOURCE, err, "no thread for the run");
+	for (uint32_t i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	if (w->failed)
+		*err = w->err;
+	return w->failed ? RESULT_MEDIA : RESULT_OK;
+}
+
+static void end(struct invoices *iv, const char *failure)
+{
+	pthread_mutex_lock(&iv->lock);
+	struct invoices_status *s = &iv->status;
+	snprintf(s->failure, sizeof s->failure, "%s", failure);
+	s->running = false;
+	s->elapsed_us = clock_mono_us() - iv->begun_us;
+	log_info("billing", "%s of %s: %llu closed, %llu kept, %llu not billed, %llu adjusted%s%s",
+	         s->work == INVOICES_RUN ? "run" : "review", s->month,
+	         (unsigned long long)s->closed, (unsigned long long)s->kept,
+	         (unsigned long long)s->not_billed, (unsigned long long)s->adjusted,
+	         *s->failure ? "; ended early: " : "", s->failure);
+	pthread_mutex_unlock(&iv->lock);
 }
 
 void *invoices_work(void *context)
 {
-	struct job job = {.iv = context};
-	struct meters meters = {0};
-	job.s = job.iv->status;
-	enum result result = work_all(&job, &meters);
-	free(meters.numbers);
-	if (result != RESULT_OK)
-		snprintf(job.s.failure, sizeof job.s.failure, "%s", job.err.text);
-	else if (is_stopping(&job))
-		snprintf(job.s.failure, sizeof job.s.failure, "the daemon is ending");
-	job.s.running = false;
-	log_info("billing", "%s of %s: %llu closed, %llu kept, %llu not billed, %llu adjusted%s%s",
-	         job.s.work == INVOICES_RUN ? "run" : "review", job.s.month,
-	         (unsigned long long)job.s.closed, (unsigned long long)job.s.kept,
-	         (unsigned long long)job.s.not_billed, (unsigned long long)job.s.adjusted,
-	         *job.s.failure ? "; ended early: " : "", job.s.failure);
-	publish(&job);
+	struct invoices *iv = context;
+	struct work w = {.iv = iv};
+	struct error err;
+	w.begun = (struct job){.source = &iv->source, .work = iv->status.work};
+	snprintf(w.begun.month, sizeof w.begun.month, "%s", iv->status.month);
+	snprintf(w.begun.tariff, sizeof w.begun.tariff, "%s", iv->status.tariff);
+	enum result result = list_all(&w, &err);
+	if (result == RESULT_OK && !is_stopping(&w))
+		result = work_all(&w, &err);
+	end(iv, result != RESULT_OK ? err.text : is_stopping(&w) ? "the daemon is ending" : "");
+	free(w.numbers);
+	free(w.closed);
 	return NULL;
 }

@@ -161,13 +161,28 @@ static bool on_reading(void *context, const struct stored_reading *r)
 	return take_row(m, &row);
 }
 
+/* From the page if it has them; false: it does not. */
+static bool read_from_page(struct reading_meter *m, uint32_t device, int64_t from_s, int64_t to_s)
+{
+	uint32_t count = 0;
+	const struct usage_row *rows =
+	    m->source->page
+	        ? usage_page_rows(m->source->page, device, from_s * 1000, to_s * 1000, &count)
+	        : NULL;
+	for (uint32_t i = 0; i < count && take_row(m, &rows[i]); i++)
+		;
+	return rows != NULL;
+}
+
 enum result usage_read_meter(const struct usage_source *source,
                              const struct usage_subject *subject, int64_t from_s, int64_t to_s,
                              struct usage_points *out, struct error *err)
 {
 	struct reading_meter m = {.source = source, .points = out, .dials = subject->dials};
-	enum result result = store_scan_device(source->store, subject->device, from_s * 1000,
-	                                       to_s * 1000, on_reading, &m, err);
+	enum result result = RESULT_OK;
+	if (!read_from_page(&m, subject->device, from_s, to_s))
+		result = store_scan_device(source->store, subject->device, from_s * 1000,
+		                           to_s * 1000, on_reading, &m, err);
 	if (result == RESULT_OK && m.no_memory)
 		result = fail(RESULT_RESOURCE, err, "no memory for the readings of a meter");
 	return result;

@@ -27,12 +27,15 @@
 #define USAGE_FALLS_MAX 8
 #define USAGE_REACH_DAYS 35 /* a gap at an end of the days is looked at so far beyond */
 
+struct usage_page;
+
 struct usage_source {
 	struct store *store;
 	const struct profile_set *profiles;
 	const struct calendar *calendar;
 	const struct vee_rules *rules; /* the newest; a day goes by the version of then */
 	int64_t now_s; /* nothing that has not happened yet is estimated */
+	const struct usage_page *page; /* readings at hand (page.h); NULL: all from the store */
 };
 
 /* What became of a gap. */

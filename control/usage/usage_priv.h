@@ -6,6 +6,7 @@
 #ifndef HEADRACE_USAGE_USAGE_PRIV_H
 #define HEADRACE_USAGE_USAGE_PRIV_H
 
+#include "control/usage/page.h"
 #include "control/usage/usage.h"
 
 /* --- points.c: a register as it was read --- */

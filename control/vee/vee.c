@@ -37,9 +37,9 @@ static uint32_t lower_bound(const struct vee_register *r, int64_t at_s)
 	return low;
 }
 
-const struct vee_point *vee_point_at(const struct vee_register *r, int64_t at_s)
+/* `after`: the first point at or after the instant. */
+static const struct vee_point *nearest(const struct vee_register *r, uint32_t after, int64_t at_s)
 {
-	uint32_t after = lower_bound(r, at_s);
 	const struct vee_point *best = NULL;
 	int64_t best_s = (int64_t)r->tolerance_s + 1;
 	if (after < r->count && r->points[after].at_s - at_s < best_s) {
@@ -51,13 +51,21 @@ const struct vee_point *vee_point_at(const struct vee_register *r, int64_t at_s)
 	return best;
 }
 
+const struct vee_point *vee_point_at(const struct vee_register *r, int64_t at_s)
+{
+	return nearest(r, lower_bound(r, at_s), at_s);
+}
+
 void vee_from_register(const struct vee_register *r, struct vee_row *row)
 {
 	CHECK(r->tolerance_s * 2 < row->interval_s); /* a point stands for one boundary */
-	const struct vee_point *from = vee_point_at(r, row->start_s);
+	uint32_t after = lower_bound(r, row->start_s);
+	const struct vee_point *from = nearest(r, after, row->start_s);
 	for (uint32_t i = 0; i < row->count; i++) {
-		const struct vee_point *to =
-		    vee_point_at(r, row->start_s + (int64_t)(i + 1) * row->interval_s);
+		int64_t end_s = row->start_s + (int64_t)(i + 1) * row->interval_s;
+		while (after < r->count && r->points[after].at_s < end_s)
+			after++;
+		const struct vee_point *to = nearest(r, after, end_s);
 		struct vee_interval *v = &row->intervals[i];
 		int64_t energy_mwh;
 		*v = (struct vee_interval){.source = VEE_MISSING};

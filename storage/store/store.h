@@ -137,6 +137,13 @@ MUST_USE enum result store_scan_device(struct store *s, uint32_t device, int64_t
                                        int64_t to_ms, store_reading_fn *fn, void *context,
                                        struct error *err);
 
+/* The same of 64 neighbouring devices, the first of which is a multiple of 64, in one go: by UTC
+ * day of meter_ts_ms, then device, then meter_ts_ms. */
+#define STORE_GROUP_DEVICES 64u
+MUST_USE enum result store_scan_group(struct store *s, uint32_t first_device, int64_t from_ms,
+                                      int64_t to_ms, store_reading_fn *fn, void *context,
+                                      struct error *err);
+
 /* The newest reading of every device and, when that has no register, the newest that has one
  * (else NULL): for warming up at start. In no particular order. */
 typedef bool store_last_fn(void *context, const struct stored_reading *newest,

@@ -51,6 +51,32 @@ static void holidays_have_times_of_their_own(void **state)
 	calendar_free(c);
 }
 
+/* Both changes of the clocks, a holiday, and every day between. */
+static void days_say_what_instants_say(void **state)
+{
+	(void)state;
+	struct tariff b;
+	struct calendar *c = zone("America/Los_Angeles");
+	uint32_t days_without_change = 0, asked = 0;
+	sample_b(&b, 0);
+	for (uint32_t q = 0; q < TARIFF_QUARTERS; q++)
+		b.holiday_use[q] = 1;
+	b.holidays[b.holiday_count++] = day_of(2025, 7, 4);
+	for (int64_t at = calendar_day_start_s(c, day_of(2025, 1, 1));
+	     at < calendar_day_start_s(c, day_of(2026, 1, 1)); at += 900, asked++) {
+		struct tariff_day d = tariff_day_at(&b, c, at);
+		assert_true(at >= d.start_s && at < d.end_s);
+		if (d.use) {
+			assert_int_equal(d.use[(at - d.start_s) / 900],
+			                 tariff_period_at(&b, c, at));
+			days_without_change++;
+		}
+	}
+	assert_int_equal(asked, 365 * 96);
+	assert_int_equal(days_without_change, 363 * 96);
+	calendar_free(c);
+}
+
 static void gaps_and_overlaps_are_told(void **state)
 {
 	(void)state;
@@ -145,6 +171,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(periods_follow_the_local_clock),
 	    cmocka_unit_test(holidays_have_times_of_their_own),
+	    cmocka_unit_test(days_say_what_instants_say),
 	    cmocka_unit_test(gaps_and_overlaps_are_told),
 	    cmocka_unit_test(tiers_must_rise_and_end_open),
 	    cmocka_unit_test(versions_may_not_overlap),

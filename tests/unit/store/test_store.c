@@ -272,6 +272,29 @@ static void check_device(struct model *m, int64_t from, int64_t to)
 	free(e.row);
 }
 
+/* A group of devices has what a scan of each of them gives, in other order. */
+static void check_group(struct model *m)
+{
+	struct error err;
+	struct collected c = collected_new(UINT32_MAX), e = collected_new(UINT32_MAX);
+	uint32_t some = m->rows ? (uint32_t)make_below(&m->make, m->rows) : 0;
+	int64_t from = m->rows ? m->row[some].ts_ms - 3600000 : 0, to = from + 3 * 86400000ll;
+	assert_ok(store_scan_group(m->store, 0, from, to, collect, &c, &err), err);
+	for (uint32_t d = 0; d < 64; d++)
+		assert_ok(store_scan_device(m->store, d, from, to, collect, &e, &err), err);
+	assert_int_equal(c.count, e.count);
+	for (uint32_t i = 0; i < e.count; i++) {
+		uint32_t k = 0;
+		while (k < c.count && (c.row[k].device != e.row[i].device ||
+		                       c.row[k].meter_ts_ms != e.row[i].meter_ts_ms))
+			k++;
+		assert_int_not_equal(k, c.count);
+		assert_true(make_same(&c.row[k], &e.row[i]));
+	}
+	free(c.row);
+	free(e.row);
+}
+
 static void check_all(struct model *m)
 {
 	struct error err;
@@ -446,6 +469,7 @@ static void check(struct model *m)
 	check_device(m, now - 2 * 86400000, now - 86400000);
 	check_device(m, now - 3600000, now + 1);
 	check_device(m, 5, 5);
+	check_group(m);
 	check_all(m);
 	check_day(m);
 	check_aggregates(m);

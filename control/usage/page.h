@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The registers of 64 neighbouring meters, read in one go: for who goes through all meters. Put
+ * into usage_source, usage_load takes a meter's readings from it where it covers them, and from
+ * the store where it does not. The usage is the same.
+ *
+ * Threads: ordinary ones, each with a page of its own. Memory: malloc, 48 bytes a reading, kept
+ * from one load to the next.
+ */
+#ifndef HEADRACE_USAGE_PAGE_H
+#define HEADRACE_USAGE_PAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/result.h"
+#include "control/usage/usage.h"
+
+struct usage_row; /* a reading of a register */
+
+struct usage_rows {
+	struct usage_row *all; /* ascending by ts_ms, then meter_ts_ms */
+	uint32_t count, capacity;
+	bool unsorted; /* while they come in */
+};
+
+struct usage_page {
+	const struct usage_source *source; /* while it is loaded */
+	uint32_t first_device;
+	int64_t from_ms, to_ms; /* what is covered; both 0: nothing */
+	bool no_memory;
+	struct usage_rows device[STORE_GROUP_DEVICES];
+};
+
+/* Read the meters first_device (a multiple of 64) .. + 63 over local days and what lies next to
+ * them. `page` is all zero, or was loaded before. On failure it covers nothing. */
+MUST_USE enum result usage_page_load(const struct usage_source *source, uint32_t first_device,
+                                     int32_t from_day, int32_t end_day, struct usage_page *page,
+                                     struct error *err);
+void usage_page_free(struct usage_page *page);
+
+/* A meter's rows with from_ms <= time < to_ms. NULL: the page does not cover them. */
+const struct usage_row *usage_page_rows(const struct usage_page *page, uint32_t device,
+                                        int64_t from_ms, int64_t to_ms, uint32_t *count);
+
+#endif
