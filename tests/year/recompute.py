@@ -9,6 +9,7 @@ import collections
 import datetime
 import fractions
 import json
+import operator
 import os
 import zoneinfo
 
@@ -58,7 +59,9 @@ def readings_of_export(folder):
     for meter, ts, meter_ts, energy, has_energy, power, has_power in zip(*columns):
         meters[meter].append(Reading(ts, meter_ts, energy if has_energy else None,
                                      power if has_power else None))
-    return {names[m]: sorted(rows, key=lambda r: r[:2]) for m, rows in meters.items()}
+    for rows in meters.values():
+        rows.sort(key=operator.itemgetter(0, 1))
+    return {names[m]: rows for m, rows in meters.items()}
 
 
 # --- the calendar ---
@@ -300,6 +303,7 @@ class Tariff:
 
     def __init__(self, about):
         self.about = about
+        self.known = {}
         self.quarters = [None] * 96
         for name, _, spans in about["uses"]:
             for first, end in spans:
@@ -318,6 +322,15 @@ class Tariff:
         if local.date() in self.about["holidays"]:
             return self.about["holiday_use"]
         return self.quarters[local.hour * 4 + local.minute // 15]
+
+
+    def uses_of(self, calendar, start, first, end):
+        """Of the intervals first .. end - 1; every meter asks the same."""
+        key = (start, first, end)
+        if key not in self.known:
+            self.known[key] = [self.use_at(calendar.local(start + i * INTERVAL_S))
+                               for i in range(first, end)]
+        return iter(self.known[key])
 
 
 def half_up(amount, decimals=2):
@@ -345,16 +358,19 @@ def bill(versions, calendar, first_day, end_day, row):
             limits.append((limit, fractions.Fraction(price)))
         used, number = 0, version.about["version"]
         until = (calendar.day_start(end) - start) // INTERVAL_S
+        uses = version.uses_of(calendar, start, i, until)
         while i < until:
-            use = version.use_at(calendar.local(start + i * INTERVAL_S))
+            use = next(uses)
             left = row[i]
             for tier, (limit, price) in enumerate(limits):
                 if limit is not None and used >= limit:
                     continue
                 piece = left if limit is None else min(left, limit - used)
-                line = lines.setdefault((number, tier + 1, use), [0, 0])
+                line = lines.get((number, tier + 1, use))
+                if line is None:
+                    line = lines[(number, tier + 1, use)] = [
+                        0, price * version.multipliers[use] / KWH]
                 line[0] += piece
-                line[1] += fractions.Fraction(piece, KWH) * price * version.multipliers[use]
                 used += piece
                 left -= piece
                 if left == 0:
@@ -362,8 +378,8 @@ def bill(versions, calendar, first_day, end_day, row):
             i += 1
         for name, amount, per in version.about["fixed"]:
             amount = fractions.Fraction(amount)
-            amount = amount * days if per == "day" else amount * days / period_days
-            lines[(number, name)] = [days, amount]
+            lines[(number, name)] = [days, amount if per == "day" else amount / period_days]
         day = end
+    lines = {key: [count, count * price] for key, (count, price) in lines.items()}
     exact = sum(amount for _, amount in lines.values())
     return lines, exact, half_up(exact)
