@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "control/config/decimal.h"
 #include "control/invoices/invoices_priv.h"
+#include "control/usage/page.h"
 
 #define KWH_DECIMALS 6
 
@@ -49,8 +50,16 @@ static json_t *day_text(int32_t day)
 	return json_sprintf("%04d-%02d-%02d", d.year, d.month, d.day);
 }
 
+json_t *time_text(int64_t at_s)
+{
+	struct civil_date d = civil_from_day((int32_t)(at_s / 86400));
+	int s = (int)(at_s % 86400);
+	return json_sprintf("%04d-%02d-%02dT%02d:%02d:%02dZ", d.year, d.month, d.day, s / 3600,
+	                    s / 60 % 60, s % 60);
+}
+
 /* Tells whether the values that a bill was made of are still the same. */
-static json_t *digest_of(const struct usage *u)
+json_t *digest_of(const struct usage *u)
 {
 	static const struct hash_key key;
 	uint64_t digest = u->row.count;
@@ -77,22 +86,63 @@ static json_t *line_object(const struct bill_line *l)
 	                 "intervals", (json_int_t)l->intervals, "amount", money(l->amount));
 }
 
-static json_t *bill_object(const struct invoices_source *source, const char *id, const char *month,
-                           const struct usage *u, const struct bill *b)
+/* What was estimated, gap by gap. */
+static json_t *estimates_of(const struct usage *u)
 {
+	json_t *all = json_array();
+	for (uint32_t i = 0; i < u->gap_count; i++) {
+		const struct vee_gap *gap = &u->gaps[i].gap;
+		int64_t from_s = u->row.start_s + (int64_t)gap->first * u->row.interval_s;
+		int64_t energy_mwh = 0;
+		for (uint32_t k = gap->first; k < gap->first + gap->count; k++)
+			energy_mwh += u->row.intervals[k].energy_mwh;
+		json_array_append_new(
+		    all, json_pack("{s:o, s:o, s:s, s:i, s:o}", "from", time_text(from_s), "to",
+		                   time_text(from_s + (int64_t)gap->count * u->row.interval_s),
+		                   "how", vee_source_name(u->gaps[i].source), "intervals",
+		                   (int)gap->count, "kwh", decimal(energy_mwh, KWH_DECIMALS)));
+	}
+	return all;
+}
+
+/* A register's reading at a boundary; null: it was not read there. */
+static json_t *register_at(const struct drawing *d, uint32_t device, int64_t at_s)
+{
+	struct usage_shown shown;
+	struct error err;
+	int32_t tolerance_s = vee_rules_on(d->from.rules, d->usage.from_day)->tolerance_s;
+	if (usage_shown_at(&d->from, device, at_s, tolerance_s, &shown, &err) != RESULT_OK)
+		return json_null();
+	return json_pack("{s:o, s:o}", "time", time_text(shown.ts_ms / 1000), "kwh",
+	                 decimal(shown.value_mwh, KWH_DECIMALS));
+}
+
+static json_t *registers_of(const struct drawing *d)
+{
+	int64_t end_s = d->usage.row.start_s +
+	                (int64_t)d->usage.row.count * d->usage.row.interval_s;
+	return json_pack("[{s:s, s:o, s:o}]", "meter", d->device->id, "begin",
+	                 register_at(d, d->device->number, d->usage.row.start_s), "end",
+	                 register_at(d, d->device->number, end_s));
+}
+
+static json_t *bill_object(const struct drawing *d)
+{
+	const struct bill *b = &d->bill;
 	const struct tariff *t = b->lines[0].tariff;
 	json_t *lines = json_array();
 	for (uint32_t i = 0; i < b->line_count; i++)
 		json_array_append_new(lines, line_object(&b->lines[i]));
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:o, "
-	                 "s:o}", "meter", id, "month", month, "state", "drawn", "from",
-	                 day_text(b->from_day), "to", day_text(b->end_day), "timezone",
-	                 calendar_zone(source->calendar), "tariff", t->id, "currency", t->currency,
-	                 "kwh", decimal(b->energy_mwh, KWH_DECIMALS), "completeness",
-	                 decimal(u->completeness, 2), "rules",
-	                 vee_rules_on(source->rules, b->from_day)->version, "digest", digest_of(u),
-	                 "lines", lines, "exact", money(b->exact), "total",
-	                 decimal(b->total, t->decimals));
+	                 "s:o, s:o, s:o}", "meter", d->device->id, "month", d->month, "state",
+	                 "drawn", "from", day_text(b->from_day), "to", day_text(b->end_day),
+	                 "timezone", calendar_zone(d->from.calendar), "tariff", t->id, "currency",
+	                 t->currency, "kwh", decimal(b->energy_mwh, KWH_DECIMALS), "completeness",
+	                 decimal(d->usage.completeness, 2), "rules",
+	                 vee_rules_on(d->from.rules, b->from_day)->version, "digest",
+	                 digest_of(&d->usage), "lines", lines, "exact",
+	                 money(b->exact), "total", decimal(b->total, t->decimals), "registers",
+	                 registers_of(d), "estimates", estimates_of(&d->usage));
 }
 
 json_t *document_not_billed(const char *id, const char *month, const char *tariff,
@@ -121,10 +171,10 @@ static enum result check_billable(const struct invoices_source *source, const st
 	return RESULT_OK;
 }
 
-static enum result compute(const struct invoices_source *source, const struct usage *u,
-                           const struct tariff *const *versions, uint32_t count,
-                           struct bill *bill, struct error *err)
+static enum result compute(struct drawing *d, const struct tariff *const *versions,
+                           uint32_t count, struct error *err)
 {
+	const struct usage *u = &d->usage;
 	struct bill_interval *intervals = malloc((u->row.count + 1) * sizeof *intervals);
 	if (!intervals)
 		return fail(RESULT_RESOURCE, err, "no memory for a bill");
@@ -133,7 +183,7 @@ static enum result compute(const struct invoices_source *source, const struct us
 		    u->row.start_s + (int64_t)i * u->row.interval_s,
 		    u->row.intervals[i].energy_mwh};
 	struct bill_request r = {
-	    .calendar = source->calendar,
+	    .calendar = d->from.calendar,
 	    .versions = versions,
 	    .version_count = count,
 	    .from_day = u->from_day,
@@ -142,8 +192,10 @@ static enum result compute(const struct invoices_source *source, const struct us
 	    .period_end = u->end_day,
 	    .intervals = intervals,
 	    .interval_count = u->row.count,
+	    .trace = d->trace,
+	    .trace_context = d->trace_context,
 	};
-	enum result result = bill_compute(&r, bill, err);
+	enum result result = bill_compute(&r, &d->bill, err);
 	free(intervals);
 	return result;
 }
@@ -159,42 +211,53 @@ struct usage_source usage_source_of(const struct invoices_source *source,
 	                             .page = page};
 }
 
-static enum result load_usage(const struct invoices_source *source, const struct usage_page *page,
-                              const struct device *d, const char *month, struct usage *u,
-                              struct error *err)
+static enum result load_usage(struct drawing *d, struct error *err)
 {
-	const struct usage_source from = usage_source_of(source, page);
 	int32_t from_day, end_day;
-	enum result result = month_days(month, &from_day, &end_day, err);
+	enum result result = month_days(d->month, &from_day, &end_day, err);
 	if (result == RESULT_OK)
-		result = usage_load(&from, d->number, d->dials, from_day, end_day, u, err);
+		result = usage_load(&d->from, d->device->number, d->device->dials, from_day,
+		                    end_day, &d->usage, err);
+	return result;
+}
+
+enum result drawing_make(const struct invoices_source *source, const char *tariff,
+                         struct drawing *d, struct error *err)
+{
+	uint32_t count;
+	const struct tariff *const *versions = tariff_book_find(source->tariffs, tariff, &count);
+	if (!versions)
+		return fail(RESULT_ABSENT, err, "there is no tariff '%.60s' in tariffs_dir",
+		            tariff);
+	d->from = usage_source_of(source, d->page);
+	enum result result = load_usage(d, err);
+	if (result != RESULT_OK)
+		return result;
+	result = check_billable(source, &d->usage, err);
+	if (result == RESULT_OK)
+		result = compute(d, versions, count, err);
+	if (result != RESULT_OK)
+		usage_free(&d->usage);
 	return result;
 }
 
 enum result document_draw(const struct invoices_source *source, const struct usage_page *page,
-                          const struct device *d, const char *month, const char *tariff,
+                          const struct device *device, const char *month, const char *tariff,
                           json_t **out, struct error *err)
 {
-	uint32_t count;
-	const struct tariff *const *versions = tariff_book_find(source->tariffs, tariff, &count);
-	struct usage u;
-	if (!versions)
-		return fail(RESULT_ABSENT, err, "there is no tariff '%.60s' in tariffs_dir",
-		            tariff);
-	enum result result = load_usage(source, page, d, month, &u, err);
-	if (result != RESULT_OK)
-		return result;
-	struct bill *bill = malloc(sizeof *bill);
-	result = bill ? check_billable(source, &u, err)
-	              : fail(RESULT_RESOURCE, err, "no memory for a bill");
-	if (result == RESULT_OK)
-		result = compute(source, &u, versions, count, bill, err);
+	struct drawing *d = calloc(1, sizeof *d);
+	if (!d)
+		return fail(RESULT_RESOURCE, err, "no memory for a bill");
+	d->page = page;
+	d->device = device;
+	d->month = month;
+	enum result result = drawing_make(source, tariff, d, err);
 	if (result == RESULT_OK) {
-		*out = bill_object(source, d->id, month, &u, bill);
+		*out = bill_object(d);
 		if (!*out)
 			result = fail(RESULT_RESOURCE, err, "no memory for a bill");
+		usage_free(&d->usage);
 	}
-	free(bill);
-	usage_free(&u);
+	free(d);
 	return result;
 }

@@ -93,6 +93,45 @@ enum result invoices_list(struct invoices *iv, const char *month, const char *pr
 	return store_kv_scan(iv->source.store, STORE_CONTROL, key, strlen(key), on_bill, &l, err);
 }
 
+struct listing_after {
+	const char *after;
+	size_t head_bytes; /* of the key, before the id */
+	invoices_id_fn *fn;
+	void *context;
+};
+
+static bool on_bill_after(void *context, const void *key, size_t key_bytes, const void *value,
+                          size_t value_bytes)
+{
+	struct listing_after *l = context;
+	char id[DEVICE_ID_BYTES + 1];
+	if (key_bytes <= l->head_bytes || key_bytes - l->head_bytes > DEVICE_ID_BYTES)
+		return true;
+	memcpy(id, (const char *)key + l->head_bytes, key_bytes - l->head_bytes);
+	id[key_bytes - l->head_bytes] = '\0';
+	return strcmp(id, l->after) == 0 || l->fn(l->context, id, value, value_bytes);
+}
+
+enum result invoices_list_after(struct invoices *iv, const char *month, const char *prefix,
+                                const char *after, invoices_id_fn *fn, void *context,
+                                struct error *err)
+{
+	char head[KEY_BYTES], start[KEY_BYTES];
+	int32_t from, end;
+	struct listing_after l = {after, 0, fn, context};
+	enum result result = month_days(month, &from, &end, err);
+	if (result != RESULT_OK)
+		return result;
+	if (strlen(prefix) > DEVICE_ID_BYTES)
+		return fail(RESULT_INPUT, err, "the prefix is longer than any id");
+	key_of_bill(head, month, "");
+	l.head_bytes = strlen(head);
+	key_of_bill(head, month, prefix);
+	key_of_bill(start, month, after);
+	return store_kv_scan_after(iv->source.store, STORE_CONTROL, head, strlen(head),
+	                           *after ? start : NULL, strlen(start), on_bill_after, &l, err);
+}
+
 /* The lock is held. */
 static enum result begin(struct invoices *iv, const struct invoices_status *status,
                          const char *prefix, struct error *err)

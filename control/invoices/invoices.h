@@ -60,11 +60,22 @@ MUST_USE enum result invoices_draw(struct invoices *iv, const char *id, const ch
 MUST_USE enum result invoices_get(struct invoices *iv, const char *id, const char *month,
                                   json_t **out, struct error *err);
 
+/* What the lines of a bill were made of, piece by piece: {"pieces":[...], "as_closed": ...}, which
+ * is false when the values have changed since it was closed. `tariff` NULL: that of the closed
+ * bill. Errors as those of invoices_draw and invoices_get. */
+MUST_USE enum result invoices_pieces(struct invoices *iv, const char *id, const char *month,
+                                    const char *tariff, json_t **out, struct error *err);
+
 /* What is kept of a month, by id, from `prefix` on; false from `fn` ends it. The text is the
  * document. */
 typedef bool invoices_fn(void *context, const char *text, size_t bytes);
 MUST_USE enum result invoices_list(struct invoices *iv, const char *month, const char *prefix,
                                    invoices_fn *fn, void *context, struct error *err);
+/* The same behind an id ("": from the first on); `id` is given, too. */
+typedef bool invoices_id_fn(void *context, const char *id, const char *text, size_t bytes);
+MUST_USE enum result invoices_list_after(struct invoices *iv, const char *month,
+                                         const char *prefix, const char *after,
+                                         invoices_id_fn *fn, void *context, struct error *err);
 
 enum invoices_work { INVOICES_NONE, INVOICES_RUN, INVOICES_REVIEW };
 

@@ -28,6 +28,27 @@ MUST_USE enum result month_days(const char *month, int32_t *from_day, int32_t *e
 
 /* --- document.c --- */
 
+/* A bill while it is made. */
+struct drawing {
+	/* the caller's */
+	const struct usage_page *page; /* readings at hand; NULL: none */
+	const struct device *device;
+	const char *month;
+	void (*trace)(void *context, uint32_t interval, uint32_t line, int64_t energy_mwh);
+	void *trace_context;
+	/* made */
+	struct usage_source from;
+	struct usage usage;
+	struct bill bill;
+};
+
+/* On success the caller frees d->usage. RESULT_INPUT: not billable; RESULT_ABSENT: no such
+ * tariff. */
+MUST_USE enum result drawing_make(const struct invoices_source *source, const char *tariff,
+                                  struct drawing *d, struct error *err);
+json_t *digest_of(const struct usage *u);
+json_t *time_text(int64_t at_s);
+
 /* The bill of a device: *out is new. `page` may have its readings at hand (NULL: none is there).
  * RESULT_INPUT: not billable. */
 MUST_USE enum result document_draw(const struct invoices_source *source,

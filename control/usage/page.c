@@ -105,3 +105,53 @@ const struct usage_row *usage_page_rows(const struct usage_page *page, uint32_t 
 	*count = end > first ? end - first : 0;
 	return *count ? rows->all + first : &none;
 }
+
+/* --- one boundary --- */
+
+struct boundary {
+	const struct usage_source *source;
+	int64_t at_ms, best_ms;
+	struct usage_shown shown;
+	bool found;
+};
+
+static void take_nearest(struct boundary *b, const struct usage_row *row)
+{
+	int64_t distance_ms = llabs(row->ts_ms - b->at_ms);
+	if (distance_ms > b->best_ms)
+		return;
+	b->best_ms = distance_ms;
+	b->found = true;
+	b->shown = (struct usage_shown){
+	    row->ts_ms, row->meter_ts_ms,
+	    usage_to_mwh(row->value, b->source->profiles->by_id[row->profile]), row->flags};
+}
+
+static bool on_boundary(void *context, const struct stored_reading *r)
+{
+	struct boundary *b = context;
+	struct usage_row row;
+	if (usage_row_of(b->source, r, &row))
+		take_nearest(b, &row);
+	return true;
+}
+
+enum result usage_shown_at(const struct usage_source *source, uint32_t device, int64_t at_s,
+                           int64_t tolerance_s, struct usage_shown *out, struct error *err)
+{
+	struct boundary b = {source, at_s * 1000, tolerance_s * 1000 + 999, {0}, false};
+	int64_t from_ms = (at_s - tolerance_s) * 1000, to_ms = (at_s + tolerance_s + 1) * 1000;
+	uint32_t count = 0;
+	enum result result = RESULT_OK;
+	const struct usage_row *rows =
+	    source->page ? usage_page_rows(source->page, device, from_ms, to_ms, &count) : NULL;
+	for (uint32_t i = 0; i < count; i++)
+		take_nearest(&b, &rows[i]);
+	if (!rows)
+		result = store_scan_device(source->store, device, from_ms, to_ms, on_boundary, &b,
+		                           err);
+	if (result == RESULT_OK && !b.found)
+		result = fail(RESULT_ABSENT, err, "the register was not read");
+	*out = b.shown;
+	return result;
+}

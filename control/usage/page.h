@@ -43,4 +43,16 @@ void usage_page_free(struct usage_page *page);
 const struct usage_row *usage_page_rows(const struct usage_page *page, uint32_t device,
                                         int64_t from_ms, int64_t to_ms, uint32_t *count);
 
+/* What a register showed. */
+struct usage_shown {
+	int64_t ts_ms, meter_ts_ms;
+	int64_t value_mwh;
+	uint16_t flags;
+};
+/* A meter's register at a boundary of intervals: the reading nearest to it within `tolerance_s`, of
+ * two the later. RESULT_ABSENT: it was not read there. */
+MUST_USE enum result usage_shown_at(const struct usage_source *source, uint32_t device,
+                                    int64_t at_s, int64_t tolerance_s, struct usage_shown *out,
+                                    struct error *err);
+
 #endif

@@ -18,7 +18,7 @@ static int64_t scaled(int64_t value, int pow10)
 	return value;
 }
 
-static int64_t to_mwh(int64_t value, const struct profile *p)
+int64_t usage_to_mwh(int64_t value, const struct profile *p)
 {
 	return scaled(value, KWH_POW10_MWH - p->register_kwh_pow10);
 }
@@ -107,10 +107,10 @@ static struct vee_point next_point(struct reading_meter *m, const struct usage_r
 	if (register_step(profile, modulus, &from, &to, &step) == REGISTER_FELL) {
 		point.run++;
 		note_fall(p, &(struct usage_fall){before->at_s, point.at_s,
-		                                  to_mwh(from.value, profile),
-		                                  to_mwh(to.value, profile)});
+		                                  usage_to_mwh(from.value, profile),
+		                                  usage_to_mwh(to.value, profile)});
 	}
-	point.sum_mwh += to_mwh(step, profile);
+	point.sum_mwh += usage_to_mwh(step, profile);
 	return point;
 }
 

@@ -25,6 +25,9 @@ struct usage_row {
 bool usage_row_of(const struct usage_source *source, const struct stored_reading *r,
                   struct usage_row *row);
 
+/* Canonical units of its register to mWh. */
+int64_t usage_to_mwh(int64_t value, const struct profile *p);
+
 struct usage_points {
 	struct vee_point *all; /* ascending in time */
 	uint32_t count, capacity;

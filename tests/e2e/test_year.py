@@ -256,7 +256,7 @@ def test(o):
 
 def options():
     p = argparse.ArgumentParser()
-    p.add_argument("--meters", type=int, default=8)
+    p.add_argument("--meters", type=int, default=6)
     p.add_argument("--first", type=datetime.date.fromisoformat, default=DAY(2024, 12, 31))
     p.add_argument("--days", type=int, default=400)
     p.add_argument("--seed", type=int, default=1)

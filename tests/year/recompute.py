@@ -183,7 +183,7 @@ class Meter:
         self.at = register_at_boundaries(readings)
         self.modulus = 10 ** dials * KWH
         self.calendar = calendar
-        self.days = {}
+        self.days, self.likes = {}, {}
 
     def counted(self, start, end):
         """Between two boundaries; None: not read at both, or it fell."""
@@ -223,7 +223,9 @@ class Meter:
 
     def like_days(self, day):
         """The nearest days before of its kind: days off, or not."""
-        found = []
+        if day in self.likes:
+            return self.likes[day]
+        found = self.likes[day] = []
         for back in range(1, LIKE_DAYS_BACK + 1):
             other = day - datetime.timedelta(back)
             if ((other.weekday() >= 5) == (day.weekday() >= 5) and len(found) < LIKE_DAYS and
@@ -322,7 +324,6 @@ class Tariff:
         if local.date() in self.about["holidays"]:
             return self.about["holiday_use"]
         return self.quarters[local.hour * 4 + local.minute // 15]
-
 
     def uses_of(self, calendar, start, first, end):
         """Of the intervals first .. end - 1; every meter asks the same."""

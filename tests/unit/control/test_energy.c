@@ -108,7 +108,8 @@ static void receive(void)
 
 static void load_days(struct usage *u, int32_t day, int32_t end_day)
 {
-	struct usage_source source = {fake_store_new(), &profiles, calendar, &rules, INT64_MAX};
+	struct usage_source source = {fake_store_new(), &profiles, calendar, &rules, INT64_MAX,
+	                              NULL};
 	for (uint32_t i = 0; i < m.slots; i++)
 		if (m.there[i])
 			fake_store_add_reading(source.store, &m.readings[i]);
