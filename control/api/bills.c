@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/api/api_priv.h"
+#include "control/api/bills_priv.h"
+#include "control/api/invoice_text.h"
 #include "control/api/topics.h"
 
 static const char *month_of(const struct api_request *request)
@@ -33,6 +34,50 @@ static void put_document(struct api_reply *reply, json_t *document)
 	json_decref(document);
 }
 
+/* In the form that was asked for. */
+static void put_bill(const struct api_request *request, struct api_reply *reply, json_t *bill)
+{
+	const char *format = api_parameter(request, "format");
+	if (!format || strcmp(format, "json") == 0) {
+		put_document(reply, bill);
+		return;
+	}
+	if (strcmp(format, "csv") == 0) {
+		reply->content_type = "text/csv; charset=utf-8";
+		invoice_put_csv(&reply->text, bill);
+	} else if (strcmp(format, "html") == 0) {
+		reply->content_type = "text/html; charset=utf-8";
+		invoice_put_html(&reply->text, bill);
+	} else {
+		api_problem(reply, 400, "Bad parameter", "give json, csv or html",
+		            "format is '%.20s'", format);
+	}
+	json_decref(bill);
+}
+
+static void refuse(struct api_reply *reply, const char *month, enum result result,
+                   const struct error *err)
+{
+	if (result == RESULT_INPUT && invoices_is_month(month))
+		api_problem(reply, 409, "Not billable", "see: headrace usage METER --by day",
+		            "%s", err->text);
+	else
+		api_failed(reply, result, err);
+}
+
+static void api_bill_trace(const struct api_request *request, struct api_reply *reply)
+{
+	const char *month = month_of(request);
+	json_t *trace;
+	struct error err;
+	enum result result = invoices_pieces(request->context->invoices, request->rest, month,
+	                                    api_parameter(request, "tariff"), &trace, &err);
+	if (result == RESULT_OK)
+		put_document(reply, trace);
+	else
+		refuse(reply, month, result, &err);
+}
+
 static void api_bill(const struct api_request *request, struct api_reply *reply)
 {
 	struct invoices *iv = request->context->invoices;
@@ -43,12 +88,9 @@ static void api_bill(const struct api_request *request, struct api_reply *reply)
 	    tariff ? invoices_draw(iv, request->rest, month, tariff, &document, &err)
 	           : invoices_get(iv, request->rest, month, &document, &err);
 	if (result == RESULT_OK)
-		put_document(reply, document);
-	else if (result == RESULT_INPUT && invoices_is_month(month))
-		api_problem(reply, 409, "Not billable", "see: headrace usage METER --by day",
-		            "%s", err.text);
+		put_bill(request, reply, document);
 	else
-		api_failed(reply, result, &err);
+		refuse(reply, month, result, &err);
 }
 
 struct list {
@@ -143,8 +185,20 @@ const struct api_topic api_topic_bills = {
 	{"GET", "/bills/{id}", api_bill, API_VIEWER,
 	 .summary = "A closed bill with its adjustments; with a tariff, what it would be",
 	 .parameters = API_PARAMETERS({"id", "string", "of the meter"}, MONTH,
-	                              {"tariff", "string", "draw the bill by this one"}),
-	 .answers = API_ANSWERS({200, API_JSON, "Bill"})},
+	                              {"tariff", "string", "draw the bill by this one"},
+	                              {"format", "'json'|'csv'|'html'",
+	                               "html: a page to print; default json"}),
+	 .answers = API_ANSWERS({200, API_JSON | API_CSV | API_HTML, "Bill"})},
+	{"GET", "/bills/{id}/trace", api_bill_trace, API_VIEWER,
+	 .summary = "The intervals and readings that each line of a bill was made of",
+	 .parameters = API_PARAMETERS({"id", "string", "of the meter"}, MONTH,
+	                              {"tariff", "string", "that of the closed bill if left out"}),
+	 .answers = API_ANSWERS({200, API_JSON, "BillTrace"})},
+	{"GET", "/bills/export", api_bills_export, API_VIEWER,
+	 .summary = "All bills of a month with their adjustments, by meter, as one stream",
+	 .parameters = API_PARAMETERS(MONTH, {"prefix", "string", "the beginning of the meter's id"},
+	                              {"format", "'csv'|'ndjson'", "default csv"}),
+	 .answers = API_ANSWERS({200, API_CSV | API_NDJSON, "Bill"})},
 	{"GET", "/billing", api_billing, API_VIEWER,
 	 .summary = "The run or review under way, or the last one",
 	 .answers = API_ANSWERS({200, API_JSON, "Billing"})},
@@ -162,6 +216,10 @@ const struct api_topic api_topic_bills = {
 	{0}},
     .shapes = (const struct api_shape[]){
 	{"Bill", "{meter:string month:month state:string ...}", "A bill; amounts are exact"},
+	{"BillTrace", "{meter:string month:month tariff:string rules:int as_closed:bool "
+	 "digest:string pieces:[BillPiece]}", "Where a bill's energy comes from"},
+	{"BillPiece", "{line:int what:string start:time kwh:decimal interval_kwh:decimal "
+	 "source:string ...}", "A piece of an interval, and the readings around it"},
 	{"Billing", "{work:'none'|'run'|'review' running:bool month:string tariff:string "
 	 "total:int done:int closed:int kept:int not_billed:int adjusted:int failure:string ...}",
 	 "How far a run or review is"},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* headrace bills show|list, billing run|review|status: what use costs. */
+/* headrace bills show|trace|export|list, billing run|review|status: what use costs. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,10 +63,76 @@ static int print_bill(const json_t *bill)
 	return EXIT_GOOD;
 }
 
-static int show_bill(const struct arguments *a)
+static bool on_text(void *context, const char *data, size_t bytes)
+{
+	return fwrite(data, 1, bytes, context) == bytes;
+}
+
+/* The API's text as it comes. */
+static int copy_text(const struct arguments *a, const char *folder, char *tail)
+{
+	const char *output = a->options[OPTION_OUTPUT];
+	char *path = NULL;
+	struct answer answer = {0};
+	if (!tail || asprintf(&path, "%s%s", folder, tail) < 0)
+		path = NULL;
+	free(tail);
+	FILE *out = !output ? stdout : fopen(output, "wbx");
+	if (!path || !out) {
+		fprintf(stderr, "headrace: %s: %s\n", output ? output : "bill", strerror(errno));
+		free(path);
+		return EXIT_FAILED;
+	}
+	int code = EXIT_UNREACHABLE;
+	if (client_stream(a, false, path, on_text, out, &answer)) {
+		code = answer_check(&answer);
+		answer_free(&answer);
+	}
+	if (output && fclose(out) != 0) {
+		fprintf(stderr, "headrace: %s: %s\n", output, strerror(errno));
+		code = EXIT_FAILED;
+	}
+	free(path);
+	return code;
+}
+
+static int trace_bill(const struct arguments *a)
 {
 	static const enum option query[] = {OPTION_MONTH, OPTION_TARIFF};
+	static const struct column columns[] = {
+	    {"line", "LINE", COLUMN_PLAIN},         {"what", "WHAT", COLUMN_TEXT},
+	    {"start", "INTERVAL", COLUMN_TEXT},     {"kwh", "kWh", COLUMN_PLAIN},
+	    {"source", "SOURCE", COLUMN_TEXT},      {"begin_kwh", "REGISTER", COLUMN_PLAIN},
+	    {"begin_read", "READ", COLUMN_TEXT},    {"begin_received", "RECEIVED", COLUMN_TEXT},
+	    {"begin_by", "BY", COLUMN_TEXT},        {"end_kwh", "REGISTER", COLUMN_PLAIN},
+	    {"end_read", "READ", COLUMN_TEXT},      {"end_received", "RECEIVED", COLUMN_TEXT},
+	    {"end_by", "BY", COLUMN_TEXT},
+	};
+	struct view view = VIEW("pieces", columns);
+	char *subject = client_subject(a, query, 0), *tail = NULL, *parameters;
+	parameters = client_query(a, query, 2);
+	if (!subject || !parameters || asprintf(&tail, "%s/trace%s", subject, parameters) < 0)
+		tail = NULL;
+	free(subject);
+	free(parameters);
+	return view_get(a, "/bills/", tail, &view);
+}
+
+static int export_bills(const struct arguments *a)
+{
+	static const enum option query[] = {OPTION_MONTH, OPTION_PREFIX, OPTION_FORMAT};
+	return copy_text(a, "/bills/export", client_query(a, query, 3));
+}
+
+static int show_bill(const struct arguments *a)
+{
+	static const enum option query[] = {OPTION_MONTH, OPTION_TARIFF, OPTION_FORMAT};
+	const char *format = a->options[OPTION_FORMAT];
 	json_t *bill;
+	if (a->options[OPTION_TRACE])
+		return trace_bill(a);
+	if (format && (strcmp(format, "csv") == 0 || strcmp(format, "html") == 0))
+		return copy_text(a, "/bills/", client_subject(a, query, 3));
 	int code = client_json(a, "/bills/", client_subject(a, query, 2), &bill);
 	if (!bill)
 		return code;
@@ -217,9 +284,31 @@ static const struct command billing_commands[] = {
         .exits = "1: the meter is not billed: why is told\n",
         .examples = "headrace bills show SM-00001 --month 2026-03 --tariff sample-a\n",
         .subjects = {{"METER", VALUE_DEVICE}},
-        .options = {MUST(MONTH), TAKES(TARIFF)},
-        .formats = FORMATS_ANSWER,
+        .options = {MUST(MONTH), TAKES(TARIFF), TAKES(TRACE), TAKES(OUTPUT)},
+        .formats = "table|json|csv|html",
         .run = show_bill,
+    },
+    {
+        .noun = "bills", .verb = "trace",
+        .summary = "the intervals and readings that each line of a bill was made of",
+        .text = "Each piece of energy of a line: the interval it is of, how the interval's value "
+                "came about, and the two readings of the register around it, when they were "
+                "received and by which way.",
+        .examples = "headrace bills trace SM-00001 --month 2026-03 --format csv\n",
+        .subjects = {{"METER", VALUE_DEVICE}},
+        .options = {MUST(MONTH), TAKES(TARIFF)},
+        .formats = FORMATS_LIST,
+        .run = trace_bill,
+    },
+    {
+        .noun = "bills", .verb = "export",
+        .summary = "all bills of a month as a file, with their adjustments",
+        .text = "A row for each meter, by id, those that were not billed too. Any number of "
+                "bills: they are written as they come.",
+        .examples = "headrace bills export --month 2026-03 --format csv --output bills.csv\n",
+        .options = {MUST(MONTH), TAKES(PREFIX), TAKES(OUTPUT)},
+        .formats = "csv|ndjson",
+        .run = export_bills,
     },
     {
         .noun = "billing", .verb = "run",

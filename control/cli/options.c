@@ -29,6 +29,8 @@ static const struct option_info options[OPTION_COUNT] = {
 	[OPTION_AFTER] = {"--after", "ROW", VALUE_TEXT,
 		"go on behind this row: METER,TIME,METER_TIME"},
 	[OPTION_OUTPUT] = {"--output", "PATH", VALUE_FILE, "the file to write"},
+	[OPTION_TRACE] = {"--trace", NULL, VALUE_FLAG,
+		"what each line was made of: as `bills trace`"},
 	[OPTION_BY] = {"--by", "WHAT", VALUE_CHOICE, "one line for each", "interval|day"},
 	[OPTION_MONTH] = {"--month", "MONTH", VALUE_MONTH, "the month, as 2026-03"},
 	[OPTION_TARIFF] = {"--tariff", "ID", VALUE_TEXT, "the tariff's id"},

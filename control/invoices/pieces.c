@@ -89,7 +89,8 @@ static bool on_reading(void *context, const struct stored_reading *r)
 /* The reading that stands for a boundary: the nearest within the tolerance, of two the later. */
 static const struct found *found_at(const struct trace *t, int64_t at_s)
 {
-	int64_t best = t->drawing.from.rules->tolerance_s;
+	int64_t best =
+	    vee_rules_on(t->drawing.from.rules, t->drawing.usage.from_day)->tolerance_s;
 	const struct found *nearest = NULL;
 	uint32_t low = 0, high = t->found_count;
 	while (low < high) {
@@ -124,13 +125,11 @@ static const char *line_name(const struct bill_line *l, char *out, size_t bytes)
 	return out;
 }
 
-static void put_found(const struct trace *t, json_t *piece, const char *which,
-                      const struct found *f)
+static void put_found(json_t *piece, const char *which, const struct found *f)
 {
 	static const char *const protocols[] = {"mqtt", "coap", "replay"};
 	unsigned protocol = f ? f->flags >> READING_PROTOCOL_SHIFT : 0;
 	char key[32];
-	(void)t;
 	snprintf(key, sizeof key, "%s_kwh", which);
 	json_object_set_new(piece, key, f ? kwh(f->value) : json_null());
 	snprintf(key, sizeof key, "%s_read", which);
@@ -156,8 +155,8 @@ static json_t *piece_object(const struct trace *t, const struct piece *p)
 	    line_name(line, name, sizeof name), "start", time_text(start_s), "kwh",
 	    kwh(p->energy_mwh), "interval_kwh", kwh(row->intervals[p->interval].energy_mwh),
 	    "source", vee_source_name(row->intervals[p->interval].source));
-	put_found(t, piece, "begin", found_at(t, start_s));
-	put_found(t, piece, "end", found_at(t, start_s + row->interval_s));
+	put_found(piece, "begin", found_at(t, start_s));
+	put_found(piece, "end", found_at(t, start_s + row->interval_s));
 	return piece;
 }
 
@@ -170,7 +169,7 @@ static json_t *trace_object(const struct trace *t, const json_t *closed)
 		json_array_append_new(pieces, piece_object(t, &t->pieces[i]));
 	return json_pack("{s:s, s:s, s:s, s:i, s:b, s:o, s:o}", "meter", d->device->id, "month",
 	                 d->month, "tariff", d->bill.lines[0].tariff->id, "rules",
-	                 d->from.rules->version, "as_closed",
+	                 vee_rules_on(d->from.rules, d->usage.from_day)->version, "as_closed",
 	                 was && strcmp(was, json_string_value(digest)) == 0, "digest", digest,
 	                 "pieces", pieces);
 }

@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static char answer[1 << 20]; /* the body */
+static char answer[1 << 22]; /* the body */
 static size_t answer_bytes;     /* it may have zeros */
 static char headers[4096];
 

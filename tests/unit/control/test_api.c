@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The API over a real Unix socket and TCP port, spoken to byte by byte. */
 #include <errno.h>
-#include <poll.h>
 
 #include "api_fixture.h"
 
@@ -302,112 +301,6 @@ static void usage_tells_where_values_come_from(void **state)
 	assert_int_equal(ask("/usage/SM-1?from=2025-06-02&to=2025-06-03&by=week"), 400);
 }
 
-static void bills_are_the_worked_figures(void **state)
-{
-	(void)state;
-	read_june(0, 0);
-	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-06&tariff=sample-a"), 200);
-	assert_has("\"exact\":\"53.575\",\"total\":\"53.58\"");
-	assert_has("{\"tariff_version\":1,\"tier\":3,\"period\":\"all_day\",\"kwh\":\"50.500000\","
-	           "\"price\":\"0.15\",\"multiplier\":\"1.000000\",");
-	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-06&tariff=sample-b"), 200);
-	assert_has("\"period\":\"on_peak\"");
-	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-05&tariff=sample-a"), 409);
-	assert_has("of the intervals are actual values; expected 95.00 %");
-	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-13&tariff=sample-a"), 400);
-	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-06&tariff=sample-z"), 404);
-	assert_has("there is no tariff 'sample-z'");
-	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-06"), 404);
-	assert_has("was not billed for 2025-06");
-	assert_int_equal(ask("/bills/NONE?month=2025-06&tariff=sample-a"), 404);
-}
-
-/* Until the run or review has ended. */
-static void wait_for_billing(void)
-{
-	do {
-		poll(NULL, 0, 5);
-		assert_int_equal(ask("/billing"), 200);
-	} while (strstr(answer, "\"running\":true"));
-}
-
-static void run_closes_bills_once(void **state)
-{
-	(void)state;
-	read_june(JUNE_S + 86400, JUNE_S + 86400 + 4500);
-	assert_int_equal(ask("/billing"), 200);
-	assert_has("\"work\":\"none\",\"running\":false");
-	assert_int_equal(ask_at(false, "POST", "/billing/run?month=2025-06&tariff=sample-a", NULL,
-	                        ""), 200);
-	wait_for_billing();
-	assert_has("\"total\":3,\"done\":3,\"closed\":1,\"kept\":0,\"not_billed\":2,");
-	assert_has("\"failure\":\"\"");
-	assert_int_equal(ask("/bills?month=2025-06&limit=1"), 200);
-	assert_has("\"meter\":\"SM-1\",\"month\":\"2025-06\",\"state\":\"not_billed\"");
-	assert_has("\"count\":1,\"more\":true");
-	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-06"), 200);
-	assert_has("\"state\":\"closed\"");
-	assert_has("\"total\":\"53.58\",\"closed_ms\":");
-	assert_has("\"adjustments\":[]");
-	char first[sizeof answer];
-	strcpy(first, answer);
-	/* again: nothing changes, and who had too few values is looked at again */
-	assert_int_equal(ask_at(false, "POST", "/billing/run?month=2025-06&tariff=sample-a", NULL,
-	                        ""), 200);
-	wait_for_billing();
-	assert_has("\"closed\":0,\"kept\":1,\"not_billed\":2,");
-	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-06"), 200);
-	assert_string_equal(answer, first);
-}
-
-static void late_readings_become_an_adjustment_once(void **state)
-{
-	(void)state;
-	read_june(JUNE_S + 86400, JUNE_S + 86400 + 4500);
-	assert_int_equal(ask_at(false, "POST", "/billing/run?month=2025-06&tariff=sample-a", NULL,
-	                        ""), 200);
-	wait_for_billing();
-	assert_int_equal(ask_at(false, "POST", "/billing/review?month=2025-06", NULL, ""), 200);
-	wait_for_billing();
-	assert_has("\"work\":\"review\"");
-	assert_has("\"kept\":1,\"not_billed\":0,\"adjusted\":0");
-	/* the last reading of the month was wrong by 10 kWh */
-	fake_store_last_reading(f.store)->value[0] += 10000000;
-	for (int round = 0; round < 2; round++) {
-		assert_int_equal(ask_at(false, "POST", "/billing/review?month=2025-06", NULL, ""),
-		                 200);
-		wait_for_billing();
-		assert_has(round ? "\"kept\":1,\"not_billed\":0,\"adjusted\":0"
-		                 : "\"kept\":0,\"not_billed\":0,\"adjusted\":1");
-	}
-	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-06"), 200);
-	assert_has("\"total\":\"53.58\",\"closed_ms\":");
-	/* 10 kWh at 0.15: 55.075, half up */
-	assert_has("\"number\":1,\"kwh_was\":\"450.500000\",\"kwh\":\"460.500000\","
-	           "\"total_was\":\"53.58\",\"total\":\"55.08\",\"difference\":\"1.500000\"");
-}
-
-static void run_that_can_not_write_says_so_and_goes_on_later(void **state)
-{
-	(void)state;
-	read_june(0, 0);
-	fake_store_fail_writes_of(f.store, "bill/", 1);
-	assert_int_equal(ask_at(false, "POST", "/billing/run?month=2025-06&tariff=sample-a", NULL,
-	                        ""), 200);
-	wait_for_billing();
-	assert_has("\"failure\":\"the fake disk is full\"");
-	assert_int_equal(ask_at(false, "POST", "/billing/run?month=2025-06&tariff=sample-a", NULL,
-	                        ""), 200);
-	wait_for_billing();
-	assert_has("\"closed\":1,\"kept\":0,\"not_billed\":2,");
-	assert_int_equal(ask_at(false, "POST", "/billing/run?month=2025-6&tariff=sample-a", NULL,
-	                        ""), 400);
-	assert_int_equal(ask_at(false, "POST", "/billing/run?month=2025-06&tariff=none", NULL, ""),
-	                 400);
-	assert_int_equal(ask("/bills?month=June"), 400);
-	assert_int_equal(ask("/billing/run"), 405);
-}
-
 static void bad_requests_are_refused_with_a_remedy(void **state)
 {
 	static const struct {
@@ -647,10 +540,6 @@ int main(void)
 	    CASE(readings_are_exact_decimals),
 	    CASE(readings_are_chosen_by_period_and_limit),
 	    CASE(usage_tells_where_values_come_from),
-	    CASE(bills_are_the_worked_figures),
-	    CASE(run_closes_bills_once),
-	    CASE(late_readings_become_an_adjustment_once),
-	    CASE(run_that_can_not_write_says_so_and_goes_on_later),
 	    CASE(bad_requests_are_refused_with_a_remedy),
 	    CASE(errors_are_listed_by_reason_and_in_parts),
 	    CASE(error_entry_shows_what_came),
