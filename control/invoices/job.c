@@ -10,7 +10,7 @@
 
 /* --- together --- */
 
-enum result job_load(struct job *job, uint32_t number)
+enum result bill_job_load(struct job *job, uint32_t number)
 {
 	uint32_t first = number / STORE_GROUP_DEVICES * STORE_GROUP_DEVICES;
 	const struct usage_source source = usage_source_of(job->source, NULL);
@@ -38,7 +38,7 @@ static enum result put(struct job *job, const char *key, json_t *document)
 	return RESULT_OK;
 }
 
-enum result job_keep(struct job *job, struct error *err)
+enum result bill_job_keep(struct job *job, struct error *err)
 {
 	struct store_kv items[JOB_DOCUMENTS_MAX];
 	enum result result = RESULT_OK;
@@ -56,14 +56,14 @@ enum result job_keep(struct job *job, struct error *err)
 	return result;
 }
 
-void job_fini(struct job *job)
+void bill_job_fini(struct job *job)
 {
 	usage_page_free(&job->page);
 }
 
 /* --- run --- */
 
-enum result job_close(struct job *job, const struct device *d)
+enum result bill_job_close(struct job *job, const struct device *d)
 {
 	json_t *document = NULL;
 	struct error why;
@@ -139,7 +139,7 @@ static enum result compare(struct job *job, const struct device *d, const json_t
 	return result;
 }
 
-enum result job_review(struct job *job, const struct device *d)
+enum result bill_job_review(struct job *job, const struct device *d)
 {
 	char key[KEY_BYTES];
 	json_t *bill = NULL, *adjustments = NULL;

@@ -166,9 +166,10 @@ static enum result do_meter(struct work *w, struct job *job, uint32_t number)
 		return RESULT_OK;
 	enum result result = registry_get(registry, id, &d, &job->err);
 	if (result == RESULT_OK)
-		result = job_load(job, number);
+		result = bill_job_load(job, number);
 	if (result == RESULT_OK)
-		result = job->work == INVOICES_RUN ? job_close(job, &d) : job_review(job, &d);
+		result = job->work == INVOICES_RUN ? bill_job_close(job, &d)
+		                                   : bill_job_review(job, &d);
 	return result;
 }
 
@@ -178,7 +179,7 @@ static void do_group(struct work *w, struct job *job, uint64_t first, uint64_t e
 	for (uint64_t i = first; i < end && result == RESULT_OK; i++)
 		result = do_meter(w, job, w->numbers[i]);
 	struct error err; /* what is drawn is kept even if the next one failed */
-	enum result kept = job_keep(job, &err);
+	enum result kept = bill_job_keep(job, &err);
 	if (kept != RESULT_OK) {
 		job->count = (struct job_count){0};
 		job->err = result == RESULT_OK ? err : job->err;
@@ -197,7 +198,7 @@ static void *thread_main(void *context)
 	pthread_setname_np(pthread_self(), "billing");
 	while (take_group(w, &first, &end))
 		do_group(w, &job, first, end);
-	job_fini(&job);
+	bill_job_fini(&job);
 	return NULL;
 }
 

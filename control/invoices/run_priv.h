@@ -31,16 +31,16 @@ struct job {
 };
 
 /* Have the meter's page of readings at hand. */
-MUST_USE enum result job_load(struct job *job, uint32_t number);
+MUST_USE enum result bill_job_load(struct job *job, uint32_t number);
 
 /* Draw the meter's bill, closed, or say why there is none. */
-MUST_USE enum result job_close(struct job *job, const struct device *d);
+MUST_USE enum result bill_job_close(struct job *job, const struct device *d);
 /* Draw the closed bill's adjustment, if it needs one. */
-MUST_USE enum result job_review(struct job *job, const struct device *d);
+MUST_USE enum result bill_job_review(struct job *job, const struct device *d);
 
 /* Keep what was drawn: all of it or nothing. */
-MUST_USE enum result job_keep(struct job *job, struct error *err);
+MUST_USE enum result bill_job_keep(struct job *job, struct error *err);
 
-void job_fini(struct job *job);
+void bill_job_fini(struct job *job);
 
 #endif
