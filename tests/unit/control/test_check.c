@@ -36,7 +36,8 @@ static int set_up(void **state)
 	vee_rules_default(&rules);
 	if (calendar_new("America/Los_Angeles", &calendar, &err) != RESULT_OK)
 		return -1;
-	source = (struct usage_source){fake_store_new(), &profiles, calendar, &rules, INT64_MAX};
+	source = (struct usage_source){fake_store_new(), &profiles, calendar, &rules, INT64_MAX,
+	                               NULL};
 	monday = civil_to_day((struct civil_date){2025, 6, 16});
 	return 0;
 }

@@ -48,7 +48,8 @@ static int set_up(void **state)
 	vee_rules_default(&rules);
 	if (calendar_new("America/Los_Angeles", &calendar, &err) != RESULT_OK)
 		return -1;
-	source = (struct usage_source){fake_store_new(), &profiles, calendar, &rules, INT64_MAX};
+	source = (struct usage_source){fake_store_new(), &profiles, calendar, &rules, INT64_MAX,
+	                               NULL};
 	if (registry_open(source.store, 10, NULL, NULL, &registry, &err) != RESULT_OK ||
 	    registry_import_text(registry, REGISTRY_DEVICES, &tester, REGISTRY_CSV, csv,
 				 sizeof csv - 1, NULL, NULL, &report, &err) != RESULT_OK)
