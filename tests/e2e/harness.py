@@ -28,6 +28,8 @@ BUILD = os.environ.get("HEADRACE_BUILD", os.path.join(ROOT, "build"))
 
 # Where Debian keeps ip and ethtool, which an ordinary user's PATH leaves out.
 os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+# Debian's modules (paho, jsonschema), also seen from another Python, whose own come first.
+sys.path.append("/usr/lib/python3/dist-packages")
 
 SERVER = "10.77.0.1"
 CLIENT = "10.77.0.2"

@@ -22,10 +22,10 @@ import threading
 import time
 import urllib.parse
 
-import jsonschema
-
-import harness
+import harness  # first: it finds Debian's modules
 from harness import check
+
+import jsonschema
 
 PORT = 9404
 METERS = 60

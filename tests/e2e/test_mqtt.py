@@ -8,19 +8,11 @@ import json
 import queue
 import signal
 import subprocess
-import sys
 import time
 
-import harness
+import harness  # first: it finds Debian's modules
 
-try:
-    import paho.mqtt.client as mqtt
-except ImportError:  # Debian's package, seen from another Python
-    sys.path.append("/usr/lib/python3/dist-packages")
-    try:
-        import paho.mqtt.client as mqtt
-    except ImportError:
-        harness.skip("no paho for Python: scripts/setup.sh installs it")
+import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
