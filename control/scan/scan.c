@@ -44,12 +44,16 @@ void scan_free(struct scan *s)
 
 enum result scan_period(const char *text, int32_t *from_day, int32_t *end_day, struct error *err)
 {
-	char first[SCAN_PERIOD_BYTES + 8];
+	char first[16] = "";
 	struct civil_date date;
 	struct error why;
-	bool month = strlen(text) == 7;
-	snprintf(first, sizeof first, "%.10s%s", text, month ? "-01" : "");
-	if ((!month && strlen(text) != 10) || civil_parse(first, &date, &why) != RESULT_OK)
+	size_t bytes = strlen(text);
+	bool month = bytes == 7;
+	if (month || bytes == 10) {
+		memcpy(first, text, bytes);
+		memcpy(first + bytes, month ? "-01" : "", month ? 4 : 1);
+	}
+	if (civil_parse(first, &date, &why) != RESULT_OK)
 		return fail(RESULT_INPUT, err,
 		            "'%.20s' is no day and no month; expected one such as 2026-03-29 or "
 		            "2026-03", text);
