@@ -203,7 +203,7 @@ def completed(rig, *words):
 def test_bash(rig):
     for words, expected in (
             (["dev"], ["devices"]),
-            (["bills", ""], ["list", "show"]),
+            (["bills", ""], ["list", "show", "trace", "export"]),
             (["devices", "list", "--st"], ["--state"]),
             (["devices", "list", "--state", "=", "su"], ["suspended"]),
             (["devices", "list", "--state", "="], ["pending", "active", "suspended", "retired"]),

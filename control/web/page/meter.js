@@ -29,6 +29,11 @@ const DAY_KINDS = {
   none: { name: "no value", hue: 6, pattern: "stripes", faint: true },
 };
 
+const BILL_KINDS = {
+  billed: { name: "billed", hue: 1 },
+  none: { name: "not billed", hue: 6, pattern: "stripes", faint: true },
+};
+
 class Meter {
   constructor(place) {
     this.place = place;
@@ -47,6 +52,9 @@ class Meter {
     this.events = h("div", { id: "meter-events" });
     this.daily = new Plot({ title: "Daily use", kind: "bars", height: 200, id: "plot-daily",
       format: (v) => `${short(v)} kWh` });
+    this.currency = "";
+    this.billed = new Plot({ title: "Bills by month", kind: "bars", height: 160, id: "plot-bills",
+      format: (v) => `${short(v)} ${this.currency}` });
     this.facts = h("div");
     this.said = h("div", { class: "lead" });
     this.readings = h("div", { id: "meter-readings" });
@@ -80,6 +88,7 @@ class Meter {
   close() {
     this.profile.close();
     this.daily.close();
+    this.billed.close();
   }
 
   refresh() {
@@ -214,14 +223,17 @@ class Meter {
 
   /* --- bills --- */
 
+  /* The last twelve, newest first. */
+  months() {
+    const months = [today().slice(0, 7)];
+    while (months.length < MONTHS_SHOWN)
+      months.push(addDays(months.at(-1) + "-01", -1).slice(0, 7));
+    return months;
+  }
+
   async askBills() {
-    const months = [], signal = this.place.signal;
-    let at = today().slice(0, 7);
-    for (let i = 0; i < MONTHS_SHOWN; i++) {
-      months.push(at);
-      at = addDays(at + "-01", -1).slice(0, 7);
-    }
-    const lists = await Promise.all(months.map((month) =>
+    const signal = this.place.signal;
+    const lists = await Promise.all(this.months().map((month) =>
       get("/bills", { month, prefix: this.id, limit: 1 }, signal)));
     return lists.flatMap((l) => l.bills).filter((b) => b.meter === this.id);
   }
@@ -233,7 +245,8 @@ class Meter {
     const choose = (month) => show(chosen, this.place.signal,
       () => get(path("bills", this.id), { month }, this.place.signal), (bill) => drawBill(bill));
     choose(bills[0].month);
-    return [table("Bills, newest first", [
+    this.plotBills(bills);
+    return [this.billed.element, table("Bills, newest first", [
       { head: "Month", cell: (b) => button(b.month, { class: "small", "aria-label":
         `Show the bill of ${b.month}`, onclick: () => choose(b.month) }), row: true },
       { head: "State", cell: (b) => words(b.state) },
@@ -241,6 +254,19 @@ class Meter {
       { head: "Total", cell: (b) => b.total ? `${exact(b.total)} ${b.currency}` : "–",
         number: true }],
     bills), chosen];
+  }
+
+  plotBills(bills) {
+    const day = (month) => Date.parse(`${month}-01T00:00:00Z`);
+    const after = (month) => addDays(month + "-01", 31).slice(0, 7);
+    const bars = this.months().reverse().map((month) => {
+      const b = bills.find((bill) => bill.month === month);
+      return { from: day(month), to: day(after(month)), kind: b?.total ? "billed" : "none",
+        value: b?.total ? Number(b.total) : null,
+        note: b?.kwh ? kwh(b.kwh) : b ? words(b.state) : "" };
+    });
+    this.currency = bills.find((b) => b.currency)?.currency ?? "";
+    this.billed.set({ bars, kinds: BILL_KINDS });
   }
 }
 
