@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "contract/reading.h"
+#include "contract/reading_flags.h"
 #include "control/config/decimal.h"
 
 const char *reading_protocol(const struct stored_reading *r)
@@ -16,23 +16,11 @@ const char *reading_protocol(const struct stored_reading *r)
 void reading_put_flags(struct text *t, uint16_t flags, const char *open, const char *close,
                        const char *separator)
 {
-	static const struct {
-		uint16_t bit;
-		const char *name;
-	} names[] = {
-	    {READING_F_DRIFT, "drift"},       {READING_F_TS_REPLACED, "time_replaced"},
-	    {READING_F_LATE, "late"},         {READING_F_ROLLOVER, "rollover"},
-	    {READING_F_ROUNDED, "rounded"},   {READING_F_TAMPER, "tamper"},
-	    {READING_F_STATUS, "status"},     {READING_F_LOW_BATTERY, "low_battery"},
-	    {READING_F_COLLECTED, "collected"},
-	    {READING_F_LATE_ACCEPTED, "late_accepted"},
-	    {READING_F_CORRECTED, "corrected"},
-	    {READING_F_RESET, "reset"},
-	};
 	bool any = false;
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (flags & names[i].bit) {
-			text_add(t, "%s%s%s%s", any ? separator : "", open, names[i].name, close);
+	for (unsigned bit = 0; bit < READING_FLAGS; bit++)
+		if (flags >> bit & 1) {
+			text_add(t, "%s%s%s%s", any ? separator : "", open, reading_flag_name(bit),
+			         close);
 			any = true;
 		}
 }

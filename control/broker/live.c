@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "contract/reading_flags.h"
 #include "control/config/decimal.h"
 
 struct writer {
@@ -53,24 +54,11 @@ static void add_time(struct writer *w, const char *name, int64_t ms)
 
 static void add_flags(struct writer *w, uint16_t flags)
 {
-	static const struct {
-		uint16_t bit;
-		const char *name;
-	} names[] = {
-	    {READING_F_DRIFT, "drift"},       {READING_F_TS_REPLACED, "time_replaced"},
-	    {READING_F_LATE, "late"},         {READING_F_ROLLOVER, "rollover"},
-	    {READING_F_ROUNDED, "rounded"},   {READING_F_TAMPER, "tamper"},
-	    {READING_F_STATUS, "status"},     {READING_F_LOW_BATTERY, "low_battery"},
-	    {READING_F_COLLECTED, "collected"},
-	    {READING_F_LATE_ACCEPTED, "late_accepted"},
-	    {READING_F_CORRECTED, "corrected"},
-	    {READING_F_RESET, "reset"},
-	};
 	const char *comma = "";
 	add(w, ",\"flags\":[");
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (flags & names[i].bit) {
-			add(w, "%s\"%s\"", comma, names[i].name);
+	for (unsigned bit = 0; bit < READING_FLAGS; bit++)
+		if (flags >> bit & 1) {
+			add(w, "%s\"%s\"", comma, reading_flag_name(bit));
 			comma = ",";
 		}
 	add(w, "]");
