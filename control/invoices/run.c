@@ -27,10 +27,9 @@ struct work {
 	struct invoices *iv;
 	struct job begun; /* what each thread begins as */
 	uint32_t *numbers; /* of the meters, ascending */
-	uint64_t count, capacity;
+	uint64_t count;
 	uint8_t *closed; /* a bit for each number */
 	uint32_t closed_end;
-	bool no_memory;
 	uint64_t next; /* under iv->lock */
 	struct error err; /* the first failure's; under iv->lock */
 	bool failed;
@@ -42,23 +41,6 @@ static bool is_stopping(const struct work *w)
 }
 
 /* --- the lists --- */
-
-static bool on_device(void *context, const struct device *d)
-{
-	struct work *w = context;
-	if (w->count == w->capacity) {
-		uint64_t capacity = w->capacity ? w->capacity * 2 : 1024;
-		uint32_t *more = realloc(w->numbers, capacity * sizeof *more);
-		if (!more) {
-			w->no_memory = true;
-			return false;
-		}
-		w->numbers = more;
-		w->capacity = capacity;
-	}
-	w->numbers[w->count++] = d->number;
-	return !is_stopping(w);
-}
 
 static int by_number(const void *a, const void *b)
 {
@@ -95,10 +77,8 @@ static enum result find_closed(struct work *w, struct error *err)
 
 static enum result list_all(struct work *w, struct error *err)
 {
-	enum result result = registry_list(w->iv->source.registry, w->iv->prefix, 0, UINT64_MAX,
-	                                   on_device, w, err);
-	if (result == RESULT_OK && w->no_memory)
-		result = fail(RESULT_RESOURCE, err, "no memory for the list of meters");
+	enum result result = registry_numbers(w->iv->source.registry, w->iv->prefix,
+	                                      &w->iv->stopping, &w->numbers, &w->count, err);
 	if (result != RESULT_OK)
 		return result;
 	if (w->count > 0)

@@ -317,6 +317,42 @@ enum result registry_list(struct registry *r, const char *prefix, uint64_t offse
 	return result;
 }
 
+struct numbering {
+	const atomic_bool *stopping;
+	uint32_t *numbers;
+	uint64_t count, capacity;
+	bool no_memory;
+};
+
+static bool on_numbered(void *context, const struct device *d)
+{
+	struct numbering *n = context;
+	if (n->count == n->capacity) {
+		uint64_t capacity = n->capacity ? n->capacity * 2 : 1024;
+		uint32_t *more = realloc(n->numbers, capacity * sizeof *more);
+		if (!more) {
+			n->no_memory = true;
+			return false;
+		}
+		n->numbers = more;
+		n->capacity = capacity;
+	}
+	n->numbers[n->count++] = d->number;
+	return !n->stopping || !atomic_load_explicit(n->stopping, memory_order_relaxed);
+}
+
+enum result registry_numbers(struct registry *r, const char *prefix, const atomic_bool *stopping,
+			     uint32_t **numbers, uint64_t *count, struct error *err)
+{
+	struct numbering n = {.stopping = stopping};
+	enum result result = registry_list(r, prefix, 0, UINT64_MAX, on_numbered, &n, err);
+	if (result == RESULT_OK && n.no_memory)
+		result = fail(RESULT_RESOURCE, err, "no memory for the list of meters");
+	*numbers = n.numbers;
+	*count = n.count;
+	return result;
+}
+
 /* --- one device --- */
 
 enum result registry_set_state(struct registry *r, const struct registry_author *author,

@@ -13,6 +13,7 @@
 #ifndef HEADRACE_REGISTRY_REGISTRY_H
 #define HEADRACE_REGISTRY_REGISTRY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -189,6 +190,13 @@ MUST_USE enum result registry_select(struct registry *r, const struct registry_s
 MUST_USE enum result registry_list(struct registry *r, const char *prefix, uint64_t offset,
                                    uint64_t limit, registry_device_fn *fn, void *context,
                                    struct error *err);
+
+/* The numbers of the devices whose id starts with `prefix`, by id, for who goes through all of
+ * them. *numbers is the caller's to free, also after a failure. When *stopping becomes true (NULL:
+ * never) it ends with what it has. */
+MUST_USE enum result registry_numbers(struct registry *r, const char *prefix,
+				      const atomic_bool *stopping, uint32_t **numbers,
+				      uint64_t *count, struct error *err);
 
 /* "active" ...; NULL: no such state. */
 const char *device_state_name(enum device_state state);

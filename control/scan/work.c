@@ -24,10 +24,9 @@ struct scanning {
 	int32_t from_day, end_day;
 	char period[SCAN_PERIOD_BYTES];
 	uint32_t *numbers;
-	uint64_t count, capacity;
+	uint64_t count;
 	atomic_uint_fast64_t next;
 	atomic_bool failed;
-	bool no_memory;
 };
 
 static bool is_ending(const struct scanning *w)
@@ -167,23 +166,6 @@ static void *scan_part(void *context)
 
 /* --- all of it --- */
 
-static bool on_device(void *context, const struct device *d)
-{
-	struct scanning *w = context;
-	if (w->count == w->capacity) {
-		uint64_t capacity = w->capacity ? w->capacity * 2 : 1024;
-		uint32_t *more = realloc(w->numbers, capacity * sizeof *more);
-		if (!more) {
-			w->no_memory = true;
-			return false;
-		}
-		w->numbers = more;
-		w->capacity = capacity;
-	}
-	w->numbers[w->count++] = d->number;
-	return true;
-}
-
 static enum result prepare(struct scanning *w, struct error *err)
 {
 	struct scan *s = w->scan;
@@ -191,10 +173,8 @@ static enum result prepare(struct scanning *w, struct error *err)
 	if (result == RESULT_OK)
 		result = scan_forget(s->source.store, w->period, err);
 	if (result == RESULT_OK)
-		result = registry_list(s->source.registry, s->prefix, 0, UINT64_MAX, on_device, w,
-		                       err);
-	if (result == RESULT_OK && w->no_memory)
-		result = fail(RESULT_RESOURCE, err, "no memory for the list of meters");
+		result = registry_numbers(s->source.registry, s->prefix, NULL, &w->numbers,
+		                          &w->count, err);
 	pthread_mutex_lock(&s->lock);
 	s->status.total = w->count;
 	pthread_mutex_unlock(&s->lock);
