@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "contract/reading.h"
 #include "control/api/api_priv.h"
 #include "control/api/error_actions.h"
@@ -163,11 +164,11 @@ struct one {
 static bool is_text(const uint8_t *raw, uint32_t bytes)
 {
 	for (uint32_t i = 0; i < bytes;) {
-		size_t length = text_utf8(raw + i, bytes - i);
+		uint32_t length = utf8_length(raw + i, bytes - i);
 		bool control = raw[i] < 0x20 && raw[i] != '\t' && raw[i] != '\n' && raw[i] != '\r';
 		if (length == 0 || control || raw[i] == 0x7f)
 			return false;
-		i += (uint32_t)length;
+		i += length;
 	}
 	return true;
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 static bool make_room(struct text *t, size_t count)
 {
 	size_t most = t->bytes_max ? t->bytes_max : TEXT_BYTES_MAX;
@@ -58,26 +60,11 @@ void text_free(struct text *t)
 	*t = (struct text){0};
 }
 
-size_t text_utf8(const uint8_t *p, size_t left)
-{
-	if (left == 0 || p[0] < 0x80)
-		return left > 0;
-	size_t more = p[0] >= 0xc2 && p[0] <= 0xdf ? 1 : (p[0] & 0xf0) == 0xe0 ? 2 : 3;
-	if (p[0] < 0xc2 || p[0] > 0xf4 || left <= more)
-		return 0;
-	for (size_t i = 1; i <= more; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	bool bad = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	           (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f);
-	return bad ? 0 : 1 + more;
-}
-
 void text_json(struct text *t, const char *bytes, size_t count)
 {
 	text_put(t, "\"", 1);
 	for (size_t i = 0; i < count;) {
-		size_t length = text_utf8((const uint8_t *)bytes + i, count - i);
+		uint32_t length = utf8_length((const uint8_t *)bytes + i, count - i);
 		unsigned char c = (unsigned char)bytes[i];
 		if (length == 0)
 			text_put(t, "\xef\xbf\xbd", 3);

@@ -31,7 +31,4 @@ void text_csv(struct text *t, const char *value);
 void text_base64(struct text *t, const uint8_t *bytes, size_t count);
 void text_free(struct text *t);
 
-/* Bytes of the UTF-8 character at `p` (RFC 3629 §4), 0: none there. */
-size_t text_utf8(const uint8_t *p, size_t left);
-
 #endif

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "control/coap/service_priv.h"
 
 #define PREFIX       "cmd/"
@@ -127,10 +128,10 @@ static void keep(struct commands *all, struct command *c)
 static bool is_text(const uint8_t *bytes, uint32_t count)
 {
 	for (uint32_t at = 0; at < count;) {
-		size_t n = text_utf8(bytes + at, count - at);
+		uint32_t n = utf8_length(bytes + at, count - at);
 		if (n == 0)
 			return false;
-		at += (uint32_t)n;
+		at += n;
 	}
 	return true;
 }

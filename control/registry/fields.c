@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "contract/registry_view.h"
 #include "control/calendar/instant.h"
 #include "control/config/decimal.h"
@@ -53,28 +54,13 @@ int fields_find(const struct fields *f, const char *name, size_t bytes)
 
 /* --- setting --- */
 
-/* RFC 3629 §4, without control characters (C0 and DEL). Bytes of the character; 0: none. */
-static size_t utf8_character(const uint8_t *p, size_t left)
-{
-	if (p[0] < 0x80)
-		return p[0] >= 0x20 && p[0] != 0x7f;
-	size_t more = p[0] >= 0xc2 && p[0] <= 0xdf ? 1 : (p[0] & 0xf0) == 0xe0 ? 2 : 3;
-	if (p[0] < 0xc2 || p[0] > 0xf4 || left <= more)
-		return 0;
-	for (size_t i = 1; i <= more; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	bool bad = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-		   (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f);
-	return bad ? 0 : 1 + more;
-}
-
+/* UTF-8 without control characters (C0 and DEL)? */
 static bool is_printable(const char *text, size_t bytes)
 {
 	const uint8_t *p = (const uint8_t *)text;
 	for (size_t i = 0; i < bytes;) {
-		size_t length = utf8_character(p + i, bytes - i);
-		if (length == 0)
+		uint32_t length = utf8_length(p + i, bytes - i);
+		if (length == 0 || p[i] < 0x20 || p[i] == 0x7f)
 			return false;
 		i += length;
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/utf8.h"
 #include "ingest/decimal.h"
 
 #define EACH_BYTE(v) (0x0101010101010101u * (v))
@@ -27,41 +28,17 @@ static inline const uint8_t *plain_run(const uint8_t *p, const uint8_t *end)
 	return p;
 }
 
-/* One character of two to four bytes (Unicode 15, table 3-7: no overlong forms, no surrogates). */
-static const uint8_t *utf8_character(const uint8_t *p, const uint8_t *end)
-{
-	uint32_t more = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
-	uint8_t low = 0x80, high = 0xbf;
-
-	if (*p < 0xc2 || *p > 0xf4 || end - p <= (ptrdiff_t)more)
-		return NULL;
-	if (*p == 0xe0)
-		low = 0xa0;
-	else if (*p == 0xed)
-		high = 0x9f;
-	else if (*p == 0xf0)
-		low = 0x90;
-	else if (*p == 0xf4)
-		high = 0x8f;
-	if (p[1] < low || p[1] > high)
-		return NULL;
-	for (uint32_t i = 2; i <= more; i++)
-		if (p[i] < 0x80 || p[i] > 0xbf)
-			return NULL;
-	return p + more + 1;
-}
-
 bool json_is_utf8(const uint8_t *p, uint32_t bytes)
 {
 	const uint8_t *end = p + bytes;
 
 	while (p < end) {
-		if (end - p >= 8 && !(get_le64(p) & EACH_BYTE(0x80)))
-			p += 8;
-		else if (*p < 0x80)
-			p++;
-		else if (!(p = utf8_character(p, end)))
+		uint32_t run = 8;
+		if (end - p < 8 || (get_le64(p) & EACH_BYTE(0x80)))
+			run = utf8_length(p, (size_t)(end - p));
+		if (run == 0)
 			return false;
+		p += run;
 	}
 	return true;
 }
@@ -132,7 +109,8 @@ const uint8_t *json_scan_string(const uint8_t *p, const uint8_t *end, struct jso
 			text->escaped = true;
 			p = escape_sequence(p, end);
 		} else {
-			p = utf8_character(p, end);
+			uint32_t more = utf8_length(p, (size_t)(end - p));
+			p = more ? p + more : NULL;
 		}
 		if (!p)
 			return NULL;

@@ -9,35 +9,8 @@
  */
 #include <emmintrin.h>
 
+#include "base/utf8.h"
 #include "mqtt/mqtt_priv.h"
-
-static inline bool is_continuation(uint8_t byte)
-{
-	return (byte & 0xc0) == 0x80;
-}
-
-/* Length of the well-formed character at `p`; 0: ill-formed, cut off, or U+0000. The bounds of
- * the second byte are those of RFC 3629 section 4: no overlong form, surrogate, or > U+10FFFF. */
-static uint32_t char_bytes(const uint8_t *p, uint32_t left)
-{
-	uint8_t first = p[0];
-	if (first < 0x80)
-		return first != 0;
-	if (first < 0xc2 || first > 0xf4)
-		return 0;
-	if (first < 0xe0)
-		return left >= 2 && is_continuation(p[1]) ? 2 : 0;
-
-	uint32_t bytes = first < 0xf0 ? 3 : 4;
-	uint8_t low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-	uint8_t high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-	if (left < bytes || p[1] < low || p[1] > high)
-		return 0;
-	for (uint32_t i = 2; i < bytes; i++)
-		if (!is_continuation(p[i]))
-			return 0;
-	return bytes;
-}
 
 bool mqtt_utf8_valid(const uint8_t *text, uint32_t count)
 {
@@ -51,8 +24,8 @@ bool mqtt_utf8_valid(const uint8_t *text, uint32_t count)
 				continue;
 			}
 		}
-		uint32_t bytes = char_bytes(text + at, count - at);
-		if (bytes == 0)
+		uint32_t bytes = utf8_length(text + at, count - at);
+		if (bytes == 0 || text[at] == 0)
 			return false;
 		at += bytes;
 	}

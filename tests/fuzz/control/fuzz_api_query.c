@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "control/api/text.h"
 #include "control/config/decimal.h"
 
@@ -40,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	text_csv(&t, text);
 	for (size_t i = 0; i < t.used;) {
 		/* bytes of a CSV field pass as they are, JSON is valid UTF-8 */
-		size_t length = text_utf8((const uint8_t *)t.data + i, t.used - i);
+		uint32_t length = utf8_length((const uint8_t *)t.data + i, t.used - i);
 		if (length == 0)
 			break;
 		i += length;
