@@ -53,4 +53,19 @@ static inline void folder_remove(void)
 	nftw(folder, folder_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* For cmocka's groups and tests. */
+static inline int folder_set_up(void **state)
+{
+	(void)state;
+	folder_make();
+	return 0;
+}
+
+static inline int folder_tear_down(void **state)
+{
+	(void)state;
+	folder_remove();
+	return 0;
+}
+
 #endif

@@ -17,20 +17,6 @@
 	"bob:$6$KRDDn88KQvVq1G0K$ozKLlwyU8rHlIXW0hVOIoKtJtisdTxiaAMrQ5B/c" \
 	"WlIr+Y5sLISIg4XBEHwtaS5xF3RL2tgj386o3DEUH2+eQQ==\n"
 
-static int set_up(void **state)
-{
-	(void)state;
-	folder_make();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	folder_remove();
-	return 0;
-}
-
 static struct bytes b(const char *text)
 {
 	return (struct bytes){(const uint8_t *)text, (uint32_t)strlen(text)};
@@ -94,7 +80,7 @@ static void wrong_lines_are_told(void **state)
 
 int main(void)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, folder_set_up, folder_tear_down)
 	const struct CMUnitTest tests[] = {
 	    CASE(passwords_of_mosquitto_passwd_are_known),
 	    CASE(empty_file_knows_nobody),

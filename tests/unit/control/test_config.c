@@ -22,13 +22,6 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	folder_remove();
-	return 0;
-}
-
 static void assert_refused(const char *text, const char *expected)
 {
 	struct config *c = NULL;
@@ -435,5 +428,5 @@ int main(void)
 	    cmocka_unit_test(shipped_file_equals_defaults),
 	    cmocka_unit_test(manual_page_equals_the_table),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, folder_tear_down);
 }

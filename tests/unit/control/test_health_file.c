@@ -5,34 +5,11 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "catalogues.h"
 #include "control/config/config.h"
 #include "control/config/health_file.h"
-#include "folder.h"
 
 #include <cmocka.h> /* last: it has a macro named fail */
-
-static struct channel_catalogue channels;
-static struct profile_set profiles;
-static struct error err;
-
-static int set_up(void **state)
-{
-	struct config defaults = {.validation = {60, 300, 3600, 48}};
-	(void)state;
-	folder_make();
-	if (config_load_channels(CONFIGS_DIR "/channels.yaml", &channels, &err) != RESULT_OK ||
-	    config_load_profiles(CONFIGS_DIR "/profiles", &channels, &defaults, &profiles, &err) !=
-	        RESULT_OK)
-		fail_msg("%s", err.text);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	folder_remove();
-	return 0;
-}
 
 static enum result load(const char *text, struct health_rules *rules)
 {
@@ -104,5 +81,6 @@ int main(void)
 	    cmocka_unit_test(kinds_and_webhooks_taken),
 	    cmocka_unit_test(wrong_files_are_refused_with_place_and_cause),
 	};
-	return cmocka_run_group_tests_name("health_file", tests, set_up, tear_down);
+	return cmocka_run_group_tests_name("health_file", tests, catalogues_set_up,
+	                                   folder_tear_down);
 }

@@ -32,13 +32,6 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	(void)state;
-	folder_remove();
-	return 0;
-}
-
 static void assert_text(char *text, const char *file, const char *expected)
 {
 	char whole[ERROR_TEXT_BYTES + 64];
@@ -342,5 +335,5 @@ int main(void)
 	    cmocka_unit_test(clashing_profiles_are_refused),
 	    cmocka_unit_test(folder_without_profiles_is_refused),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, folder_tear_down);
 }

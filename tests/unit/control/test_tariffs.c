@@ -13,20 +13,6 @@
 #define HEAD  "id: t\nversion: 1\ncurrency: USD\nfrom: 2026-01-01\n"
 #define TIERS "tiers: [{price: 0.1}]\n"
 
-static int set_up(void **state)
-{
-	(void)state;
-	folder_make();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	folder_remove();
-	return 0;
-}
-
 static void shipped_tariffs_are_the_samples(void **state)
 {
 	(void)state;
@@ -176,10 +162,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(shipped_tariffs_are_the_samples),
-	    cmocka_unit_test_setup_teardown(whole_file_is_taken, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(mistakes_are_told_with_their_line, set_up, tear_down),
-	    cmocka_unit_test_setup_teardown(files_that_contradict_each_other_are_refused, set_up,
-	                                    tear_down),
+	    cmocka_unit_test_setup_teardown(whole_file_is_taken, folder_set_up, folder_tear_down),
+	    cmocka_unit_test_setup_teardown(mistakes_are_told_with_their_line, folder_set_up, folder_tear_down),
+	    cmocka_unit_test_setup_teardown(files_that_contradict_each_other_are_refused, folder_set_up,
+	                                    folder_tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

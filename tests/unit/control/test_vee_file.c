@@ -5,39 +5,16 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "catalogues.h"
 #include "control/calendar/calendar.h"
 #include "control/config/config.h"
 #include "control/config/vee_file.h"
-#include "folder.h"
 
 #include <cmocka.h> /* last: it has a macro named fail */
-
-static struct channel_catalogue channels;
-static struct profile_set profiles;
-static struct error err;
 
 static int32_t day_of(int32_t year, int32_t month, int32_t day)
 {
 	return civil_to_day((struct civil_date){year, month, day});
-}
-
-static int set_up(void **state)
-{
-	struct config defaults = {.validation = {60, 300, 3600, 48}};
-	(void)state;
-	folder_make();
-	if (config_load_channels(CONFIGS_DIR "/channels.yaml", &channels, &err) != RESULT_OK ||
-	    config_load_profiles(CONFIGS_DIR "/profiles", &channels, &defaults, &profiles, &err) !=
-	        RESULT_OK)
-		fail_msg("%s", err.text);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	folder_remove();
-	return 0;
 }
 
 static struct vee_rules *load(const char *dir)
@@ -181,7 +158,7 @@ static void versions_have_an_order(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, catalogues_set_up, folder_tear_down)
 	const struct CMUnitTest tests[] = {
 	    TEST(shipped_rules_are_the_defaults),
 	    TEST(a_file_says_all_that_rules),
