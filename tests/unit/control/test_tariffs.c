@@ -160,12 +160,12 @@ static void files_that_contradict_each_other_are_refused(void **state)
 
 int main(void)
 {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, folder_set_up, folder_tear_down)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(shipped_tariffs_are_the_samples),
-	    cmocka_unit_test_setup_teardown(whole_file_is_taken, folder_set_up, folder_tear_down),
-	    cmocka_unit_test_setup_teardown(mistakes_are_told_with_their_line, folder_set_up, folder_tear_down),
-	    cmocka_unit_test_setup_teardown(files_that_contradict_each_other_are_refused, folder_set_up,
-	                                    folder_tear_down),
+	    CASE(whole_file_is_taken),
+	    CASE(mistakes_are_told_with_their_line),
+	    CASE(files_that_contradict_each_other_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
