@@ -10,6 +10,7 @@ import collections
 import contextlib
 import ctypes
 import datetime
+import functools
 import glob
 import http.client
 import json
@@ -57,6 +58,7 @@ def skip(text):
     sys.exit(SKIP)
 
 
+@functools.cache
 def program(name):
     """Path of a built program."""
     found = [p for p in glob.glob(os.path.join(BUILD, "**", name), recursive=True)
