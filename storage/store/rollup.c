@@ -28,6 +28,8 @@ struct rollup {
 	const struct stored_reading **order;
 	uint32_t order_room;
 	struct aggregate_page *hours, *days, *months;
+	bool has_year; /* months holds those of `year`, with what the batch changes */
+	int32_t year;
 	uint8_t *bytes;
 	rocksdb_writebatch_t *batch;
 };
@@ -183,6 +185,18 @@ static void page_write(struct rollup *r, enum aggregate_level level, int32_t gro
 			       bytes);
 }
 
+/* r->months := those of a year, unless they are there: two months may be computed at once. */
+static enum result months_read(struct rollup *r, int32_t year, struct error *err)
+{
+	if (r->has_year && r->year == year)
+		return RESULT_OK;
+	r->year = year;
+	enum result result =
+	    aggregate_page_read(r->s, AGGREGATE_MONTH, year, r->page, r->months, err);
+	r->has_year = result == RESULT_OK;
+	return result;
+}
+
 /* The month of a year anew, from the days in r->days. */
 static enum result month_write(struct rollup *r, int32_t month, struct error *err)
 {
@@ -191,8 +205,7 @@ static enum result month_write(struct rollup *r, int32_t month, struct error *er
 	int32_t end = rules->month_first_day(rules->calendar, month + 1);
 	struct aggregate sum[PAGE_DEVICES];
 	int32_t year = floor_div(month, 12);
-	enum result result =
-	    aggregate_page_read(r->s, AGGREGATE_MONTH, year, r->page, r->months, err);
+	enum result result = months_read(r, year, err);
 	if (result != RESULT_OK)
 		return result;
 	for (uint32_t i = 0; i < PAGE_DEVICES; i++)

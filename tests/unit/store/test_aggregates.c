@@ -186,6 +186,26 @@ static void other_devices_of_the_page_stay_as_they_are(void **state)
 	}
 }
 
+/* A UTC day in which a local month ends and the next begins: both months are computed at once. */
+static void month_that_ends_within_a_utc_day_has_all_of_its_last_day(void **state)
+{
+	struct fixture *f = *state;
+	int32_t first = test_month_first_day(NULL, test_month_of(NULL, TODAY));
+	int64_t midnight = test_day_start_ms(NULL, first);
+	take(f, 1, midnight - 10 * HOUR, 100);
+	write_run(f);
+	roll_up(f);
+	take(f, 1, midnight - HOUR, 130);
+	take(f, 1, midnight + HOUR, 170);
+	write_run(f);
+	assert_int_equal(roll_up(f), 1);
+	struct periods months = ask(f, 1, AGGREGATE_MONTH);
+	assert_int_equal(months.count, 2);
+	assert_int_equal(months.a[0].readings, 2);
+	assert_true(months.a[0].energy == 30);
+	assert_true(months.a[1].energy == 40);
+}
+
 static void run_written_during_the_computation_marks_again(void **state)
 {
 	struct fixture *f = *state;
@@ -383,6 +403,7 @@ int main(void)
 	    cmocka_unit_test(ended_processes_go_on_exactly), /* before RocksDB has threads */
 	    CASE(late_reading_corrects_itself_and_the_step_behind_it),
 	    CASE(other_devices_of_the_page_stay_as_they_are),
+	    CASE(month_that_ends_within_a_utc_day_has_all_of_its_last_day),
 	    CASE(run_written_during_the_computation_marks_again),
 	    CASE(retention_takes_whole_days_and_counts_them),
 	    CASE(old_hours_and_days_go_and_months_stay),
