@@ -27,6 +27,7 @@
 #include "control/errors/queue.h"
 #include "control/registry/registration.h"
 #include "control/registry/registry.h"
+#include "control/registry/service_point.h"
 #include "control/scan/scan.h"
 #include "control/start_broker.h"
 #include "control/start_health.h"
@@ -247,6 +248,12 @@ static enum result import_devices(struct daemon *d, struct error *err)
 	return r;
 }
 
+static bool is_tariff(void *context, const char *tariff)
+{
+	uint32_t count;
+	return tariff_book_find(context, tariff, &count) != NULL;
+}
+
 static enum result start_registry(struct daemon *d, struct error *err)
 {
 	const struct config *c = d->config;
@@ -263,6 +270,8 @@ static enum result start_registry(struct daemon *d, struct error *err)
 	    registry_open(d->store, c->limits.devices, publish, d, &d->registry, err);
 	if (r == RESULT_OK)
 		registry_set_calendar(d->registry, d->calendar);
+	if (r == RESULT_OK && d->tariffs.count > 0)
+		registry_set_tariffs(d->registry, is_tariff, &d->tariffs);
 	if (r == RESULT_OK && c->registry.file)
 		r = import_devices(d, err);
 	if (r == RESULT_OK)

@@ -74,15 +74,30 @@ static bool on_device(void *context, const struct device *d)
 	return next(e, d->id);
 }
 
+/* A row for each installation and each agreement: the point as it was since then. */
 static void put_point_rows(struct export *e, const struct service_point *p)
 {
-	uint32_t rows = p->installation_count ? p->installation_count : 1;
-	for (uint32_t i = 0; i < rows; i++) {
-		put_cells(e, &point_fields, p, true);
+	struct service_point *then = malloc(sizeof *then);
+	uint32_t most = p->installation_count > p->agreement_count ? p->installation_count
+								    : p->agreement_count;
+	if (!then) {
+		e->text.failed = true;
+		return;
+	}
+	*then = *p;
+	for (uint32_t i = 0; i < (most ? most : 1); i++) {
+		if (i < p->agreement_count) {
+			const struct agreement *a = &p->agreements[i];
+			memcpy(then->customer, a->customer, sizeof then->customer);
+			memcpy(then->tariff, a->tariff, sizeof then->tariff);
+			then->since_day = a->from_day;
+		}
+		put_cells(e, &point_fields, then, true);
 		put_cells(e, &installation_fields,
-			  p->installation_count ? &p->installations[i] : NULL, false);
+			  i < p->installation_count ? &p->installations[i] : NULL, false);
 		text_put(&e->text, "\n", 1);
 	}
+	free(then);
 }
 
 static bool on_point(void *context, const struct service_point *p)

@@ -162,6 +162,21 @@ static void put_customer(const struct api_request *request, struct api_reply *re
 	text_put(&reply->text, "\n", 1);
 }
 
+/* --- customers and tariffs come and go --- */
+
+static void set_point(const struct api_request *request, struct api_reply *reply)
+{
+	struct registry_author author = {request->who->name, clock_wall_ms()};
+	struct error err;
+	enum result result =
+	    registry_point_set(request->context->registry, &author, request->rest, request->body,
+			       request->body_bytes, &err);
+	if (result == RESULT_OK)
+		put_point(request, reply);
+	else
+		api_failed(reply, result, &err);
+}
+
 /* --- meters come and go --- */
 
 static bool take_ratio(struct api_reply *reply, const json_t *body, struct ratio *ratio)
@@ -312,6 +327,13 @@ const struct api_topic api_topic_points = {
 	 .summary = "Who changed what of it, and when",
 	 .parameters = API_PARAMETERS(ID),
 	 .answers = API_ANSWERS({200, API_JSON, "History"})},
+	{"POST", "/points/{id}/set", set_point, API_OPERATOR,
+	 .summary = "Fields of it; with 'since', its customer and tariff from that local day on",
+	 .parameters = API_PARAMETERS(ID),
+	 .body = {.kinds = API_JSON, .bytes_max = 65536, .required = true,
+	          .shape = "{customer?:string tariff?:string since?:string state?:string "
+	                   "address?:string groups?:string ...}"},
+	 .answers = API_ANSWERS({200, API_JSON, "Point"})},
 	{"POST", "/points/{id}/swap", swap_meter, API_OPERATOR,
 	 .summary = "The meter that is there ends, another begins",
 	 .parameters = API_PARAMETERS(ID),
@@ -363,12 +385,16 @@ const struct api_topic api_topic_points = {
 	 .answers = FILES},
 	{0}},
     .shapes = (const struct api_shape[]){
-	{"Point", "{id:string state:string customer?:string tariff?:string address?:string "
-	 "groups?:string latitude?:number longitude?:number installations?:[Installation]}",
+	{"Point", "{id:string state:string customer?:string tariff?:string since?:string "
+	 "address?:string groups?:string latitude?:number longitude?:number "
+	 "agreements?:[Agreement] installations?:[Installation]}",
 	 "A service point; fields that are not set are left out"},
 	{"Installation", "{meter:string from:string to?:string ratio:string dials?:int "
 	 "initial?:string final?:string}",
 	 "A meter at a service point: times in UTC, register values in kWh"},
+	{"Agreement", "{since:string customer?:string tariff?:string}",
+	 "Who is supplied by which tariff from a local day on, until the next one begins; the last "
+	 "one is the point's customer and tariff"},
 	{"Customer", "{id:string name?:string contact?:string address?:string email?:string}",
 	 "Who pays"},
 	{"History", "{id:string history:[{at:string who:string action:string changes:<any>}] "

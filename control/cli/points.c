@@ -93,10 +93,22 @@ static void print_installations(const struct arguments *a, const json_t *point)
 	view_print(a, &view, point);
 }
 
+static void print_agreements(const struct arguments *a, const json_t *point)
+{
+	static const struct column columns[] = {{"since", "SINCE", COLUMN_TEXT},
+						{"customer", "CUSTOMER", COLUMN_TEXT},
+						{"tariff", "TARIFF", COLUMN_TEXT}};
+	struct view view = VIEW("agreements", columns);
+	if (a->format == FORM_CSV || json_array_size(json_object_get(point, "agreements")) == 0)
+		return;
+	view_print(a, &view, point);
+	printf("\n");
+}
+
 static void print_point(const struct arguments *a, const json_t *point)
 {
-	static const char *const keys[] = {"id",     "state",    "customer",  "tariff", "address",
-					   "groups", "latitude", "longitude", NULL};
+	static const char *const keys[] = {"id",      "state",  "customer", "tariff",    "since",
+					   "address", "groups", "latitude", "longitude", NULL};
 	if (a->format != FORM_CSV) {
 		for (unsigned i = 0; keys[i]; i++) {
 			char *value = value_text(json_object_get(point, keys[i]));
@@ -106,6 +118,8 @@ static void print_point(const struct arguments *a, const json_t *point)
 		}
 		printf("\n");
 	}
+	if (a->format != FORM_JSON)
+		print_agreements(a, point);
 	print_installations(a, point);
 }
 
@@ -142,6 +156,16 @@ static int after_change(const struct arguments *a, int code, json_t *point)
 		print_point(a, point);
 	json_decref(point);
 	return code;
+}
+
+static int set_point(const struct arguments *a)
+{
+	json_t *point;
+	json_t *body = json_pack("{s:s*, s:s*, s:s*}", "customer", a->options[OPTION_CUSTOMER],
+				 "tariff", a->options[OPTION_TARIFF], "since",
+				 a->options[OPTION_FROM]);
+	int code = post_object(a, "/points/", "/set", body, &point);
+	return after_change(a, code, point);
 }
 
 static int swap_meter(const struct arguments *a)
@@ -245,6 +269,24 @@ static const struct command points_commands[] = {
     },
     {
 	.noun = "points",
+	.verb = "set",
+	.summary = "who is supplied at a service point, and by which tariff, from a day on",
+	.text = "What held before stays for the days before, and what is known to begin later "
+		"begins then. An empty customer (--customer '') says that nobody is there. What is "
+		"not given stays as it was then. Without --from the last agreement is corrected. "
+		"Bills are cut at these days.",
+	.examples = "headrace points set SP-1 --customer C-2 --from 2026-03-10\n"
+		    "headrace points set SP-1 --tariff sample-b --from 2026-04-01\n",
+	.subjects = {{"POINT", VALUE_TEXT}},
+	.options = {{.option = OPTION_CUSTOMER, .help = "who pays"},
+		    TAKES(TARIFF),
+		    {.option = OPTION_FROM, .argument = "DAY", .kind = VALUE_DAY,
+		     .help = "the first local day of it, as 2026-03-10"}},
+	.formats = FORMATS_ANSWER,
+	.run = set_point,
+    },
+    {
+	.noun = "points",
 	.verb = "swap",
 	.summary = "the meter at a service point ends, another one begins",
 	.text = "One change: all of it or nothing. The ratio stays as it was where none is given. "
@@ -280,10 +322,11 @@ static const struct command points_commands[] = {
 	.verb = "import",
 	.summary = "take service points from a CSV or JSON file",
 	.text = IMPORT_TEXT
-	" Columns: id, state, customer, tariff, address, groups, latitude, longitude, and "
-	"of an installation meter, from, to, ratio, dials, initial, final; several lines "
+	" Columns: id, state, customer, tariff, since, address, groups, latitude, longitude, "
+	"and of an installation meter, from, to, ratio, dials, initial, final; several lines "
 	"of a point are several installations. In JSON they are a list, installations. A "
-	"day without a time is the local day's beginning.",
+	"day without a time is the local day's beginning. With since, customer and tariff hold "
+	"from that day on; in JSON there is a list of them, too, agreements.",
 	.exits = "1: some lines were bad\n",
 	.subjects = {{"FILE", VALUE_FILE}},
 	.formats = FORMATS_ANSWER,

@@ -234,6 +234,23 @@ static bool set_instant(const struct fields *fs, int64_t *to, const struct field
 	return false;
 }
 
+static bool set_day(int32_t *to, const struct field *f, const char *text, size_t bytes, char *cause)
+{
+	char plain[64];
+	struct civil_date date;
+	*to = FIELD_NO_DAY;
+	if (bytes == 0)
+		return true;
+	if (terminated(text, bytes, plain) && civil_parse(plain, &date, NULL) == RESULT_OK) {
+		*to = civil_to_day(date);
+		return true;
+	}
+	snprintf(cause, FIELD_CAUSE_BYTES,
+		 "%s is '%.*s'; expected a day such as 2026-03-29, not before 1970", f->name,
+		 bytes < 40 ? (int)bytes : 40, text);
+	return false;
+}
+
 static bool set_energy(int64_t *to, const struct field *f, const char *text, size_t bytes,
 		       char *cause)
 {
@@ -286,6 +303,8 @@ bool fields_set(const struct fields *fs, void *object, int field, const char *te
 		return set_degrees(to, f, text, bytes, cause);
 	case FIELD_INSTANT:
 		return set_instant(fs, to, f, text, bytes, cause);
+	case FIELD_DAY:
+		return set_day(to, f, text, bytes, cause);
 	case FIELD_RATIO:
 		return set_ratio(to, f, text, bytes, cause);
 	case FIELD_ENERGY:
@@ -412,6 +431,15 @@ bool fields_equal(const struct fields *fs, const void *a, const void *b, int fie
 	return is_text(f->kind) ? strcmp(x, y) == 0 : memcmp(x, y, f->bytes) == 0;
 }
 
+static const char *day_text(int32_t day, char out[FIELD_TEXT_BYTES])
+{
+	if (day != FIELD_NO_DAY) {
+		struct civil_date d = civil_from_day(day);
+		snprintf(out, FIELD_TEXT_BYTES, "%04d-%02d-%02d", d.year, d.month, d.day);
+	}
+	return out;
+}
+
 const char *fields_text(const struct fields *fs, const void *object, int field,
 			char out[FIELD_TEXT_BYTES])
 {
@@ -440,6 +468,8 @@ const char *fields_text(const struct fields *fs, const void *object, int field,
 		if (*(const int64_t *)at != FIELD_NOT_GIVEN)
 			time_format(*(const int64_t *)at * 1000, out);
 		return out;
+	case FIELD_DAY:
+		return day_text(*(const int32_t *)at, out);
 	case FIELD_RATIO:
 		return ratio_format(at, out);
 	case FIELD_ENERGY:

@@ -5,8 +5,8 @@
  *
  * An object is a plain struct; a table says where each field lies and what it may be. Texts are
  * terminated char arrays, numbers uint32_t, states enum device_state; degrees are int32_t in
- * millionths (FIELD_NO_DEGREES: not known); instants int64_t seconds, energies int64_t mWh
- * (FIELD_NOT_GIVEN: not known), ratios struct ratio.
+ * millionths (FIELD_NO_DEGREES: not known), local days int32_t (FIELD_NO_DAY), instants int64_t
+ * seconds, energies int64_t mWh (FIELD_NOT_GIVEN: not known), ratios struct ratio.
  *
  * Private to control/registry. Threads: any. Memory: jansson's while parsing, else none.
  * Never trusts what it reads.
@@ -23,6 +23,8 @@
 
 #define FIELD_CAUSE_BYTES 256
 #define FIELD_NO_DEGREES  INT32_MIN
+#define FIELD_NO_DAY      INT32_MIN
+#define FIELD_DAY_MAX     47846 /* 2100-12-31: the last one that is read */
 #define FIELD_NOT_GIVEN   INT64_MIN
 #define FIELD_INSTANT_END INT64_C(253402300800) /* the year 10000 */
 #define FIELD_TEXT_BYTES  512 /* of any field, as fields_text writes it */
@@ -37,6 +39,7 @@ enum field_kind {
 	FIELD_LATITUDE,
 	FIELD_LONGITUDE,
 	FIELD_INSTANT, /* UTC; read as that or as a local day */
+	FIELD_DAY,     /* local; from 1970 on */
 	FIELD_RATIO,
 	FIELD_ENERGY, /* read and shown in kWh */
 };

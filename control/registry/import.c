@@ -225,7 +225,7 @@ static enum result point_join(struct import *im, const struct group_line *g, enu
 	if (result == RESULT_ABSENT)
 		snprintf(cause, FIELD_CAUSE_BYTES, "%.200s", im->err->text);
 	line->given = 1u << field;
-	p->installation_count = 0;
+	p->installation_count = p->agreement_count = 0;
 	if (result == RESULT_OK && join(p->groups, &point_fields, field, p, g->group, cause))
 		result = change_put_line(&im->change, line, kind, cause, im->err);
 	free(line);

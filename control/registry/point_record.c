@@ -2,16 +2,24 @@
 /*
  * Service points and customers as the store keeps them.
  *
- *    0         1       2       3          7           11
- *   +---------+-------+-------+----------+-----------+-----------------------------+---------------
- *   | version | state | count | latitude | longitude | texts: id, customer, tariff | installations
- *   +---------+-------+-------+----------+-----------+--------- address, groups ---+---------------
+ *    0         1       2       3     7      11
+ *   +---------+-------+-------+-----+------+------------------+---------------+------------+
+ *   | version | state | count | lat | long | texts: id,       | installations | agreements |
+ *   |         |       |       |     |      | customer, tariff |               |            |
+ *   |         |       |       |     |      | address, groups  |               |            |
+ *   +---------+-------+-------+-----+------+------------------+---------------+------------+
  *
  *   installation
  *    0      8    16          24            32        40      48      49
  *   +------+----+-----------+-------------+---------+-------+-------+-------------+
  *   | from | to | numerator | denominator | initial | final | dials | text: meter |
  *   +------+----+-----------+-------------+---------+-------+-------+-------------+
+ *
+ *   agreements: none (as records of before have it), or
+ *    0       1
+ *   +-------+------------+-------------------------+-- again, `count` in all, by day
+ *   | count | first day  | texts: customer, tariff |
+ *   +-------+------------+-------------------------+--
  *
  *   customer: version, then the texts id, name, contact, address, email
  *
@@ -113,8 +121,51 @@ size_t point_record(const struct service_point *p, uint8_t out[POINT_RECORD_BYTE
 	at = put_text(at, p->groups, sizeof p->groups);
 	for (uint32_t i = 0; i < p->installation_count; i++)
 		at = put_installation(at, &p->installations[i]);
+	if (p->agreement_count > 0)
+		*at++ = (uint8_t)p->agreement_count;
+	for (uint32_t i = 0; i < p->agreement_count; i++) {
+		put_le32(at, (uint32_t)p->agreements[i].from_day);
+		at = put_text(at + 4, p->agreements[i].customer, sizeof p->agreements[i].customer);
+		at = put_text(at, p->agreements[i].tariff, sizeof p->agreements[i].tariff);
+	}
 	CHECK_OP((size_t)(at - out), <=, (size_t)POINT_RECORD_BYTES);
 	return (size_t)(at - out);
+}
+
+void agreements_settle(struct service_point *p)
+{
+	p->since_day = FIELD_NO_DAY;
+	if (p->agreement_count == 0)
+		return;
+	const struct agreement *last = &p->agreements[p->agreement_count - 1];
+	p->since_day = last->from_day;
+	memcpy(p->customer, last->customer, sizeof p->customer);
+	memcpy(p->tariff, last->tariff, sizeof p->tariff);
+}
+
+/* NULL: damaged. */
+static const uint8_t *get_agreements(const uint8_t *at, const uint8_t *end, struct service_point *p)
+{
+	p->since_day = FIELD_NO_DAY;
+	if (!at || at == end)
+		return at;
+	p->agreement_count = *at++;
+	if (p->agreement_count > AGREEMENTS_MAX)
+		return NULL;
+	for (uint32_t i = 0; i < p->agreement_count; i++) {
+		struct agreement *a = &p->agreements[i];
+		if (!at || end - at < 4)
+			return NULL;
+		a->from_day = (int32_t)get_le32(at);
+		if (a->from_day < 0 || a->from_day > FIELD_DAY_MAX ||
+		    (i > 0 && a->from_day <= a[-1].from_day))
+			return NULL;
+		at = get_text(at + 4, end, a->customer, sizeof a->customer);
+		at = get_text(at, end, a->tariff, sizeof a->tariff);
+	}
+	if (at)
+		agreements_settle(p);
+	return at;
 }
 
 bool point_record_parse(struct service_point *p, const void *record, size_t bytes)
@@ -135,6 +186,7 @@ bool point_record_parse(struct service_point *p, const void *record, size_t byte
 	at = get_text(at, end, p->groups, sizeof p->groups);
 	for (uint32_t i = 0; i < p->installation_count; i++)
 		at = get_installation(at, end, &p->installations[i]);
+	at = get_agreements(at, end, p);
 	return at && p->id[0] != '\0';
 }
 

@@ -10,7 +10,13 @@
 #include "control/registry/fields.h"
 #include "control/registry/service_point.h"
 
-enum { POINT_FIELD_ID, POINT_FIELD_COUNT = 8 };
+enum {
+	POINT_FIELD_ID,
+	POINT_FIELD_CUSTOMER = 2,
+	POINT_FIELD_TARIFF = 3,
+	POINT_FIELD_SINCE = 8,
+	POINT_FIELD_COUNT = 9
+};
 enum {
 	INSTALLATION_FIELD_METER,
 	INSTALLATION_FIELD_FROM,
@@ -18,10 +24,17 @@ enum {
 	INSTALLATION_FIELD_FINAL = 6,
 	INSTALLATION_FIELD_COUNT = 7
 };
+enum {
+	AGREEMENT_FIELD_SINCE,
+	AGREEMENT_FIELD_CUSTOMER,
+	AGREEMENT_FIELD_TARIFF,
+	AGREEMENT_FIELD_COUNT
+};
 enum { CUSTOMER_FIELD_ID, CUSTOMER_FIELD_COUNT = 5 };
 enum { GROUP_FIELD_GROUP, GROUP_FIELD_DEVICE, GROUP_FIELD_POINT, GROUP_FIELD_COUNT };
 
-extern const struct fields point_fields, installation_fields, customer_fields, group_fields;
+extern const struct fields point_fields, installation_fields, agreement_fields;
+extern const struct fields customer_fields, group_fields;
 
 /* A line of a file of groups: who goes into which. */
 struct group_line {
@@ -34,7 +47,10 @@ void installation_defaults(struct installation *in);
 
 /* Every field escaped to its worst, and the names. */
 #define INSTALLATION_JSON_BYTES 512
-#define POINT_JSON_BYTES        (4096 + INSTALLATIONS_MAX * INSTALLATION_JSON_BYTES)
+#define AGREEMENT_JSON_BYTES    320
+#define POINT_JSON_BYTES                                                                           \
+	(4096 + INSTALLATIONS_MAX * INSTALLATION_JSON_BYTES +                                      \
+	 AGREEMENTS_MAX * AGREEMENT_JSON_BYTES)
 #define CUSTOMER_JSON_BYTES     4096
 
 /* Compact JSON as an import takes it, fields that are not known left out. Returns its length. */
@@ -48,11 +64,13 @@ size_t installations_json(const struct service_point *p, char *out, size_t at, s
 size_t point_changes(const struct service_point *old, const struct service_point *now,
 		     char out[POINT_CHANGES_BYTES]);
 
-/* A point as a file has it: what a line says of the point itself and of installations. */
+/* A point as a file has it: what a line says of the point itself, of installations and of
+ * agreements. */
 struct point_line {
 	struct service_point point;
-	uint32_t given; /* bits of point_fields; the installations': */
+	uint32_t given; /* bits of point_fields; the installations' and agreements': */
 	uint32_t installation_given[INSTALLATIONS_MAX];
+	uint32_t agreement_given[AGREEMENTS_MAX];
 };
 
 /* From a JSON object. False: see `cause`. `calendar` of local days. */
@@ -61,7 +79,10 @@ bool point_line_parse(struct point_line *line, const struct calendar *calendar, 
 
 /* --- point_record.c --- */
 
-#define POINT_RECORD_BYTES    5120
+/* The point's customer and tariff are those of its last agreement. */
+void agreements_settle(struct service_point *p);
+
+#define POINT_RECORD_BYTES    10240
 #define CUSTOMER_RECORD_BYTES 1024
 
 /* Returns its length. */

@@ -301,6 +301,8 @@ enum result change_put_point(struct change *c, struct service_point *p,
 	uint8_t record[POINT_RECORD_BYTES];
 	bool good;
 	enum result result = installations_check(c, p, &good, cause, err);
+	if (result == RESULT_OK && good)
+		good = agreements_check(c, p, old, cause);
 	*kind = good ? old ? CHANGE_CHANGED : CHANGE_NEW : CHANGE_REFUSED;
 	if (result != RESULT_OK || !good)
 		return result;
@@ -343,8 +345,11 @@ enum result change_put_customer(struct change *c, const struct customer *now,
 static bool merge(struct service_point *p, const struct point_line *line, char *cause)
 {
 	for (int f = 0; f < POINT_FIELD_COUNT; f++)
-		if (line->given & 1u << f)
+		if (line->given & 1u << f && f != POINT_FIELD_CUSTOMER && f != POINT_FIELD_TARIFF &&
+		    f != POINT_FIELD_SINCE)
 			fields_copy(&point_fields, p, &line->point, f);
+	if (!agreements_merge(p, line, cause))
+		return false;
 	for (uint32_t i = 0; i < line->point.installation_count; i++) {
 		const struct installation *in = &line->point.installations[i];
 		struct installation *known = (struct installation *)same_one(p, in);

@@ -48,6 +48,15 @@ MUST_USE enum result change_put_line(struct change *c, const struct point_line *
 				     enum change_kind *kind, char cause[FIELD_CAUSE_BYTES],
 				     struct error *err);
 
+/* --- agreements.c --- */
+
+/* What a line says of customer and tariff, into the point. False: see `cause`. */
+bool agreements_merge(struct service_point *p, const struct point_line *line,
+		      char cause[FIELD_CAUSE_BYTES]);
+/* Can it be so? `old` NULL: it is new. False: see `cause`. */
+bool agreements_check(const struct change *c, const struct service_point *p,
+		      const struct service_point *old, char cause[FIELD_CAUSE_BYTES]);
+
 /* --- installations.c --- */
 
 /* In order, and free of contradictions by itself and with the meters' other points at all times.

@@ -36,6 +36,8 @@ struct registry {
 	uint32_t next_number;
 	uint32_t history_sequence; /* tells changes within a millisecond apart */
 	const struct calendar *calendar;
+	bool (*tariff_known)(void *context, const char *tariff); /* NULL: any */
+	void *tariff_context;
 };
 
 /* Changes that become durable and visible together. */

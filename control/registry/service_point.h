@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Service points: where energy is delivered, to which customer, by which tariff; and the meters
- * that were installed there, one after the other, each with effective dates, a ratio, and what its
- * register said at installation and at removal. Customers: who pays.
+ * Service points: where energy is delivered, to which customer by which tariff, from which day on;
+ * and the meters that were installed there, one after the other, each with effective dates, a
+ * ratio, and what its register said at installation and at removal. Customers: who pays.
  *
  * Kept in the store's STORE_REGISTRY space (point_record.c; "p/" + id, "c/" + id, and
  * "m/" + meter, NUL, point: where a meter is or was). At one time a point has one meter and a
@@ -22,6 +22,7 @@
 #define CUSTOMER_ID_BYTES 64
 #define TARIFF_ID_BYTES   64
 #define INSTALLATIONS_MAX 32 /* of one point */
+#define AGREEMENTS_MAX    32 /* of one point */
 
 #define INSTALLATION_OPEN INT64_MIN /* to_s: the meter is still there */
 #define REGISTER_UNKNOWN  INT64_MIN /* initial_mwh, final_mwh */
@@ -40,16 +41,27 @@ static inline int64_t installation_end_s(const struct installation *in)
 	return in->to_s == INSTALLATION_OPEN ? INT64_MAX : in->to_s;
 }
 
+/* Who is supplied by which tariff from a local day on, until the next one of the point begins. */
+struct agreement {
+	int32_t from_day;
+	char customer[CUSTOMER_ID_BYTES + 1]; /* "": nobody */
+	char tariff[TARIFF_ID_BYTES];         /* "": none of its own */
+};
+
 struct service_point {
 	char id[POINT_ID_BYTES + 1];
 	enum device_state state;
+	/* the last agreement's: */
 	char customer[CUSTOMER_ID_BYTES + 1]; /* "": none */
 	char tariff[TARIFF_ID_BYTES];         /* "": none */
+	int32_t since_day;                    /* FIELD_NO_DAY: they hold since ever */
 	char address[256];
 	char groups[GROUPS_BYTES];
 	int32_t latitude, longitude;
 	uint32_t installation_count;
 	struct installation installations[INSTALLATIONS_MAX]; /* by from_s */
+	uint32_t agreement_count; /* 0: customer and tariff hold since ever */
+	struct agreement agreements[AGREEMENTS_MAX]; /* by from_day; nobody before the first */
 };
 
 struct customer {
@@ -85,7 +97,23 @@ MUST_USE enum result registry_point_of(struct registry *r, const char *meter, in
 /* The installation at an instant; NULL: no meter was there. */
 const struct installation *point_installation_at(const struct service_point *p, int64_t at_s);
 
+/* The agreement of a local day, with the day on which another one begins (INT32_MAX: never). Before
+ * the first: nobody, without a tariff. */
+struct agreement point_agreement_on(const struct service_point *p, int32_t day, int32_t *end_day);
+
 /* --- changes --- */
+
+/* Is there such a tariff? Imports refuse those that are not; without it any name is taken. `known`
+ * is called with the registry's lock held. Before any import. */
+typedef bool registry_tariff_fn(void *context, const char *tariff);
+void registry_set_tariffs(struct registry *r, registry_tariff_fn *known, void *context);
+
+/* Change a point by a line of an import as JSON, without the id: an object. With "since" its
+ * customer and tariff hold from that day on; without it those that hold last are corrected.
+ * RESULT_ABSENT: no such point. RESULT_INPUT: as err says, nothing was changed. */
+MUST_USE enum result registry_point_set(struct registry *r, const struct registry_author *author,
+					const char *point, const char *json, size_t bytes,
+					struct error *err);
 
 struct point_swap {
 	const char *meter; /* the new one */

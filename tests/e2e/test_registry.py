@@ -65,6 +65,20 @@ def import_everything(rig):
     rig.headrace("points", "import", bad, expect=1)
     harness.check([p["id"] for p in rig.api.call("GET", "/points")["points"]] == ["SP-1", "SP-5"],
                   "of the bad lines something stayed, or the good one was not taken")
+    terms = write(rig, "terms.csv", "id,customer,tariff,since", "SP-5,C-1,sample-a,2026-01-01",
+                  "SP-5,C-2,sample-a,2026-03-10", "SP-5,C-2,no-such-tariff,2026-04-01",
+                  "SP-5,C-3,sample-a,2026-02-30")
+    text = subprocess.run([harness.program("headrace"), "--socket", rig.path("api.sock"), "points",
+                           "import", terms], capture_output=True, text=True, timeout=60).stderr
+    harness.check("4: there is no tariff 'no-such-tariff'" in text and "5: since is '2026-02-30'"
+                  in text, text)
+    shown = rig.headrace("points", "set", "SP-5", "--tariff", "sample-b", "--from", "2026-05-01")
+    harness.check("2026-03-10" in shown and "sample-b" in shown, shown)
+    rig.headrace("points", "set", "SP-5", "--tariff", "nothing", expect=2)
+    harness.check([(a["since"], a["customer"], a["tariff"]) for a in
+                   rig.api.call("GET", "/points/SP-5")["agreements"]] ==
+                  [("2026-01-01", "C-1", "sample-a"), ("2026-03-10", "C-2", "sample-a"),
+                   ("2026-05-01", "C-2", "sample-b")], "the agreements of SP-5")
     rig.headrace("points", "import", write(rig, "worse.csv", "id,colour", "SP-6,red"), expect=2)
     # what comes out goes in again and changes nothing
     for noun in "points", "customers", "devices", "groups":

@@ -18,12 +18,24 @@ static struct service_point back;
 static char shown[POINT_JSON_BYTES], twice[POINT_JSON_BYTES];
 static char changes[POINT_CHANGES_BYTES];
 
-static void check_record(const struct service_point *p)
+/* As putting it in would leave it. False: it would not have been put in. */
+static bool settle(struct service_point *p)
 {
-	uint8_t record[POINT_RECORD_BYTES], other[POINT_RECORD_BYTES];
 	for (uint32_t i = 0; i < p->installation_count; i++)
 		if (p->installations[i].from_s == FIELD_NOT_GIVEN)
-			return; /* it would not have been put in */
+			return false;
+	for (uint32_t i = 1; i < p->agreement_count; i++)
+		if (p->agreements[i].from_day <= p->agreements[i - 1].from_day)
+			return false;
+	agreements_settle(p);
+	return true;
+}
+
+static void check_record(struct service_point *p)
+{
+	uint8_t record[POINT_RECORD_BYTES], other[POINT_RECORD_BYTES];
+	if (!settle(p))
+		return;
 	size_t length = point_record(p, record);
 	CHECK(point_record_parse(&back, record, length));
 	CHECK_OP(point_record(&back, other), ==, length);

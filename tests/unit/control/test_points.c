@@ -499,6 +499,138 @@ static void ratios_are_exact(void **state)
 	assert_false(ratio_apply(&(struct ratio){4, 1}, INT64_MAX / 2, &out));
 }
 
+/* --- agreements --- */
+
+static enum result set(const char *point, const char *json)
+{
+	return registry_point_set(f.r, &tester, point, json, strlen(json), &f.err);
+}
+
+static void refuse_set(const char *json, const char *cause)
+{
+	struct service_point before;
+	get("SP-1");
+	before = f.p;
+	assert_int_equal(set("SP-1", json), RESULT_INPUT);
+	if (!strstr(f.err.text, cause))
+		fail_msg("'%s' has no '%s'", f.err.text, cause);
+	get("SP-1");
+	assert_memory_equal(&f.p, &before, sizeof before);
+}
+
+static void is_on(const char *date, const char *customer, const char *tariff, const char *until)
+{
+	struct civil_date d = {0}, e = {0};
+	int32_t end_day;
+	assert_int_equal(civil_parse(date, &d, &f.err), RESULT_OK);
+	if (until)
+		assert_int_equal(civil_parse(until, &e, &f.err), RESULT_OK);
+	struct agreement a = point_agreement_on(&f.p, civil_to_day(d), &end_day);
+	assert_string_equal(a.customer, customer);
+	assert_string_equal(a.tariff, tariff);
+	assert_int_equal(end_day, until ? civil_to_day(e) : INT32_MAX);
+}
+
+static void customers_and_tariffs_hold_from_a_day_on(void **state)
+{
+	(void)state;
+	take(REGISTRY_DEVICES, DEVICES);
+	take(REGISTRY_POINTS, HEAD SP_1);
+	get("SP-1");
+	is_on("1970-01-01", "C-1", "sample-a", NULL);
+	assert_int_equal(set("SP-1", "{\"customer\":\"C-2\",\"since\":\"2026-03-10\"}"),
+			 RESULT_OK);
+	get("SP-1");
+	is_on("2026-03-09", "C-1", "sample-a", "2026-03-10");
+	is_on("2026-03-10", "C-2", "sample-a", NULL);
+	assert_string_equal(f.p.customer, "C-2");
+	/* nobody is there for some days in between, and a tariff begins later */
+	assert_int_equal(set("SP-1", "{\"customer\":\"\",\"since\":\"2026-03-05\"}"), RESULT_OK);
+	assert_int_equal(set("SP-1", "{\"tariff\":\"sample-b\",\"since\":\"2026-04-01\"}"),
+			 RESULT_OK);
+	get("SP-1");
+	is_on("2026-03-04", "C-1", "sample-a", "2026-03-05");
+	is_on("2026-03-05", "", "sample-a", "2026-03-10");
+	is_on("2026-03-10", "C-2", "sample-a", "2026-04-01");
+	is_on("2026-04-01", "C-2", "sample-b", NULL);
+	/* without a day what holds last is corrected; the same day again, too */
+	assert_int_equal(set("SP-1", "{\"tariff\":\"sample-c\"}"), RESULT_OK);
+	take(REGISTRY_POINTS, "id,customer,since\nSP-1,C-3,2026-03-10\n");
+	get("SP-1");
+	is_on("2026-03-31", "C-3", "sample-a", "2026-04-01");
+	is_on("2026-04-01", "C-2", "sample-c", NULL);
+	assert_int_equal(f.p.agreement_count, 4);
+	registry_close(f.r);
+	open_registry();
+	get("SP-1");
+	assert_int_equal(f.p.agreement_count, 4);
+	assert_string_equal(f.p.tariff, "sample-c");
+}
+
+static bool is_sample(void *context, const char *tariff)
+{
+	(void)context;
+	return strncmp(tariff, "sample-", 7) == 0;
+}
+
+static void impossible_agreements_are_refused(void **state)
+{
+	(void)state;
+	take(REGISTRY_DEVICES, DEVICES);
+	take(REGISTRY_POINTS, HEAD SP_1 "SP-2,,none,,,,,,,,,\n");
+	registry_set_tariffs(f.r, is_sample, NULL);
+	refuse_set("{\"tariff\":\"other\"}", "no tariff 'other'");
+	refuse_set("{\"tariff\":\"other\",\"since\":\"2026-03-10\"}", "no tariff 'other'");
+	refuse_set("{\"since\":\"2026-03-10\"}", "expected one of them");
+	refuse_set("{\"customer\":\"C\",\"since\":\"2026-02-30\"}", "expected a day");
+	refuse_set("{\"customer\":\"C\",\"since\":\"2026-03-10T10:00:00Z\"}", "expected a day");
+	refuse_set("{\"customer\":\"C\",\"since\":\"1969-12-31\"}", "not before 1970");
+	refuse_set("{\"customer\":\"C\",\"since\":\"2062-03-10\"}", "ten years");
+	refuse_set("{\"agreements\":[{\"customer\":\"C\"}]}", "without 'since'");
+	refuse_set("{\"agreements\":[{\"since\":\"2026-03-10\",\"customer\":\"C\"},"
+		   "{\"since\":\"2026-03-10\",\"customer\":\"D\"}]}", "overlap");
+	refuse_set("{\"id\":\"SP-9\"}", "can't be set");
+	refuse_set("{}", "nothing is given");
+	refuse_set("{\"colour\":1}", "unknown key");
+	assert_int_equal(set("SP-9", "{\"customer\":\"C\"}"), RESULT_ABSENT);
+	refuse("id,tariff,since\nSP-1,other,2026-03-10\n", "no tariff 'other'");
+	refuse("id,tariff,since\nSP-1,sample-b,10.3.2026\n", "expected a day");
+	/* a name from before does not stand in the way of other changes */
+	assert_int_equal(set("SP-2", "{\"customer\":\"C\",\"since\":\"2026-03-10\"}"),
+			 RESULT_OK);
+	for (int i = 1; i < AGREEMENTS_MAX; i++) {
+		char json[80];
+		snprintf(json, sizeof json, "{\"customer\":\"C%d\",\"since\":\"%d-01-01\"}", i,
+			 1990 + i);
+		assert_int_equal(set("SP-1", json), RESULT_OK);
+	}
+	refuse_set("{\"customer\":\"C\",\"since\":\"2026-03-10\"}", "no room");
+}
+
+static void agreements_go_out_and_in_again(void **state)
+{
+	(void)state;
+	char json[POINT_JSON_BYTES];
+	import(REGISTRY_POINTS, REGISTRY_JSON,
+	       "{\"id\":\"SP-1\",\"agreements\":[{\"since\":\"2026-03-10\",\"customer\":\"C-2\"},"
+	       "{\"since\":\"2026-01-01\",\"customer\":\"C-1\",\"tariff\":\"t\"}]}");
+	assert_int_equal(f.report.added, 1);
+	get("SP-1");
+	point_json(&f.p, json);
+	/* a list has no gaps to be filled: what is not given is none */
+	assert_string_equal(
+	    json, "{\"id\":\"SP-1\",\"state\":\"active\",\"customer\":\"C-2\","
+		  "\"since\":\"2026-03-10\",\"agreements\":["
+		  "{\"since\":\"2026-01-01\",\"customer\":\"C-1\",\"tariff\":\"t\"},"
+		  "{\"since\":\"2026-03-10\",\"customer\":\"C-2\"}]}");
+	import(REGISTRY_POINTS, REGISTRY_JSON, json);
+	assert_int_equal(f.report.unchanged, 1);
+	is_on("2025-12-31", "", "", "2026-01-01");
+	take(REGISTRY_POINTS, "id,customer,tariff,since\nSP-1,C-1,t,2026-01-01\n"
+			      "SP-1,C-2,,2026-03-10\n");
+	assert_int_equal(f.report.unchanged, 2);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -515,6 +647,9 @@ int main(void)
 	    CASE(nothing_is_said_of_what_failed),
 	    CASE(customers_are_kept),
 	    CASE(groups_are_sets_of_devices_and_points),
+	    CASE(customers_and_tariffs_hold_from_a_day_on),
+	    CASE(impossible_agreements_are_refused),
+	    CASE(agreements_go_out_and_in_again),
 	    cmocka_unit_test(ratios_are_exact),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
