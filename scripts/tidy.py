@@ -44,7 +44,7 @@ SYSTEM = re.compile(
     r"fcntl|poll|pthread|sched|dirent|getopt|termios|grp|pwd|netdb|dlfcn|regex|float|fnmatch|"
     r"glob|locale|semaphore|syslog|endian|byteswap|ifaddrs|malloc|spawn|ftw|libgen|search|"
     r"execinfo|x86intrin|immintrin|cpuid|nmmintrin|smmintrin|wmmintrin|emmintrin)\.h"
-    r"|(sys|linux|netinet|arpa|net|netpacket|asm|asm-generic)/\w+\.h")
+    r"|(sys|linux|netinet|arpa|net|netpacket|asm|asm-generic|linux/sched)/\w+\.h")
 
 # Our own headers: file or its folder (the longest wins) -> folders and files that it may include
 # from, beside its own.

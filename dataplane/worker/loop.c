@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/sched.h"
 #include "worker/pipeline_priv.h"
 
 #define EMPTY_POLLS_BEFORE_NAP 64
@@ -66,6 +67,7 @@ int worker_run(void *argument)
 	struct idle idle = {0};
 
 	prctl(PR_SET_TIMERSLACK, 1000ul); /* naps of 50 us, not of 100 */
+	sched_soon();
 	enum result attached = RESULT_OK;
 	if (w->store)
 		attached = journal_attach(p->config.journal, &p->attach_error);
