@@ -93,6 +93,14 @@ bool server_admit(const struct listener *l, struct MHD_Connection *connection,
 		return false;
 	}
 	in->who = in->peer->who;
+	if (in->peer->over) {
+		api_problem(&in->reply, 503, "Too many connections",
+		            "end some, wait, or raise api.connections and "
+		            "api.connections_per_address",
+		            "there are as many connections as there may be");
+		in->reply.close = true;
+		return false;
+	}
 	if (in->peer->local)
 		return true;
 	if (!take_from_address(l, in, 1))

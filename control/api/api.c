@@ -20,8 +20,12 @@
 #include "control/api/server.h"
 #include "control/api/times.h"
 
-#define CONNECTIONS_UNIX 64
-#define CONNECTION_BYTES 32768 /* headers */
+/* Of libmicrohttpd, for a head and its fields (72 bytes each beside their text): enough for one of
+ * HEAD_BYTES, and for those somewhat longer, so that they are told. */
+#define CONNECTION_BYTES 131072
+/* More than configured, so that those who come too many are told. */
+#define SPARE_CONNECTIONS 16
+#define SPARE_OF_ADDRESS  4
 #define PEM_BYTES_MAX    65536
 /* TLS 1.2 and 1.3, with forward secrecy (RFC 9325 §4.2) */
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:%SERVER_PRECEDENCE"
@@ -141,9 +145,10 @@ static struct MHD_Daemon *serve(struct listener *l, int fd, const char *certific
 	return MHD_start_daemon(
 	    flags, 0, NULL, NULL, server_on_request, l, MHD_OPTION_LISTEN_SOCKET, fd,
 	    MHD_OPTION_CONNECTION_LIMIT,
-	    l->tcp ? (unsigned)c->api.connections : (unsigned)CONNECTIONS_UNIX,
+	    (l->tcp ? (unsigned)c->api.connections : CONNECTIONS_UNIX) + SPARE_CONNECTIONS,
 	    MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-	    l->tcp ? (unsigned)c->api.connections_per_address : 0u, /* 0: no limit */
+	    l->tcp ? (unsigned)c->api.connections_per_address + SPARE_OF_ADDRESS
+	           : 0u, /* 0: no limit */
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->api.request_timeout_s,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
 	    MHD_OPTION_URI_LOG_CALLBACK, server_on_uri, l, MHD_OPTION_NOTIFY_CONNECTION,

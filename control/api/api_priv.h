@@ -61,6 +61,7 @@ struct api_reply {
 	char next[1024];  /* the target of the following part of a list (api_next); "": none */
 	char location[256]; /* of what was made; "": not told */
 	unsigned retry_after_s; /* 0: not told */
+	bool close; /* the connection ends with this answer */
 	const char *content_type;
 	struct text text;
 	struct api_stream stream; /* more is not NULL: instead of `text` */

@@ -180,16 +180,18 @@ static void put_request_time(void *context, const struct request_time *time)
 
 static void put_api(struct text *t, const struct api *api)
 {
-	uint64_t now, late;
+	uint64_t now, late, over;
 	head(t, "api_request_seconds", "histogram",
 	     "From a request's head to its answer, by route; an empty route: there was none");
 	request_times_each(api->times, put_request_time, &(struct putting){t, false});
 	head(t, "api_requests_total", "counter", "Requests by route and class of status");
 	request_times_each(api->times, put_request_time, &(struct putting){t, true});
-	peers_counts(api->peers, &now, &late);
+	peers_counts(api->peers, &now, &late, &over);
 	gauge(t, "api_connections", "Connections to the API", now);
 	counter(t, "api_connections_late_total",
 	        "Connections to the API that were ended because their client was too slow", late);
+	counter(t, "api_connections_over_total",
+	        "Connections to the API that were turned away because there were enough", over);
 }
 
 static void put_latencies(struct text *t, const struct api_context *c)

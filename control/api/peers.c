@@ -18,7 +18,7 @@ struct peers {
 	pthread_cond_t stop_asked;
 	bool stop;
 	struct peer first; /* of a ring; not a peer */
-	uint64_t count, late;
+	uint64_t count, late, over;
 };
 
 /* --- who --- */
@@ -64,7 +64,22 @@ static void who_of_tcp(const struct sockaddr *address, struct peer *peer)
 
 /* --- the list --- */
 
-struct peer *peers_add(struct peers *p, int fd, const struct sockaddr *address)
+/* Are there as many already as there may be? */
+static bool is_over(const struct peers *p, const struct peer *new, const struct peer_limits *most)
+{
+	uint32_t all = 0, same = 0;
+	for (const struct peer *o = p->first.next; o != &p->first; o = o->next) {
+		if (o->over || o->local != new->local)
+			continue;
+		all++;
+		same += o->address_bytes == new->address_bytes &&
+		        memcmp(o->address, new->address, sizeof o->address) == 0;
+	}
+	return all >= most->connections || same >= most->of_address;
+}
+
+struct peer *peers_add(struct peers *p, int fd, const struct sockaddr *address,
+                       const struct peer_limits *most)
 {
 	struct peer *peer = calloc(1, sizeof *peer);
 	if (!peer)
@@ -76,6 +91,8 @@ struct peer *peers_add(struct peers *p, int fd, const struct sockaddr *address)
 	else
 		who_of_unix(fd, &peer->who);
 	pthread_mutex_lock(&p->lock);
+	peer->over = is_over(p, peer, most);
+	p->over += peer->over;
 	peer->next = &p->first;
 	peer->previous = p->first.previous;
 	peer->next->previous = peer->previous->next = peer;
@@ -102,11 +119,12 @@ void peer_allow_s(struct peer *peer, uint32_t seconds)
 	atomic_store_explicit(&peer->deadline_us, until_us, memory_order_relaxed);
 }
 
-void peers_counts(struct peers *p, uint64_t *now, uint64_t *late)
+void peers_counts(struct peers *p, uint64_t *now, uint64_t *late, uint64_t *over)
 {
 	pthread_mutex_lock(&p->lock);
 	*now = p->count;
 	*late = p->late;
+	*over = p->over;
 	pthread_mutex_unlock(&p->lock);
 }
 

@@ -23,6 +23,11 @@ struct peer {
 	uint8_t address[16];
 	uint32_t address_bytes; /* what is limited: an IPv4 address, an IPv6 /64; 0: local */
 	bool local; /* the Unix socket's */
+	bool over;  /* there were enough: it is told so, and ends */
+};
+
+struct peer_limits {
+	uint32_t connections, of_address;
 };
 
 struct peers;
@@ -31,15 +36,18 @@ MUST_USE enum result peers_start(struct peers **out, struct error *err);
 /* After the listeners have ended. NULL is fine. */
 void peers_stop(struct peers *p);
 
-/* NULL: no memory. `address` is NULL at the Unix socket. */
-struct peer *peers_add(struct peers *p, int fd, const struct sockaddr *address);
+/* NULL: no memory. `address` is NULL at the Unix socket, whose connections are counted for
+ * themselves. */
+struct peer *peers_add(struct peers *p, int fd, const struct sockaddr *address,
+                       const struct peer_limits *most);
 /* Before its descriptor is closed. */
 void peers_remove(struct peers *p, struct peer *peer);
 
 /* It has so long from now; 0: as long as it wants. */
 void peer_allow_s(struct peer *peer, uint32_t seconds);
 
-/* Connections now, and how many were ended for being late since start. */
-void peers_counts(struct peers *p, uint64_t *now, uint64_t *late);
+/* Connections now; and since start, how many were ended for being late, and how many were too
+ * many. */
+void peers_counts(struct peers *p, uint64_t *now, uint64_t *late, uint64_t *over);
 
 #endif

@@ -235,6 +235,8 @@ static void add_status_headers(struct MHD_Response *response, const struct incom
 		add(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"headrace\"");
 	if (reply->retry_after_s > 0)
 		add(response, MHD_HTTP_HEADER_RETRY_AFTER, "%u", reply->retry_after_s);
+	if (reply->close)
+		add(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (reply->location[0])
 		add(response, MHD_HTTP_HEADER_LOCATION, "%s", reply->location);
 	if (reply->next[0])

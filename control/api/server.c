@@ -142,7 +142,8 @@ static void answer(struct listener *l, struct MHD_Connection *connection, struct
 
 /* True: the answer is no without the body, which is not waited for. */
 static bool look_at_head(struct incoming *in, const struct listener *l,
-                         struct MHD_Connection *connection, const char *method)
+                         struct MHD_Connection *connection, const char *method,
+                         const char *version)
 {
 	const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
 	                                                 MHD_HTTP_HEADER_CONTENT_LENGTH);
@@ -150,7 +151,7 @@ static bool look_at_head(struct incoming *in, const struct listener *l,
 	uint32_t timeout_s = l->api->context.config->api.request_timeout_s;
 	in->looked_at = true;
 	in->begun_us = clock_mono_us();
-	if (server_admit(l, connection, in))
+	if (server_admit(l, connection, in) && server_check_head(connection, in, version))
 		server_find_route(l, in, method);
 	size_t most = in->route ? in->route->body.bytes_max : 0;
 	in->too_long = in->route && bytes > most;
@@ -160,7 +161,8 @@ static bool look_at_head(struct incoming *in, const struct listener *l,
 		peer_allow_s(in->peer, timeout_s + (uint32_t)(bytes / SENDER_BYTES_S));
 	bool asks = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
 	                                        MHD_HTTP_HEADER_EXPECT);
-	return (!in->route || in->too_long) && (bytes > THROWN_AWAY_MAX || asks);
+	return in->reply.close ||
+	       ((!in->route || in->too_long) && (bytes > THROWN_AWAY_MAX || asks));
 }
 
 /* --- libmicrohttpd's calls --- */
@@ -179,9 +181,14 @@ void server_on_connection(void *context, struct MHD_Connection *connection, void
 	    l->tcp ? MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)
 	                 ->client_addr
 	           : NULL;
-	struct peer *peer = *state = peers_add(l->api->peers, fd, address);
+	const struct config *c = l->api->context.config;
+	const struct peer_limits most = {
+	    .connections = l->tcp ? c->api.connections : CONNECTIONS_UNIX,
+	    .of_address = l->tcp ? c->api.connections_per_address : CONNECTIONS_UNIX,
+	};
+	struct peer *peer = *state = peers_add(l->api->peers, fd, address, &most);
 	if (peer)
-		peer_allow_s(peer, l->api->context.config->api.request_timeout_s);
+		peer_allow_s(peer, c->api.request_timeout_s);
 }
 
 void *server_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
@@ -234,12 +241,12 @@ enum MHD_Result server_on_request(void *context, struct MHD_Connection *connecti
 {
 	struct listener *l = context;
 	struct incoming *in = *state;
-	(void)path, (void)version;
+	(void)path;
 	if (!in)
 		return MHD_NO;
 	bool refused = false;
 	if (!in->looked_at) {
-		refused = look_at_head(in, l, connection, method);
+		refused = look_at_head(in, l, connection, method, version);
 		if (!refused)
 			return MHD_YES;
 	} else if (*bytes > 0) {

@@ -14,6 +14,8 @@
 #include "control/api/peers.h"
 
 #define PATH_BYTES 4096
+#define HEAD_BYTES 32768
+#define CONNECTIONS_UNIX 64u
 
 struct listener {
 	struct api *api;
@@ -69,6 +71,9 @@ void server_on_connection(void *context, struct MHD_Connection *connection, void
 /* May it be asked at all, and by whom? Sets in->who. False: a problem was answered. (admit.c) */
 bool server_admit(const struct listener *l, struct MHD_Connection *connection,
                   struct incoming *in);
+/* Does its head mean one thing only (RFC 9112)? False: a problem was answered. (head.c) */
+bool server_check_head(struct MHD_Connection *connection, struct incoming *in,
+                       const char *version);
 /* The route, and may its role ask it? False: a problem was answered. (admit.c) */
 bool server_find_route(const struct listener *l, struct incoming *in, const char *method);
 

@@ -314,6 +314,46 @@ static void wrong_methods_and_paths_are_told_apart(void **state)
 	assert_int_equal(ask("//"), 404);
 }
 
+static int raw(const char *request)
+{
+	return exchange(dial(f.config.api.socket, 0), request, strlen(request));
+}
+
+/* Each is a problem of ours, and the connection ends: exchange returns. */
+static void head_that_could_be_read_in_two_ways_is_refused(void **state)
+{
+	static char fields[32768 + 256];
+	static const struct {
+		int status;
+		const char *detail, *request;
+	} cases[] = {
+	    {400, "one Host", "GET /health HTTP/1.1\r\n\r\n"},
+	    {400, "one Host", "GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"},
+	    {400, "name is 'A '", "GET /health HTTP/1.1\r\nHost: a\r\nA : b\r\n\r\n"},
+	    {400, "told twice", "POST /audit HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n"
+	                        "Content-Length: 5\r\n\r\n"},
+	    {400, "told twice", "POST /audit HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
+	                        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+	    {501, "chunked", "POST /audit HTTP/1.1\r\nHost: a\r\n"
+	                     "Transfer-Encoding: gzip\r\n\r\n"},
+	    {501, "chunked", "POST /audit HTTP/1.1\r\nHost: a\r\n"
+	                     "Transfer-Encoding: gzip, chunked\r\n\r\n"},
+	    {431, "longer than 32768", fields},
+	};
+	(void)state;
+	int used = sprintf(fields, "GET /health HTTP/1.1\r\nHost: a\r\nX: ");
+	memset(fields + used, 'x', 32768);
+	strcpy(fields + used + 32768, "\r\n\r\n");
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		assert_int_equal(raw(cases[i].request), cases[i].status);
+		assert_non_null(strstr(headers, "application/problem+json"));
+		assert_non_null(strstr(headers, "Connection: close"));
+		assert_has(cases[i].detail);
+		assert_has("\"remedy\":");
+	}
+	assert_int_equal(raw("GET /health HTTP/1.0\r\n\r\n"), 200);
+}
+
 static void slow_request_ends(void **state)
 {
 	struct error err;
@@ -349,6 +389,7 @@ int main(void)
 	    CASE(answer_that_is_known_is_not_sent_again),
 	    CASE(change_is_made_only_if_nothing_changed_meanwhile),
 	    CASE(wrong_methods_and_paths_are_told_apart),
+	    CASE(head_that_could_be_read_in_two_ways_is_refused),
 	    CASE(slow_request_ends),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
