@@ -66,8 +66,11 @@ def worker_seconds(pid):
     """Of the pinned workers alone: RocksDB, the writer and the API have threads of their own."""
     total = 0
     for thread in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{thread}/stat") as f:
-            name, rest = f.read().split("(", 1)[1].rsplit(")", 1)
+        try:
+            with open(f"/proc/{pid}/task/{thread}/stat") as f:
+                name, rest = f.read().split("(", 1)[1].rsplit(")", 1)
+        except OSError:
+            continue  # ended since the folder was read
         if name.startswith("rte-worker"):
             fields = rest.split()
             total += int(fields[11]) + int(fields[12])
