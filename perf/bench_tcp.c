@@ -3,7 +3,8 @@
  * What the TCP engine costs on one core, in process: no network, no DPDK, no IP. The peers are
  * headers kept in arrays; each segment is built in front of the engine and its answer looked at.
  *
- * usage: bench_tcp [CONNECTIONS]...     (default 1000 100000 1000000)
+ * usage: bench_tcp [messages] [CONNECTIONS]...     (default 10000 100000 1000000)
+ * With `messages` that measurement alone, fetched.
  *
  * For each number of connections, all established:
  *     set-up         SYN in, SYN-ACK out, ACK in, `accept`
@@ -12,6 +13,8 @@
  *                    in its turn, far apart in memory
  *     fetched        the same after tcp_fetch and its kind for the whole poll: misses overlap
  *     same 32        the same, always with the same connections: what caches are worth
+ *     message        half a millisecond lies between the data and the answer to it, as much
+ *                    until the answer's ACK comes in a segment of its own: a QoS 1 PUBLISH
  *     expiry         a poll while every connection's timer is due: 256 of them
  *     idle tick      tcp_run_timers with nothing due, per 4 ms of clock, for all connections
  *                    together: an idle one costs nothing
@@ -38,6 +41,7 @@
 #define REQUESTS     1600000u
 #define IDLE_POLLS   20000u
 #define ROUND_US     50000u /* until a connection's turn comes again: well below a tail probe */
+#define LAG_POLLS    10u    /* of 50 us: a journal's write, and a round trip */
 #define STRIDE       7919u  /* a prime: one connection after the other is far away in memory */
 #define SEGMENT_MAX  2048
 #define TIMESTAMPS   12 /* bytes of NOP NOP TS */
@@ -73,10 +77,11 @@ struct bench {
 	uint32_t *of_conn; /* client by connection index */
 	uint32_t count;
 	uint32_t accepted, closed, answered;
-	struct request requests[BURST];
+	struct request requests[2 * BURST];
 	struct answer answers[BURST];
 	uint32_t answer_count;
 	bool deferred; /* answers are noted later */
+	bool durable;  /* data is answered LAG_POLLS later */
 	uint8_t out[SEGMENT_MAX];
 };
 
@@ -107,7 +112,8 @@ static bool on_accept(void *app, tcp_handle conn, const struct tcp_peer *peer)
 static uint32_t on_data(void *app, tcp_handle conn, const uint8_t *bytes, uint32_t count)
 {
 	struct bench *b = app;
-	CHECK(tcp_send(b->engine, conn, bytes, 1));
+	if (!b->durable)
+		CHECK(tcp_send(b->engine, conn, bytes, 1));
 	return count;
 }
 
@@ -290,13 +296,12 @@ static void bench_set_up(struct bench *b)
 }
 
 /* As the worker does with a burst. */
-static void fetch_all(struct bench *b, const struct tcp_address *to)
+static void fetch_all(struct bench *b, const struct tcp_address *to, const struct request *r)
 {
 	uint64_t fetched[BURST];
 	uint32_t index[BURST];
 	for (uint32_t k = 0; k < BURST; k++)
-		fetched[k] = tcp_fetch(b->engine, to, &b->requests[k].peer, b->requests[k].bytes,
-		                       b->requests[k].count);
+		fetched[k] = tcp_fetch(b->engine, to, &r[k].peer, r[k].bytes, r[k].count);
 	for (uint32_t k = 0; k < BURST; k++)
 		index[k] = tcp_fetch_conn(b->engine, fetched[k]);
 	for (uint32_t k = 0; k < BURST; k++)
@@ -325,7 +330,7 @@ static uint64_t requests(struct bench *b, uint32_t spread, uint32_t polls, bool 
 		uint64_t from = clock_cycles();
 		tcp_set_now(b->engine, b->now_us);
 		if (ahead)
-			fetch_all(b, to);
+			fetch_all(b, to, b->requests);
 		for (uint32_t k = 0; k < BURST; k++)
 			tcp_input(b->engine, to, &b->requests[k].peer, b->requests[k].bytes,
 			          b->requests[k].count);
@@ -339,6 +344,59 @@ static uint64_t requests(struct bench *b, uint32_t spread, uint32_t polls, bool 
 	CHECK_OP(b->answered - before, ==, polls * BURST);
 	qsort(cycles, polls, sizeof cycles[0], ascending);
 	return cycles[polls / 2];
+}
+
+/* What is done in the poll: data of a burst of connections, answers to an earlier one's, and
+ * another's ACKs, whose requests follow the first. */
+static __attribute__((noinline)) uint64_t serve_messages(struct bench *b, uint64_t answered_turn)
+{
+	const struct tcp_address *to = server();
+	uint64_t from = clock_cycles();
+	tcp_set_now(b->engine, b->now_us);
+	for (uint32_t half = 0; half < 2; half++) {
+		fetch_all(b, to, b->requests + half * BURST);
+		for (uint32_t k = half * BURST; k < (half + 1) * BURST; k++)
+			tcp_input(b->engine, to, &b->requests[k].peer, b->requests[k].bytes,
+			          b->requests[k].count);
+	}
+	for (uint32_t k = 0; k < BURST; k++) {
+		uint32_t i = (uint32_t)((answered_turn + k) * STRIDE % b->count);
+		tcp_fetch_index(b->engine, tcp_index(b->clients[i].handle));
+	}
+	for (uint32_t k = 0; k < BURST; k++) {
+		uint32_t i = (uint32_t)((answered_turn + k) * STRIDE % b->count);
+		CHECK(tcp_send(b->engine, b->clients[i].handle, "", 1));
+	}
+	poll_end(b);
+	return clock_cycles() - from;
+}
+
+static void bench_messages(struct bench *b, uint32_t polls)
+{
+	static uint32_t cycles[REQUESTS / BURST];
+	uint32_t before = b->answered;
+	CHECK_OP(polls, <=, (uint32_t)(sizeof cycles / sizeof cycles[0]));
+	b->deferred = b->durable = true;
+	b->turn = 2 * LAG_POLLS * BURST;
+	for (uint32_t p = 0; p < polls; p++) {
+		uint64_t answered = b->turn - LAG_POLLS * BURST;
+		uint64_t acked = answered - LAG_POLLS * BURST;
+		b->now_us += b->poll_us;
+		for (uint32_t k = 0; k < BURST; k++) {
+			build(b, (uint32_t)(b->turn++ * STRIDE % b->count), 0x18, 1,
+			      &b->requests[k]);
+			build(b, (uint32_t)(acked++ * STRIDE % b->count), 0x10, 0,
+			      &b->requests[BURST + k]);
+		}
+		cycles[p] = (uint32_t)serve_messages(b, answered);
+		for (uint32_t k = 0; k < b->answer_count; k++)
+			take_note(b, &b->answers[k]);
+		b->answer_count = 0;
+	}
+	b->deferred = b->durable = false;
+	CHECK_OP(b->answered - before, ==, polls * BURST);
+	qsort(cycles, polls, sizeof cycles[0], ascending);
+	report("message", cycles[polls / 2], BURST, "two segments in, one out");
 }
 
 static void acknowledge_all(struct bench *b)
@@ -403,7 +461,7 @@ static void bench_close(struct bench *b)
 	report("close", cycles, b->count, "");
 }
 
-static void bench(uint32_t count)
+static void bench(uint32_t count, bool messages)
 {
 	struct bench *b = calloc(1, sizeof *b);
 	CHECK(b);
@@ -436,9 +494,13 @@ static void bench(uint32_t count)
 	CHECK_OP(l.conns, ==, count);
 	printf("  %-12s %8u bytes   (connection and its share of the table, nothing in flight)\n",
 	       "idle", l.bytes_per_idle_conn);
-	bench_requests(b);
-	bench_idle(b);
-	bench_close(b);
+	bench_messages(b, REQUESTS / BURST / 8);
+	if (!messages) {
+		acknowledge_all(b);
+		bench_requests(b);
+		bench_idle(b);
+		bench_close(b);
+	}
 	tcp_engine_free(b->engine);
 	free(b->clients);
 	free(b->of_conn);
@@ -447,18 +509,22 @@ static void bench(uint32_t count)
 
 int main(int argc, char **argv)
 {
-	static const uint32_t usual[] = {1000, 100000, 1000000};
+	static const uint32_t usual[] = {10000, 100000, 1000000};
+	bool messages = argc > 1 && strcmp(argv[1], "messages") == 0;
+	int first = messages ? 2 : 1;
 	calibrate();
 	printf("%.2f TSC cycles per ns\n", cycles_per_ns);
-	for (int i = 1; i < argc; i++) {
+	for (int i = first; i < argc; i++) {
 		long n = strtol(argv[i], NULL, 10);
-		if (n < BURST || n > 1 << 24) {
-			fprintf(stderr, "usage: %s [CONNECTIONS]...   32 to 16777216\n", argv[0]);
+		if (n < 32 * BURST || n > 1 << 24) {
+			fprintf(stderr,
+			        "usage: %s [messages] [CONNECTIONS]...   1024 to 16777216\n",
+			        argv[0]);
 			return 2;
 		}
-		bench((uint32_t)n);
+		bench((uint32_t)n, messages);
 	}
-	for (uint32_t i = 0; argc == 1 && i < sizeof usual / sizeof usual[0]; i++)
-		bench(usual[i]);
+	for (uint32_t i = 0; argc == first && i < sizeof usual / sizeof usual[0]; i++)
+		bench(usual[i], messages);
 	return 0;
 }
