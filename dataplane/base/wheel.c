@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/fetch.h"
 
 /*
  * Level L holds deadlines from 256^L up to 256^(L+1) ticks away, slot (deadline >> 8L) & 255.
@@ -70,7 +71,7 @@ static void take_out(struct wheel *w, uint32_t index)
 static void fetch_head(const struct wheel *w, uint32_t slot)
 {
 	if (w->head[slot] != WHEEL_NONE)
-		__builtin_prefetch(node_at(w, w->head[slot]), 1);
+		fetch_line(node_at(w, w->head[slot]));
 }
 
 void wheel_arm(struct wheel *w, uint32_t index, uint64_t deadline_us)

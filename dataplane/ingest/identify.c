@@ -6,6 +6,8 @@
  */
 #include "ingest/identify.h"
 
+#include "base/fetch.h"
+
 #define CHUNK 32 /* look-ups under way at the same time */
 
 /* May the session with this identity send for the device? */
@@ -50,7 +52,7 @@ static void identify_chunk(const struct registry_view *view, const struct decode
 		if (r->fate != FATE_PENDING)
 			continue;
 		hash[i] = siphash13(view->key, decode_id(decoder, payload, r), r->id_bytes);
-		__builtin_prefetch(registry_view_page(view, hash[i]));
+		fetch_line(registry_view_page(view, hash[i]));
 	}
 	for (uint32_t i = 0; i < count; i++)
 		if (readings[i].fate == FATE_PENDING)

@@ -48,6 +48,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/fetch.h"
 #include "ingest/accepted.h"
 #include "ingest/dedup.h"
 #include "ingest/validate.h"
@@ -87,13 +88,13 @@ void stage_free(struct stage *s)
 static void fetch_state(const struct stage *s, const struct reading *r)
 {
 	if (r->device < s->config.states_count)
-		__builtin_prefetch(&s->config.states[r->device], 1);
+		fetch_line(&s->config.states[r->device]);
 }
 
 void stage_prefetch(const struct stage *s, const struct batch *b)
 {
 	for (uint32_t i = 0; i < b->count; i++) {
-		__builtin_prefetch(&b->readings[i].value);
+		fetch_line(&b->readings[i].value);
 		fetch_state(s, &b->readings[i]);
 	}
 }

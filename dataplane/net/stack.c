@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/fetch.h"
 #include "net/flow.h"
 #include "net/nd.h"
 
@@ -226,7 +227,7 @@ static uint32_t take_from_port(struct net_stack *n)
 	struct rte_mbuf *burst[RX_BURST];
 	uint32_t count = rte_eth_rx_burst(n->port->id, n->worker, burst, RX_BURST), whole = 0;
 	for (uint32_t i = 0; i < count; i++)
-		rte_prefetch0(rte_pktmbuf_mtod(burst[i], const void *));
+		fetch_lines(rte_pktmbuf_mtod(burst[i], const void *), 2 * FETCH_LINE);
 	for (uint32_t i = 0; i < count; i++)
 		if (is_whole(n, burst[i]))
 			burst[whole++] = burst[i];
@@ -244,7 +245,7 @@ static uint32_t take_handed(struct net_stack *n, uint32_t from)
 	while (count < RX_BURST && (burst[count] = ring_pop(&n->spread->rx[from][n->worker])))
 		count++;
 	for (uint32_t i = 0; i < count; i++)
-		rte_prefetch0(rte_pktmbuf_mtod(burst[i], const void *));
+		fetch_lines(rte_pktmbuf_mtod(burst[i], const void *), 2 * FETCH_LINE);
 	if (n->port->distribution == PORT_BY_SOFTWARE) {
 		take_burst(n, burst, count);
 		return count;

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "base/fetch.h"
 #include "tcp/tcp_priv.h"
 
 uint64_t tcp_fetch(struct tcp_engine *e, const struct tcp_address *local,
@@ -35,14 +36,12 @@ void tcp_fetch_more(const struct tcp_engine *e, uint32_t index)
 {
 	const struct conn *c = &e->conns[index];
 	if (c->tx_head != NONE)
-		__builtin_prefetch(&e->chunks[c->tx_head], 1);
+		fetch_line(&e->chunks[c->tx_head]);
 	if (c->ext != NONE)
-		__builtin_prefetch(&e->exts[c->ext], 1);
+		fetch_line(&e->exts[c->ext]);
 }
 
 void tcp_fetch_index(const struct tcp_engine *e, uint32_t index)
 {
-	const char *c = (const char *)&e->conns[index];
-	for (uint32_t line = 0; line < sizeof(struct conn); line += 64)
-		__builtin_prefetch(c + line, 1);
+	fetch_lines(&e->conns[index], sizeof(struct conn));
 }

@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+#include "base/fetch.h"
+
 #define PROBES 64
 
 static uint32_t bucket_count(uint32_t entries)
@@ -113,7 +115,7 @@ uint32_t table_find(struct tcp_engine *e, const struct key *key)
 uint64_t table_fetch(struct table *t, const struct key *key)
 {
 	uint64_t hash = hash_of(t, key);
-	__builtin_prefetch(&t->buckets[place_from(t, hash).home]);
+	fetch_line(&t->buckets[place_from(t, hash).home]);
 	return hash;
 }
 

@@ -7,22 +7,16 @@
  *
  * Nothing is changed or decided here, and a wrong guess only costs time.
  */
+#include "base/fetch.h"
 #include "worker/io.h"
 
 #define BURST_MAX  32
 #define PAGE_LINES 4 /* of a registry page: its entries are searched one after the other */
 
-static void fetch(const void *what, uint32_t bytes)
-{
-	const char *at = what;
-	for (uint32_t line = 0; line < bytes; line += CACHE_LINE)
-		__builtin_prefetch(at + line, 1);
-}
-
 static void fetch_session(const struct io *io, uint32_t index)
 {
-	fetch(&io->sessions[index], sizeof io->sessions[0]);
-	fetch(&io->conns[index], sizeof io->conns[0]);
+	fetch_lines(&io->sessions[index], sizeof io->sessions[0]);
+	fetch_lines(&io->conns[index], sizeof io->conns[0]);
 }
 
 /* A meter's client id is its device's id as a rule; a gateway's costs a useless fetch. */
@@ -30,15 +24,15 @@ static void fetch_directory(const struct io *io, uint32_t index)
 {
 	const struct registry_view *view = io->view;
 	uint64_t hash = io->sessions[index].client_hash;
-	__builtin_prefetch(&view->pages[hash >> 1 >> (view->shift - 1)]);
+	fetch_line(&view->pages[hash >> 1 >> (view->shift - 1)]);
 }
 
 static void fetch_page(const struct io *io, uint32_t index)
 {
 	const struct registry_page *page =
 	    registry_view_page(io->view, io->sessions[index].client_hash);
-	for (uint32_t line = 0; page && line < PAGE_LINES; line++)
-		__builtin_prefetch((const char *)page + line * CACHE_LINE);
+	if (page)
+		fetch_lines(page, PAGE_LINES * FETCH_LINE);
 }
 
 /* The tcp_index of the packets with data, as far as it can be guessed; returns how many. */
@@ -88,7 +82,7 @@ void io_fetch_home(const struct io *io, const struct batch *b)
 	uint32_t last = TICKET_NONE;
 	for (uint32_t i = 0; i < b->count; i++)
 		if (b->readings[i].ticket != TICKET_NONE)
-			__builtin_prefetch(&io->tickets.all[b->readings[i].ticket], 1);
+			fetch_line(&io->tickets.all[b->readings[i].ticket]);
 	for (uint32_t i = 0; i < b->count; i++) {
 		uint32_t ticket = b->readings[i].ticket;
 		if (ticket == last || ticket == TICKET_NONE)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/fetch.h"
 #include "base/pages.h"
 #include "base/tally.h"
 
@@ -34,7 +35,7 @@ uint32_t ticket_get(struct tickets *t)
 	struct ticket *ticket = &t->all[index];
 	t->free = ticket->next;
 	if (t->free != TICKET_NONE)
-		__builtin_prefetch(&t->all[t->free], 1); /* for the next one */
+		fetch_line(&t->all[t->free]); /* for the next one */
 	*ticket = (struct ticket){.next = TICKET_NONE};
 	level_add(&t->used, 1);
 	return index;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/fetch.h"
 #include "storage/store/keys.h"
 
 #define SLOTS_MIN   1024u
@@ -207,8 +208,7 @@ bool run_add(struct run *r, const struct stored_reading *reading, uint32_t count
 	if (!rows_grow(r) || !identities_grow(r) || !devices_grow(r))
 		return false;
 	for (uint32_t i = 0; i < count; i++)
-		__builtin_prefetch(
-		    &r->device[device_hash(r, reading[i].device) & r->device_mask], 1);
+		fetch_line(&r->device[device_hash(r, reading[i].device) & r->device_mask]);
 	for (uint32_t i = 0; i < count; i++)
 		add_one(r, &reading[i]);
 	return true;

@@ -21,6 +21,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/fetch.h"
 #include "storage/journal/record.h"
 #include "storage/store/keys.h"
 #include "storage/store/store_priv.h"
@@ -391,8 +392,7 @@ static void chunk_put(struct run_writing *w)
 
 static void prefetch_row(const struct stored_reading *r)
 {
-	__builtin_prefetch(r);
-	__builtin_prefetch((const uint8_t *)r + 64);
+	fetch_lines(r, 2 * FETCH_LINE);
 }
 
 /* Rows first..end of s->order are one device's on one day, the newest at the end. */
