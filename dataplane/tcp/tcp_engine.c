@@ -26,7 +26,7 @@ static uint32_t table_entries(const struct tcp_config *config)
 uint64_t tcp_engine_memory(const struct tcp_config *config)
 {
 	return sizeof(struct tcp_engine) + table_bytes(table_entries(config)) +
-	       (uint64_t)config->conns_max * sizeof(struct conn) +
+	       (uint64_t)config->conns_max * CONN_BYTES +
 	       (uint64_t)ext_count(config) * sizeof(struct ext) +
 	       (uint64_t)chunk_count(config) * sizeof(struct chunk) +
 	       (uint64_t)config->syn_cache_max * sizeof(struct syn) +
@@ -48,7 +48,8 @@ static bool take_memory(struct tcp_engine *e)
 	e->time_waits = pages_new(g->time_wait_max, sizeof *e->time_waits);
 	return e->conns && e->exts && e->chunks && e->syns && e->time_waits &&
 	       table_init(&e->table, table_entries(g), table_key) &&
-	       rxpool_init(&e->rx, g->rx_memory_bytes, g->rx_buffer_bytes) && prefix_init(e);
+	       rxpool_init(&e->rx, g->rx_memory_bytes, g->rx_buffer_bytes) && prefix_init(e) &&
+	       delay_init(e);
 }
 
 static void fill_pools(struct tcp_engine *e)
@@ -135,6 +136,7 @@ void tcp_engine_free(struct tcp_engine *e)
 	table_fini(&e->table);
 	rxpool_fini(&e->rx);
 	prefix_fini(e);
+	free(e->ack_next);
 	free(e->conns);
 	free(e->exts);
 	free(e->chunks);
@@ -184,11 +186,11 @@ struct conn *conn_new(struct tcp_engine *e, const struct key *key)
 	struct conn *c = &e->conns[index];
 	e->conn_free = c->ext;
 	uint32_t generation = c->generation;
-	uint32_t in_flush = c->flags & C_IN_FLUSH;
+	uint32_t lists = c->flags & (C_IN_FLUSH | C_IN_DELAY);
 	uint32_t flush_next = c->flush_next;
 	memset(c, 0, sizeof *c);
 	c->generation = generation;
-	c->flags = in_flush;
+	c->flags = lists;
 	c->flush_next = flush_next;
 	c->key = *key;
 	c->state = STATE_ESTABLISHED;
@@ -220,7 +222,7 @@ void conn_free(struct tcp_engine *e, struct conn *c)
 		ext_put(e, c);
 	wheel_cancel(&e->wheel, index);
 	c->state = STATE_FREE;
-	c->flags &= C_IN_FLUSH;
+	c->flags &= C_IN_FLUSH | C_IN_DELAY;
 	if (++c->generation == 0)
 		c->generation = 1;
 	c->ext = e->conn_free;
@@ -464,6 +466,6 @@ void tcp_levels_get(const struct tcp_engine *e, struct tcp_levels *levels)
 	                   sizeof(struct chunk);
 	levels->tx_bytes_max = (uint64_t)e->chunk_max * sizeof(struct chunk);
 	levels->bytes_per_idle_conn =
-	    (uint32_t)(sizeof(struct conn) + (table + e->config.conns_max - 1) /
+	    (uint32_t)(CONN_BYTES + (table + e->config.conns_max - 1) /
 	                                         e->config.conns_max);
 }

@@ -21,7 +21,7 @@ bool tcp_pool_get(const struct tcp_engine *e, uint32_t index, struct tcp_pool *o
 	uint32_t conns = snapshot(&e->conn_count), most = e->config.conns_max;
 	const uint32_t block = 1u << RX_BLOCK_SHIFT;
 	const struct tcp_pool pools[] = {
-	    {"connection blocks", sizeof(struct conn), conns, most, true, true},
+	    {"connection blocks", CONN_BYTES, conns, most, true, true},
 	    {"connection table", table_share(e), conns, most, true, true},
 	    {"extension blocks", sizeof(struct ext), snapshot(&e->ext_used), e->ext_max, false,
 	     true},

@@ -16,6 +16,7 @@
  * tcp_tx.c        the send queue's chunks
  * tcp_out.c       building and sending segments
  * tcp_timer.c     deadlines of connections
+ * tcp_delay.c     delayed ACKs
  * tcp_timewait.c  TIME-WAIT records
  * tcp_fetch.c     a burst's connections into the cache
  * tcp_icmp.c      ICMP errors
@@ -31,54 +32,9 @@
 #include "base/pages.h"
 #include "base/wheel.h"
 #include "tcp/tcp.h"
+#include "tcp/tcp_limits.h"
 
 #define NONE UINT32_MAX
-
-/* Deadlines are in ticks of 2^12 us = 4.096 ms; 32 bits of them wrap after 203 days. */
-#define TICK_SHIFT     12
-#define MS_TICKS(ms)   ((uint32_t)(((uint64_t)(ms) * 1000) >> TICK_SHIFT))
-#define US_PER_S       1000000u
-
-#define RTO_FIRST_US    (1 * US_PER_S)   /* RFC 6298 (2.1) */
-#define RTO_REOPEN_US   (3 * US_PER_S)   /* RFC 6298 (5.7): the SYN-ACK was retransmitted */
-#define RTO_MIN_US      (1 * US_PER_S)   /* RFC 6298 (2.4) */
-#define RTO_VARIANCE_MIN_US 200000       /* an even path's delayed and lost ACKs are no timeout */
-#define RTO_MAX_US      (120 * US_PER_S) /* RFC 6298 (2.5): at least 60 s */
-#define PROBE_MAX_US    (60 * US_PER_S)
-#define GIVE_UP_MS      120000           /* RFC 9293 3.8.3: R2 at least 100 s */
-#define GIVE_UP_TRIES   3                /* and at least so many retransmissions */
-#define DELAYED_ACK_MS  36               /* + 1 tick <= 40 ms */
-#define FIN_WAIT_2_MS   60000
-#define ORPHAN_MS       300000           /* closed by us, no progress of the peer */
-#define TIME_WAIT_MS    60000            /* 2 MSL of 30 s */
-#define CHALLENGE_MS    500              /* RFC 5961 7: at most one per connection and period */
-#define POKE_MS         50
-#define SYN_ACK_TRIES   5                /* after 1, 2, 4, 8, 16 s */
-#define PAWS_VOID_TICKS MS_TICKS(24ull * 86400 * 1000) /* RFC 7323 5.5 */
-#define RST_PER_S       1000
-#define MSS_FLOOR       216
-#define MSS_DEFAULT_V4  536              /* RFC 9293 3.7.1 */
-#define MSS_DEFAULT_V6  1220
-#define MTU_MIN_V4      576
-#define MTU_MIN_V6      1280
-#define OOO_RANGES      8
-#define OOO_BYTES       16384
-#define SCORE_SEGS      68               /* segments in flight */
-#define SCORE_SPARE     4                /* of them, kept free for splits */
-#define LOCALS_MAX      64
-#define COOKIE_SETS     512              /* of cookies remembered against replay, */
-#define COOKIE_WAYS     4                /* so many in each */
-#define HOLE_WAIT_MAX_S 600              /* RFC 8899 5.1.1: until a larger size is tried again */
-#define OOO_STALE_MS    30000            /* evictable when memory is short */
-#define FLUSH_STARVED   256              /* connections looked at for ACKs without data buffers */
-#define EVICT_LOOKS     16               /* extension blocks looked at each time */
-#define KEPT_SHIFT      22               /* 4.2 s: the unit of kept_at, which wraps after 18 min */
-#define KEPT_STALE      3                /* such units */
-#define KEPT_EVICT_MS   100              /* between two evictions */
-#define KEPT_LOOKS      32               /* connections looked at each time */
-#define CHUNK_BYTES     124
-#define RX_BLOCK_SHIFT  8                /* smallest receive buffer: 256 bytes */
-#define RX_ORDERS       16               /* 256 << 15 = 8 MB */
 
 enum tcp_flag { FIN = 0x01, SYN = 0x02, RST = 0x04, PSH = 0x08, ACK = 0x10, URG = 0x20 };
 
@@ -171,8 +127,9 @@ enum conn_flag {
 	C_CHALLENGED = 1u << 22, /* challenge_at is valid */
 	C_PREFIX = 1u << 23,     /* counted in the prefix table */
 	C_TLP_RETX = 1u << 24,   /* the probe was a retransmission */
-	C_EVICT = 1u << 26,      /* abort it at the next flush: it holds receive memory */
 	C_FULL_SEEN = 1u << 25,  /* a full segment has arrived since the last fallback */
+	C_EVICT = 1u << 26,      /* abort it at the next flush: it holds receive memory */
+	C_IN_DELAY = 1u << 27,   /* in a slot of delayed ACKs; outlives the connection */
 };
 
 /* A segment in flight. */
@@ -233,6 +190,7 @@ struct conn {
 	uint16_t holes : 2;        /* fallbacks since a full segment arrived */
 };
 _Static_assert(sizeof(struct conn) == 192, "three cache lines");
+#define CONN_BYTES (sizeof(struct conn) + sizeof(uint32_t)) /* with its link in ack_next */
 _Static_assert(CHUNK_BYTES <= UINT8_MAX, "offsets in chunks are bytes");
 
 /* Only while more than one segment is in flight or data is out of order. */
@@ -363,6 +321,10 @@ struct tcp_engine {
 	uint32_t tw_free, tw_count, tw_head, tw_tail;
 
 	struct wheel wheel, syn_wheel;
+	uint32_t ack_slot[ACK_SLOTS]; /* lists of connections with a delayed ACK, by tick; */
+	uint32_t *ack_next;       /* ... of each connection */
+	uint32_t ack_tick;        /* the slots of the ticks before are empty */
+	uint32_t ack_waiting;     /* connections in the slots */
 	uint32_t flush_head, flush_tail;
 	bool link_full;           /* no buffer for data in this flush */
 	bool link_shut;           /* not even for a segment without data */
@@ -665,12 +627,37 @@ static inline uint32_t ts_now(const struct tcp_engine *e, uint32_t ts_offset)
 	return (uint32_t)(e->now_us / 1000) + ts_offset;
 }
 
+/* tcp_delay.c */
+bool delay_init(struct tcp_engine *e);
+/* An ACK within 40 ms, unless one goes out before. */
+void delay_ack(struct tcp_engine *e, struct conn *c);
+uint32_t delay_expire(struct tcp_engine *e, uint32_t budget);
+/* Tick of the first slot that is not empty; there is one. */
+uint32_t delay_next(const struct tcp_engine *e);
+
 /* tcp_timer.c */
-void timer_update(struct tcp_engine *e, struct conn *c);
+void timer_arm(struct tcp_engine *e, struct conn *c);
 void conn_expired(void *context, uint32_t index);
 /* Set the deadline of what guards the segments in flight, or of the zero-window probe. Whoever
  * handles the event (conn_input, tcp_flush, conn_expired) brings the wheel up to date after it. */
 void rtx_arm(struct tcp_engine *e, struct conn *c);
+
+static inline bool before_tick(uint32_t at, uint32_t tick)
+{
+	return at != 0 && (int32_t)(at - tick) < 0;
+}
+
+/* Bring the wheel up to date. A node that is armed for the earliest deadline or before it stays:
+ * it fires, and is armed again. */
+static inline void timer_update(struct tcp_engine *e, struct conn *c)
+{
+	uint32_t armed = c->timer.deadline;
+	if ((c->rtx_at | c->life_at | c->poke_at) == 0)
+		return; /* an armed node fires, finds nothing due and stays off */
+	if (!wheel_is_armed(&c->timer) || before_tick(c->rtx_at, armed) ||
+	    before_tick(c->life_at, armed) || before_tick(c->poke_at, armed))
+		timer_arm(e, c);
+}
 
 /* tcp_timewait.c */
 void time_wait_init(struct tcp_engine *e);

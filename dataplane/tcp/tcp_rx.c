@@ -290,7 +290,7 @@ static void ack_later(struct tcp_engine *e, struct conn *c, bool now)
 		if (c->rcv_nxt - c->last_ack_sent >= 2 * payload_max(c))
 			send_ack(e, c, NULL);
 	} else if (c->ack_at == 0) {
-		c->ack_at = tick_in_ms(e, DELAYED_ACK_MS);
+		delay_ack(e, c);
 	}
 }
 

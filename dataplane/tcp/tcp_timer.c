@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The deadlines of a connection. It has four, and one node in the wheel that is armed for the
+ * The deadlines of a connection. It has three, and one node in the wheel that is armed for the
  * earliest: a deadline that moves later is not re-armed, but looked at again when the node fires.
+ * Delayed ACKs come and go with each message: they have a place of their own, tcp_delay.c.
  *
  *     rtx_at    retransmission (RFC 6298), tail loss probe and reordering (RFC 8985), or
  *               zero-window probe (RFC 9293 3.8.6.1)
- *     ack_at    delayed ACK (RFC 9293 3.8.6.3)
  *     life_at   first data, FIN-WAIT-2, no progress after our close
  *     poke_at   a tcp_send failed for lack of pool memory
  */
@@ -24,24 +24,18 @@ static void consider(uint32_t now, uint32_t at, bool *any, int32_t *in)
 	*any = true;
 }
 
-void timer_update(struct tcp_engine *e, struct conn *c)
+void timer_arm(struct tcp_engine *e, struct conn *c)
 {
 	uint32_t now = now_tick(e);
-	uint32_t index = (uint32_t)(c - e->conns);
 	bool any = false;
 	int32_t in = 0;
 	consider(now, c->rtx_at, &any, &in);
-	consider(now, c->ack_at, &any, &in);
 	consider(now, c->life_at, &any, &in);
 	consider(now, c->poke_at, &any, &in);
 	if (!any)
-		return; /* an armed node fires, finds nothing due and stays off */
-	if (in < 0)
-		in = 0;
-	if (wheel_is_armed(&c->timer) && (int32_t)(c->timer.deadline - now) <= in)
 		return;
-	uint64_t tick = (e->now_us >> TICK_SHIFT) + (uint32_t)in;
-	wheel_arm(&e->wheel, index, tick << TICK_SHIFT);
+	uint64_t tick = (e->now_us >> TICK_SHIFT) + (uint32_t)(in < 0 ? 0 : in);
+	wheel_arm(&e->wheel, (uint32_t)(c - e->conns), tick << TICK_SHIFT);
 }
 
 /* RFC 8985 7.2: when a probe may go out before the retransmission timeout. */
@@ -252,11 +246,6 @@ void conn_expired(void *context, uint32_t index)
 	struct tcp_engine *e = context;
 	struct conn *c = &e->conns[index];
 	CHECK_OP(c->state, !=, STATE_FREE);
-	if (is_due(e, c->ack_at)) {
-		c->ack_at = 0;
-		c->flags |= C_ACK_NOW;
-		conn_touch(e, c);
-	}
 	if (is_due(e, c->life_at) && !life_expired(e, c))
 		return;
 	if (is_due(e, c->rtx_at) && !rtx_expired(e, c))
@@ -272,7 +261,16 @@ void tcp_run_timers(struct tcp_engine *e, uint32_t budget)
 	if (done < budget)
 		done += wheel_expire(&e->syn_wheel, e->now_us, budget - done, syn_expired, e);
 	if (done < budget)
+		done += delay_expire(e, budget - done);
+	if (done < budget)
 		wheel_expire(&e->wheel, e->now_us, budget - done, conn_expired, e);
+}
+
+static uint64_t earlier_us(const struct tcp_engine *e, uint32_t tick, uint64_t other_us)
+{
+	int32_t in = (int32_t)(tick - now_tick(e));
+	uint64_t at = ((e->now_us >> TICK_SHIFT) + (in > 0 ? (uint32_t)in : 0)) << TICK_SHIFT;
+	return at < other_us ? at : other_us;
 }
 
 uint64_t tcp_next_timer_us(const struct tcp_engine *e)
@@ -283,12 +281,9 @@ uint64_t tcp_next_timer_us(const struct tcp_engine *e)
 	uint64_t syn = wheel_next_us(&e->syn_wheel);
 	if (syn < next)
 		next = syn;
-	if (e->tw_head != NONE) {
-		int32_t in = (int32_t)(e->time_waits[e->tw_head].expires - now_tick(e));
-		uint64_t at = ((e->now_us >> TICK_SHIFT) + (in > 0 ? (uint32_t)in : 0))
-		              << TICK_SHIFT;
-		if (at < next)
-			next = at;
-	}
+	if (e->tw_head != NONE)
+		next = earlier_us(e, e->time_waits[e->tw_head].expires, next);
+	if (e->ack_waiting > 0)
+		next = earlier_us(e, delay_next(e), next);
 	return next;
 }

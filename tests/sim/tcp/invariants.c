@@ -76,6 +76,23 @@ static bool timer_covers(const struct tcp_engine *e, const struct conn *c, uint3
 	return wheel_is_armed(&c->timer) && (int32_t)(c->timer.deadline - at) <= 1;
 }
 
+/* Connections in the slots of delayed ACKs; UINT32_MAX: one's deadline is not covered. */
+static uint32_t delayed_listed(const struct tcp_engine *e)
+{
+	uint32_t n = 0;
+	for (uint32_t t = 0; t < ACK_SLOTS; t++) {
+		uint32_t tick = e->ack_tick + t;
+		for (uint32_t i = e->ack_slot[tick % ACK_SLOTS]; i != NONE; i = e->ack_next[i]) {
+			const struct conn *c = &e->conns[i];
+			bool late = c->state != STATE_FREE && c->ack_at != 0 &&
+			            (int32_t)(c->ack_at - tick) < 0 && tick != now_tick(e);
+			if (++n > e->config.conns_max || !(c->flags & C_IN_DELAY) || late)
+				return UINT32_MAX;
+		}
+	}
+	return n;
+}
+
 const char *tcp_invariants(struct tcp_engine *e)
 {
 	uint32_t conns = 0, exts = 0;
@@ -92,11 +109,16 @@ const char *tcp_invariants(struct tcp_engine *e)
 		if (why)
 			return why;
 		if (!timer_covers(e, c, c->rtx_at) || !timer_covers(e, c, c->life_at) ||
-		    !timer_covers(e, c, c->ack_at) || !timer_covers(e, c, c->poke_at))
+		    !timer_covers(e, c, c->poke_at))
 			return "a deadline is not covered by the wheel";
+		if (c->ack_at != 0 && !(c->flags & C_IN_DELAY))
+			return "a delayed ACK is in no slot";
 		if (table_find(e, &c->key) != ENTRY(ENTRY_CONN, i))
 			return "a connection is not in the table";
 	}
+	uint32_t delayed = delayed_listed(e);
+	if (delayed != e->ack_waiting)
+		return "the slots of delayed ACKs are wrong";
 	uint32_t free_exts = 0;
 	for (uint32_t at = e->ext_free; at != NONE && free_exts <= e->ext_max;
 	     at = e->exts[at].next_free)
