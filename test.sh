@@ -90,7 +90,8 @@ if [ "$quick" = no ]; then
 		failed=$((failed + 1))
 	fi
 	say 'build: clang'
-	CC=clang build build-clang || failed=$((failed + 1))
+	# for its warnings, which don't depend on what it optimises
+	CC=clang build build-clang -Doptimization=0 || failed=$((failed + 1))
 fi
 
 printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
