@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ struct fixture {
 	struct batch *batch;
 	struct make make;
 	uint64_t replayed, records;
+	atomic_bool appended; /* by the other thread, all of it */
 };
 
 static enum result replay(void *context, const struct journal_block *b, struct error *err)
@@ -203,10 +205,11 @@ static void *append_main(void *context)
 {
 	struct fixture *f = context;
 	struct error err;
-	if (journal_attach(f->j, &err) != RESULT_OK)
-		return (void *)1;
-	append(f, 1500);
-	return NULL;
+	bool attached = journal_attach(f->j, &err) == RESULT_OK;
+	if (attached)
+		append(f, 1500);
+	atomic_store(&f->appended, true);
+	return attached ? NULL : (void *)1;
 }
 
 /* Appender, helper and reader at once (the thread sanitizer's food). */
@@ -219,13 +222,15 @@ static void reader_follows_on_another_thread(void **state)
 	assert_ok(journal_open(&f->config, 0, replay, f, &f->j, &err), err);
 	assert_int_equal(pthread_create(&thread, NULL, append_main, f), 0);
 	struct fate_totals totals, newest = {0};
-	uint64_t next = 1, idle = 0;
-	while (idle < 300) {
+	uint64_t next = 1;
+	for (;;) {
 		struct journal_block b;
 		struct journal_status status;
+		bool was_all = atomic_load(&f->appended);
 		enum result r = journal_read(f->j, &b, &err);
+		if (r == RESULT_ABSENT && was_all)
+			break;
 		if (r == RESULT_ABSENT) {
-			idle++;
 			usleep(1000);
 			continue;
 		}
@@ -235,7 +240,6 @@ static void reader_follows_on_another_thread(void **state)
 		journal_release(f->j, b.number);
 		journal_status_get(f->j, &status);
 		assert_true(status.durable_block >= b.number);
-		idle = 0;
 		if (next % 16 == 0)
 			usleep(2000); /* falls behind now and then: reads from the file */
 	}
