@@ -292,7 +292,7 @@ const struct api_topic api_topic_readings = {
 	     {"format", "'json'|'csv'", "of the answer; default json"}),
 	 .answers = API_ANSWERS({200, API_JSON | API_CSV,
 	     "{meter:string readings:[Reading] count:int more:bool}"})},
-	{"GET", "/readings/{id}/last", api_reading_last, API_VIEWER,
+	{"GET", "/readings/{id}/last", api_reading_last, API_VIEWER, .quick = true,
 	 .summary = "The newest reading of a device, at once; null when there is none",
 	 .parameters = API_PARAMETERS({"id", "string", "of the device"}),
 	 .answers = API_ANSWERS({200, API_JSON, "{meter:string reading:Reading?}"})},

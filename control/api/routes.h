@@ -110,6 +110,7 @@ struct api_route {
 	const struct api_param *parameters; /* NULL: none */
 	struct api_body body;
 	const struct api_answer *answers;
+	bool quick; /* takes some ten microseconds: urgency.h */
 };
 
 #define API_PARAMETERS(...) ((const struct api_param[]){__VA_ARGS__, {0}})

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/api/times.h"
+#include "control/api/urgency.h"
 
 /* What nobody wants is read so far, so that the answer arrives; then the connection ends. */
 #define THROWN_AWAY_MAX (4u << 20)
@@ -247,6 +248,8 @@ enum MHD_Result server_on_request(void *context, struct MHD_Connection *connecti
 	bool refused = false;
 	if (!in->looked_at) {
 		refused = look_at_head(in, l, connection, method, version);
+		if (!in->route || !in->route->quick)
+			urgency_drop();
 		if (!refused)
 			return MHD_YES;
 	} else if (*bytes > 0) {
@@ -278,6 +281,10 @@ void server_on_completed(void *context, struct MHD_Connection *connection, void 
 		if (in->reply.stream.end)
 			in->reply.stream.end(in->reply.stream.context);
 		text_free(&in->reply.text);
+		if (in->route && in->route->quick && in->reply.status == MHD_HTTP_OK)
+			urgency_raise();
+		else
+			urgency_drop();
 		free(in);
 	}
 	*state = NULL;

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control/api/urgency.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define NICE_URGENT (-10)
+
+static _Thread_local bool raised;
+
+/* Linux: nice belongs to the thread. */
+static bool set_nice(int value)
+{
+	return setpriority(PRIO_PROCESS, (id_t)gettid(), value) == 0;
+}
+
+void urgency_raise(void)
+{
+	static atomic_bool refused; /* not asked for again */
+	if (raised || atomic_load_explicit(&refused, memory_order_relaxed))
+		return;
+	raised = set_nice(NICE_URGENT);
+	if (!raised)
+		atomic_store_explicit(&refused, true, memory_order_relaxed);
+}
+
+void urgency_drop(void)
+{
+	if (raised)
+		raised = !set_nice(0);
+}
