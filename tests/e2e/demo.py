@@ -3,15 +3,18 @@
 """The demo behind ./demo.sh: a fleet sends, headraced stores, the accounts are compared."""
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
 
 import check_ledger
+import doorway
 import harness
 
 RATE = 5  # messages per second of each meter or gateway
 PROGRAM = "demo.sh"
+API_PORT = 9404
 
 
 def parse_options():
@@ -118,7 +121,8 @@ def judge(rig, summary, wrong, fleet):
 
 def print_how_to_go_on(rig):
     inside = harness.enter_command(rig.daemon.pid)
-    headrace = f"{harness.program('headrace')} --socket {rig.path('api.sock')}"
+    folder = os.path.dirname(harness.program("headrace"))
+    outside = doorway.open_to(rig.daemon.pid, API_PORT)
     flat = ('{"meterId":"%s","ts":"\'"$(date -u +%%FT%%TZ)"\'","kWh":1247.83,"kW":3.21,"pf":0.97,'
             '"v":239.4,"status":"OK"}')
     by_mqtt, by_coap = flat % "SM-90002", flat % "SM-90003"  # two meters that the fleet leaves alone
@@ -131,15 +135,21 @@ Publish a reading over MQTT, or send one over CoAP (PUBACK and 2.04 mean: it is 
 
   {inside} {coap_client} -v 6 -m post -t json -e '{by_coap}' coap://{harness.SERVER}/readings
 
-Ask for it:
+Ask for it; the first line lets this shell find headrace, and headrace the daemon:
 
-  {headrace} status
-  {headrace} top
-  {headrace} readings list SM-90002
-  {headrace} readings list SM-90003 --format csv
-  {headrace} devices show SM-00001
-  {headrace} errors list
-  {headrace} audit
+  export PATH={folder}:$PATH HEADRACE_SOCKET={rig.path('api.sock')}
+  headrace status
+  headrace top
+  headrace readings list SM-90002
+  headrace readings list SM-90003 --format csv
+  headrace devices show SM-00001
+  headrace errors list
+  headrace audit
+
+See it in a browser on this machine, and sign in with the token that the second line prints:
+
+  http://127.0.0.1:{outside}/
+  headrace tokens create me --role operator
 
 Stop it and remove everything:
 
@@ -148,7 +158,8 @@ Stop it and remove everything:
 
 
 def demo(options):
-    with harness.Rig("demo", meters=options.meters, keep=options.keep) as rig:
+    more = f"  listen: 127.0.0.1:{API_PORT}\n"
+    with harness.Rig("demo", meters=options.meters, keep=options.keep, more=more) as rig:
         print(f"\n== {options.meters} meters, {options.seconds} s: headraced on the DPDK port "
               f"net_af_packet of a veth pair, the fleet at its other end", flush=True)
         start = time.monotonic()
@@ -169,6 +180,8 @@ def demo(options):
 
 def main():
     options = parse_options()
+    if options.keep and doorway.VARIABLE not in os.environ:
+        doorway.make(API_PORT)
     harness.enter_namespace()
     harness.take_signals()
     try:
