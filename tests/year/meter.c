@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define DAY_INTERVALS 96
+#define DAY_MS        86400000ll
+#define HOUR_MS       3600000ll
 #define STEP_MWH      10000 /* a register shows 0.01 kWh */
 #define KWH_MWH       1000000ll
 
@@ -16,11 +17,13 @@ static uint64_t mix(uint64_t seed, uint64_t a, uint64_t b)
 	return z ^ z >> 31;
 }
 
-void meter_init(struct meter *m, uint64_t seed, uint32_t number)
+void meter_init(struct meter *m, uint64_t seed, uint32_t number, uint32_t interval_ms)
 {
 	uint64_t w = mix(seed, number, 0x6d65746572u);
 	memset(m, 0, sizeof *m);
 	m->number = number;
+	m->interval_ms = interval_ms;
+	m->day_intervals = (int32_t)(DAY_MS / interval_ms);
 	m->dials = 6;
 	m->sends_power = number % 2;
 	m->total_mwh = (int64_t)(w % 50000) * KWH_MWH;
@@ -43,7 +46,8 @@ static int64_t power_mw(const struct meter *m, int64_t interval, uint64_t w)
 	                                  10, 9, 8, 8, 9, 11, 14, 15, 14, 12, 9, 6};
 	static const uint8_t season[12] = {14, 13, 11, 9, 8, 9, 12, 12, 9, 9, 11, 13};
 	int64_t base_mw = 60000 + (int64_t)(m->number * 2654435761u >> 16 & 0xffff);
-	int64_t hour = interval % DAY_INTERVALS / 4, month = interval / DAY_INTERVALS / 31 % 12;
+	int64_t hour = interval % m->day_intervals * m->interval_ms / HOUR_MS;
+	int64_t month = interval / m->day_intervals / 31 % 12;
 	int64_t power = base_mw * shape[hour] * season[month] / 40 + (int64_t)(w & 0xffff);
 	return (w >> 16 & 7) == 0 ? power + 400000 + (int64_t)(w >> 19 & 0x1fffff) : power;
 }
@@ -52,7 +56,8 @@ static int64_t power_mw(const struct meter *m, int64_t interval, uint64_t w)
 static void begin_trouble(struct meter *m, int64_t interval, uint64_t w)
 {
 	uint32_t kind = (uint32_t)(w % 100);
-	if (interval % DAY_INTERVALS != (int64_t)(w >> 32 & 63) || interval < DAY_INTERVALS)
+	if (interval % m->day_intervals != (int64_t)(w >> 32 & 63) * m->day_intervals / 96 ||
+	    interval < m->day_intervals)
 		return;
 	if (kind < 3) {
 		m->lost_end = interval + 1 + (int64_t)(w >> 40) % 7;
@@ -113,9 +118,9 @@ uint32_t meter_step(struct meter *m, uint64_t seed, int64_t start_ms, int64_t in
 {
 	uint64_t w = mix(seed, m->number, (uint64_t)interval);
 	int64_t power = power_mw(m, interval, w);
-	int64_t end_ms = start_ms + (interval + 1) * METER_INTERVAL_MS;
+	int64_t end_ms = start_ms + (interval + 1) * m->interval_ms;
 	uint32_t count = 0;
-	m->total_mwh += power / 4;
+	m->total_mwh += power * m->interval_ms / HOUR_MS;
 	struct meter_message now = {
 	    .meter_ts_ms = end_ms + m->offset_ms,
 	    .received_ms = end_ms + 40000 + (int64_t)(w >> 50 & 4095),
@@ -125,7 +130,7 @@ uint32_t meter_step(struct meter *m, uint64_t seed, int64_t start_ms, int64_t in
 	now.collected_ms = now.received_ms;
 	if (interval >= m->busy_end && m->held_count == 0)
 		begin_trouble(m, interval, mix(seed, ~(uint64_t)m->number,
-		                               (uint64_t)interval / DAY_INTERVALS));
+		                               (uint64_t)(interval / m->day_intervals)));
 	if (m->held_count > 0 && interval >= m->held_due)
 		count = send_held(m, now.received_ms, out);
 	if (interval < m->lost_end)

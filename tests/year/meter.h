@@ -23,7 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define METER_INTERVAL_MS 900000ll
+#define METER_INTERVAL_MS_MIN 900000u
 #define METER_HELD_MAX    96u
 #define METER_SENT_MAX    8u /* remembered, to be sent again */
 /* Of one interval: a held run, the reading, what is sent again. */
@@ -38,6 +38,8 @@ struct meter_message {
 
 struct meter {
 	uint32_t number;
+	int64_t interval_ms; /* METER_INTERVAL_MS_MIN or more, a part of a day */
+	int32_t day_intervals;
 	uint8_t dials;      /* of its register, kWh */
 	int32_t offset_ms;  /* its clock's, small */
 	bool sends_power;
@@ -53,9 +55,9 @@ struct meter {
 	uint32_t sent_count;
 };
 
-void meter_init(struct meter *m, uint64_t seed, uint32_t number);
+void meter_init(struct meter *m, uint64_t seed, uint32_t number, uint32_t interval_ms);
 
-/* The next interval, which ends at start_ms + (interval + 1) * 15 min. Returns how many messages
+/* The next interval, which ends at start_ms + (interval + 1) * interval_ms. Returns how many messages
  * arrive with it. */
 uint32_t meter_step(struct meter *m, uint64_t seed, int64_t start_ms, int64_t interval,
                     struct meter_message out[METER_OUT_MAX]);
