@@ -57,8 +57,8 @@ struct meter {
 
 void meter_init(struct meter *m, uint64_t seed, uint32_t number, uint32_t interval_ms);
 
-/* The next interval, which ends at start_ms + (interval + 1) * interval_ms. Returns how many messages
- * arrive with it. */
+/* The next interval, which ends at start_ms + (interval + 1) * interval_ms. Returns how many
+ * messages arrive with it. */
 uint32_t meter_step(struct meter *m, uint64_t seed, int64_t start_ms, int64_t interval,
                     struct meter_message out[METER_OUT_MAX]);
 
