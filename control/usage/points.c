@@ -161,17 +161,9 @@ static bool on_reading(void *context, const struct stored_reading *r)
 	return take_row(m, &row);
 }
 
-/* From the page if it has them; false: it does not. */
-static bool read_from_page(struct reading_meter *m, uint32_t device, int64_t from_s, int64_t to_s)
+static bool on_row(void *context, const struct usage_row *row)
 {
-	uint32_t count = 0;
-	const struct usage_row *rows =
-	    m->source->page
-	        ? usage_page_rows(m->source->page, device, from_s * 1000, to_s * 1000, &count)
-	        : NULL;
-	for (uint32_t i = 0; i < count && take_row(m, &rows[i]); i++)
-		;
-	return rows != NULL;
+	return take_row(context, row);
 }
 
 enum result usage_read_meter(const struct usage_source *source,
@@ -179,8 +171,11 @@ enum result usage_read_meter(const struct usage_source *source,
                              struct usage_points *out, struct error *err)
 {
 	struct reading_meter m = {.source = source, .points = out, .dials = subject->dials};
-	enum result result = RESULT_OK;
-	if (!read_from_page(&m, subject->device, from_s, to_s))
+	enum result result = RESULT_ABSENT;
+	if (source->page)
+		result = usage_page_each(source->page, subject->device, from_s * 1000, to_s * 1000,
+		                         on_row, &m, err);
+	if (result == RESULT_ABSENT)
 		result = store_scan_device(source->store, subject->device, from_s * 1000,
 		                           to_s * 1000, on_reading, &m, err);
 	if (result == RESULT_OK && m.no_memory)
@@ -231,7 +226,7 @@ enum result usage_read_between(const struct usage_source *source,
 /* --- anybody's --- */
 
 /* The largest of all versions: a few readings too many do no harm. */
-static int64_t margin_s(const struct vee_rules *rules)
+int64_t usage_margin_s(const struct vee_rules *rules)
 {
 	int64_t most_s = 0;
 	for (; rules; rules = rules->before)
@@ -243,7 +238,7 @@ enum result usage_points_load(const struct usage_source *source,
                               const struct usage_subject *subject, int64_t from_s, int64_t to_s,
                               struct usage_points *out, struct error *err)
 {
-	int64_t margin = margin_s(source->rules);
+	int64_t margin = usage_margin_s(source->rules);
 	*out = (struct usage_points){0};
 	enum result result =
 	    subject->read(source, subject, from_s - margin, to_s + margin + 1, out, err);

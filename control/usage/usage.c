@@ -370,7 +370,7 @@ enum result usage_build(const struct usage_source *source, const struct usage_su
 		usage_free(out);
 		return result;
 	}
-	usage_history_init(history, source, subject, out, b.from_day, b.end_day);
+	usage_history_init(history, source, subject, out, points, b.from_day, b.end_day);
 	result = estimate(&b);
 	if (result != RESULT_OK) {
 		usage_history_free(history);

@@ -81,29 +81,34 @@ MUST_USE enum result usage_read_between(const struct usage_source *source,
 MUST_USE enum result usage_points_load(const struct usage_source *source,
                                        const struct usage_subject *subject, int64_t from_s,
                                        int64_t to_s, struct usage_points *out, struct error *err);
+/* So far beyond an instant lie the readings that may stand for it, by any version of the rules. */
+int64_t usage_margin_s(const struct vee_rules *rules);
 /* As a version of the rules takes it, for intervals of a length. */
 struct vee_register usage_points_register(const struct usage_points *p,
                                           const struct vee_rules *rules, int32_t interval_s);
 
 /* --- history.c: the days before --- */
 
+struct usage_week; /* of days before those that are at hand */
+
 /* Of each day the row as it was read, made when it is first asked for. */
 struct usage_history {
 	const struct usage_source *source;
 	const struct usage_subject *subject;
 	const struct usage_edits *edits;
+	const struct usage_points *points; /* of the days from known_day on */
 	int32_t interval_s;
-	int32_t from_day, end_day;
-	bool loaded;
-	struct usage_points points;
-	struct vee_row *days; /* intervals NULL: not made yet */
+	int32_t from_day, known_day, end_day;
+	struct usage_week *weeks; /* before known_day, the nearest first */
+	struct vee_row *days;     /* intervals NULL: not made yet */
 };
 
-/* Some days of the meter of `u` and those before them as far back as the rules look. Reads nothing
- * yet; all that it is given outlives it. */
+/* Some days of the meter of `u`, whose points are at hand, and those before them as far back as the
+ * rules look, which are read week by week when they are asked for. All that it is given outlives
+ * it. */
 void usage_history_init(struct usage_history *h, const struct usage_source *source,
                         const struct usage_subject *subject, const struct usage *u,
-                        int32_t from_day, int32_t end_day);
+                        const struct usage_points *points, int32_t from_day, int32_t end_day);
 void usage_history_free(struct usage_history *h);
 
 /* A day's row. RESULT_ABSENT: beyond the history. */

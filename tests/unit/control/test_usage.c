@@ -498,7 +498,14 @@ static void a_day_of_the_row_is_found(void **state)
 	assert_int_equal(d.intervals[95].energy_mwh, 24000);
 }
 
-/* A gap that needs earlier days, which the page does not have, and a reading whose effective time
+static bool count_row(void *context, const struct usage_row *row)
+{
+	(void)row;
+	++*(uint32_t *)context;
+	return true;
+}
+
+/* A gap that needs earlier days, which the page reads for it, and a reading whose effective time
  * is not in the order of the meter's own. */
 static void a_page_of_meters_gives_the_same(void **state)
 {
@@ -534,14 +541,25 @@ static void a_page_of_meters_gives_the_same(void **state)
 		assert_int_equal(u.row.intervals[i].energy_mwh, whole.row.intervals[i].energy_mwh);
 		assert_int_equal(u.row.intervals[i].source, whole.row.intervals[i].source);
 	}
-	uint32_t count;
-	assert_null(usage_page_rows(&page, DEVICE, (start_s - 86400) * 1000, start_s * 1000,
-	                            &count));
-	assert_null(usage_page_rows(&page, STORE_GROUP_DEVICES, start_s * 1000, start_s * 1000 + 1,
-	                            &count));
-	assert_non_null(usage_page_rows(&page, DEVICE + 1, start_s * 1000, start_s * 1000 + 1,
-	                                &count));
-	assert_int_equal(count, 0);
+	/* a week before, other meters, too far, nothing there */
+	static const struct {
+		uint32_t device;
+		int64_t days_back;
+		enum result result;
+		uint32_t count;
+	} asked[] = {{DEVICE, 1, RESULT_OK, 96},
+	             {DEVICE, 9, RESULT_OK, 96},
+	             {DEVICE, 99, RESULT_ABSENT, 0},
+	             {STORE_GROUP_DEVICES, 0, RESULT_ABSENT, 0},
+	             {DEVICE + 1, 0, RESULT_OK, 0}};
+	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+		uint32_t count = 0;
+		int64_t from_ms = (start_s - asked[i].days_back * 86400) * 1000;
+		assert_int_equal(usage_page_each(&page, asked[i].device, from_ms,
+		                                 from_ms + 86400000, count_row, &count, &err),
+		                 asked[i].result);
+		assert_int_equal(count, asked[i].count);
+	}
 	usage_free(&whole);
 	usage_page_free(&page);
 }
