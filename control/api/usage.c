@@ -19,22 +19,6 @@ static const char *day_format(int32_t day, char out[TIME_TEXT_BYTES])
 	return out;
 }
 
-/* A parameter that is a local day. False: a problem was answered. */
-static bool api_day(const struct api_request *request, struct api_reply *reply, const char *name,
-                    int32_t *day)
-{
-	const char *text = api_parameter(request, name);
-	struct civil_date date;
-	struct error err;
-	if (text && civil_parse(text, &date, &err) == RESULT_OK) {
-		*day = civil_to_day(date);
-		return true;
-	}
-	api_problem(reply, 400, "Bad parameter", "give a day, such as 2026-03-29", "%s: %s", name,
-	            text ? err.text : "is missing");
-	return false;
-}
-
 /* What is asked for: a device, or, where there is none of that id, a service point. */
 struct asked {
 	bool is_point;
@@ -180,8 +164,7 @@ static void api_usage(const struct api_request *request, struct api_reply *reply
 	struct asked asked;
 	struct text *t = &reply->text;
 
-	if (!api_day(request, reply, "from", &from_day) ||
-	    !api_day(request, reply, "to", &end_day))
+	if (!api_days(request, reply, &from_day, &end_day))
 		return;
 	bool days = by && strcmp(by, "day") == 0;
 	if (by && !days && strcmp(by, "interval") != 0) {
@@ -229,7 +212,7 @@ const struct api_topic api_topic_usage = {
 	 .parameters = API_PARAMETERS(
 	     {"id", "string", "of the device"},
 	     {"from", "day!", "first local day"},
-	     {"to", "day!", "the day after the last one"},
+	     {"to", "day", "the day after the last one; default: one day"},
 	     {"by", "'interval'|'day'", "default interval"}),
 	 .answers = API_ANSWERS({200, API_JSON, "Usage"})},
 	{0}},

@@ -145,7 +145,7 @@ static int show_bill(const struct arguments *a)
 
 static void bills_footer(const json_t *page)
 {
-	printf("\n%s bills\n", grouped(number_of(page, "count")));
+	view_count(number_of(page, "count"));
 	if (json_is_true(json_object_get(page, "more")))
 		printf("There are more: choose with --prefix, or a larger --limit\n");
 }

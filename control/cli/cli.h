@@ -211,6 +211,10 @@ int screen_key(int timeout_ms);
 const char *text_of(const json_t *object, const char *key);
 json_int_t number_of(const json_t *object, const char *key);
 double real_of(const json_t *object, const char *key);
+/* A value as a line of text, without what would steer a terminal; to be freed. */
+char *shown_text(const json_t *value);
+/* What `text` is in base64, in `out` (which has its length); returns how many bytes. */
+size_t decode_base64(const char *text, uint8_t *out);
 /* "key  value" lines, in the order of the object, without keys that begin with `without`. */
 void object_print(const json_t *object, const char *without);
 

@@ -13,8 +13,11 @@
 static void list_footer(const json_t *answer)
 {
 	json_int_t shown = number_of(answer, "count"), offset = number_of(answer, "offset");
-	printf("\n%s shown, %s in the registry\n", grouped(shown),
-	       grouped(number_of(answer, "total")));
+	if (shown == 0)
+		printf("None, of %s in the registry.\n", grouped(number_of(answer, "total")));
+	else
+		printf("\n%s shown, %s in the registry\n", grouped(shown),
+		       grouped(number_of(answer, "total")));
 	if (json_is_true(json_object_get(answer, "more")))
 		printf("Go on with: --offset %" JSON_INTEGER_FORMAT "\n", offset + shown);
 }

@@ -24,27 +24,6 @@ static int list_errors(const struct arguments *a)
 	return view_get(a, "/errors", client_query(a, query, 4), &view);
 }
 
-static size_t decode_base64(const char *text, uint8_t *out)
-{
-	static const char digits[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	uint32_t group = 0;
-	unsigned bits = 0;
-	size_t used = 0;
-	for (; *text && *text != '='; text++) {
-		const char *digit = strchr(digits, *text);
-		if (!digit)
-			break;
-		group = group << 6 | (uint32_t)(digit - digits);
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			out[used++] = (uint8_t)(group >> bits);
-		}
-	}
-	return used;
-}
-
 static void print_hex(const uint8_t *bytes, size_t count)
 {
 	for (size_t i = 0; i < count; i += 16) {

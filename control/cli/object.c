@@ -23,6 +23,36 @@ double real_of(const json_t *object, const char *key)
 	return json_number_value(json_object_get(object, key));
 }
 
+char *shown_text(const json_t *value)
+{
+	char *text = value_text(value);
+	for (char *c = text; c && *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	return text;
+}
+
+size_t decode_base64(const char *text, uint8_t *out)
+{
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	uint32_t group = 0;
+	unsigned bits = 0;
+	size_t used = 0;
+	for (; *text && *text != '='; text++) {
+		const char *digit = strchr(digits, *text);
+		if (!digit)
+			break;
+		group = group << 6 | (uint32_t)(digit - digits);
+		bits += 6;
+		if (bits >= 8) {
+			bits -= 8;
+			out[used++] = (uint8_t)(group >> bits);
+		}
+	}
+	return used;
+}
+
 void object_print(const json_t *object, const char *without)
 {
 	const char *key;
@@ -31,11 +61,7 @@ void object_print(const json_t *object, const char *without)
 	{
 		if (without && strncmp(key, without, strlen(without)) == 0)
 			continue;
-		char *text = value_text(value);
-		/* what a device sent must not steer the terminal */
-		for (char *c = text; c && *c; c++)
-			if (iscntrl((unsigned char)*c))
-				*c = '?';
+		char *text = shown_text(value);
 		printf("%s%-14s%s  %s\n", colour_bold(), key, colour_end(), text ? text : "");
 		free(text);
 	}

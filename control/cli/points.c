@@ -11,7 +11,7 @@
 
 static void more_footer(const json_t *answer)
 {
-	printf("\n%s shown\n", grouped(number_of(answer, "count")));
+	view_count(number_of(answer, "count"));
 	if (json_is_true(json_object_get(answer, "more")))
 		printf("Go on with: --after %s\n", text_of(answer, "next"));
 }

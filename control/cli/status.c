@@ -25,10 +25,10 @@ static const char *size_text(json_int_t bytes)
 static void print_latency(const char *name, const json_t *h, const char *of)
 {
 	if (number_of(h, "count") == 0) {
-		printf("  %-16s none yet\n", name);
+		printf("  %-18s none yet\n", name);
 		return;
 	}
-	printf("  %-16s p50 %.2f ms, p99 %.2f ms, max %.2f ms (%s %s)\n", name,
+	printf("  %-18s p50 %.2f ms, p99 %.2f ms, max %.2f ms (%s %s)\n", name,
 	       (double)number_of(h, "p50_us") / 1000, (double)number_of(h, "p99_us") / 1000,
 	       (double)number_of(h, "max_us") / 1000, grouped(number_of(h, "count")), of);
 }
@@ -52,13 +52,13 @@ static void print_readings(const json_t *s)
 	json_t *fates = json_object_get(readings, "since_start"), *count;
 	const char *name;
 	printf("%sReadings since start%s\n", colour_bold(), colour_end());
-	printf("  received         %s (%.1f readings/s, %.1f messages/s over %.1f s)\n",
+	printf("  received           %s (%.1f readings/s, %.1f messages/s over %.1f s)\n",
 	       grouped(number_of(readings, "received")), real_of(rates, "readings_per_s"),
 	       real_of(rates, "messages_per_s"), real_of(rates, "window_s"));
 	json_object_foreach(fates, name, count)
 		if (json_integer_value(count) != 0 || strcmp(name, "stored") == 0)
-			printf("  %-16s %s\n", name, grouped(json_integer_value(count)));
-	printf("  in flight        %s\n", grouped(number_of(readings, "in_flight")));
+			printf("  %-18s %s\n", name, grouped(json_integer_value(count)));
+	printf("  in flight          %s\n", grouped(number_of(readings, "in_flight")));
 	print_latency("acknowledged", json_object_get(json_object_get(s, "acknowledgement"), "all"),
 	              "messages");
 }
@@ -67,9 +67,9 @@ static void print_storage(const json_t *s)
 {
 	const json_t *j = json_object_get(s, "journal"), *t = json_object_get(s, "store");
 	printf("\n%sJournal%s\n", colour_bold(), colour_end());
-	printf("  durable          block %s, store has %s\n",
+	printf("  durable            block %s, store has %s\n",
 	       grouped(number_of(j, "durable_block")), grouped(number_of(j, "released_block")));
-	printf("  written          %s in %s blocks; %s segments, %s free\n",
+	printf("  written            %s in %s blocks; %s segments, %s free\n",
 	       size_text(number_of(j, "bytes_written")), grouped(number_of(j, "blocks_written")),
 	       grouped(number_of(j, "segments")), grouped(number_of(j, "segments_free")));
 	print_latency("device writes", json_object_get(j, "write"), "writes");
@@ -78,7 +78,7 @@ static void print_storage(const json_t *s)
 		       json_is_true(json_object_get(j, "stalled")) ? "STALLED: " : "last trouble: ",
 		       text_of(j, "alarm"), colour_end());
 	printf("\n%sStore%s\n", colour_bold(), colour_end());
-	printf("  applied          block %s, durable %s; %s readings in memory, %s on disk\n",
+	printf("  applied            block %s, durable %s; %s readings in memory, %s on disk\n",
 	       grouped(number_of(t, "applied_block")), grouped(number_of(t, "durable_block")),
 	       grouped(number_of(t, "run_readings")), size_text(number_of(t, "disk_bytes")));
 	if (*text_of(t, "alarm"))

@@ -369,6 +369,20 @@ static int show_profile(const struct arguments *a)
 
 /* --- explain --- */
 
+/* Bytes as they came, where they are text. */
+static void print_raw(const char *base64, int indent)
+{
+	uint8_t *bytes = malloc(strlen(base64) + 1);
+	size_t count = bytes ? decode_base64(base64, bytes) : 0;
+	json_t *text = json_stringn((const char *)bytes, count); /* NULL: not UTF-8 */
+	char *shown = text ? shown_text(text) : NULL;
+	printf("%*s%-*s  %s\n", indent, "", 20 - indent, shown ? "raw" : "raw_base64",
+	       shown ? shown : base64);
+	free(shown);
+	json_decref(text);
+	free(bytes);
+}
+
 /* "key  value" of an object's members, what is nested further in. */
 static void print_object(const json_t *object, int indent)
 {
@@ -389,8 +403,10 @@ static void print_object(const json_t *object, int indent)
 				printf("%*s%s %zu\n", indent, "", key, i + 1);
 				print_object(item, indent + 2);
 			}
+		} else if (strcmp(key, "raw_base64") == 0) {
+			print_raw(json_string_value(value), indent);
 		} else if (!json_is_array(value) || json_array_size(value) > 0) {
-			char *text = value_text(value);
+			char *text = shown_text(value);
 			printf("%*s%-*s  %s\n", indent, "", 20 - indent, key, text ? text : "");
 			free(text);
 		}
@@ -403,6 +419,8 @@ static void print_part(const json_t *story, const char *key, const char *title, 
 	size_t i;
 	printf("\n%s%s%s\n", colour_bold(), title, colour_end());
 	if (json_is_array(part) && json_array_size(part) == 0)
+		printf("  %s\n", none);
+	if (json_is_object(part) && json_object_size(part) == 0)
 		printf("  %s\n", none);
 	if (json_is_object(part))
 		print_object(part, 2);
@@ -435,7 +453,7 @@ static int explain(const struct arguments *a)
 	print_part(story, "edits", "Edits", "none");
 	print_part(story, "findings", "Rules that were met", "none");
 	print_part(story, "refused", "Refused at that time", "nothing");
-	print_part(story, "counts_in", "What it counts in", "");
+	print_part(story, "counts_in", "What it counts in", "nothing");
 	json_decref(story);
 	return EXIT_GOOD;
 }

@@ -128,12 +128,19 @@ static void print_table(const struct view *view, const json_t *rows)
 	table_free(t);
 }
 
+void view_count(json_int_t count)
+{
+	if (count > 0)
+		printf("\n%s shown\n", grouped(count));
+	else
+		puts("None.");
+}
+
 /* "17 shown", and how to go on. */
 static void usual_footer(const struct view *view, const json_t *answer)
 {
 	const json_t *next = json_object_get(answer, "next");
-	size_t count = json_array_size(json_object_get(answer, view->rows));
-	printf("%s%s shown\n", count > 0 ? "\n" : "", grouped((json_int_t)count));
+	view_count((json_int_t)json_array_size(json_object_get(answer, view->rows)));
 	if (!json_is_true(json_object_get(answer, "more")))
 		return;
 	char *text = value_text(next);

@@ -38,6 +38,8 @@ int view_get(const struct arguments *a, const char *folder, char *tail, const st
 void view_print(const struct arguments *a, const struct view *view, const json_t *answer);
 /* An answer that is one object: "key  value" lines, JSON, or CSV of one row. */
 int view_get_object(const struct arguments *a, const char *folder, char *tail);
+/* "17 shown" below a table; where there is none, "None." */
+void view_count(json_int_t count);
 /* A value as text: strings as they are, arrays of them joined by spaces, others as JSON. */
 char *value_text(const json_t *value);
 /* A field of CSV, quoted where it has to be. */

@@ -293,8 +293,10 @@ static void usage_tells_where_values_come_from(void **state)
 	assert_has("{\"start\":\"2025-06-02T08:15:00Z\",\"kwh\":\"0.156424\","
 	           "\"source\":\"actual\"}");
 	assert_int_equal(ask("/usage/NONE?from=2025-06-02&to=2025-06-03"), 404);
-	assert_int_equal(ask("/usage/SM-1?from=2025-06-02"), 400);
-	assert_has("to: is missing");
+	assert_int_equal(ask("/usage/SM-1?from=2025-06-02&by=day"), 200);
+	assert_has("\"from\":\"2025-06-02\",\"to\":\"2025-06-03\"");
+	assert_int_equal(ask("/usage/SM-1?to=2025-06-02"), 400);
+	assert_has("from: is missing");
 	assert_int_equal(ask("/usage/SM-1?from=2025-06-31&to=2025-07-01"), 400);
 	assert_has("that month has 30 days");
 	assert_int_equal(ask("/usage/SM-1?from=2025-06-02&to=2025-06-02"), 400);

@@ -22,11 +22,11 @@ static void command_shows_what_the_api_says(void **state)
 	(void)state;
 	assert_int_equal(headrace("status"), 0);
 	assert_has("headraced 0.1.0, up 1 h 2 min 3 s, 3 devices, 7 profiles");
-	assert_has("duplicate        2");
+	assert_has("duplicate          2");
 	assert_has("MEMORY OF CONNECTIONS  BYTES EACH  USED   OF  IN USE  PER CONNECTION");
 	assert_has("send chunks                   128     2   50   256 B            64.0");
 	assert_has("4 connections, 1.0 KiB in use: 256.0 bytes each; an idle one takes 704");
-	assert_has("io0              p50");
+	assert_has("io0                p50");
 	assert_lacks("\033");
 	assert_int_equal(headrace("status --json"), 0);
 	json_decref(parsed());
@@ -56,6 +56,51 @@ static void command_shows_what_the_api_says(void **state)
 	assert_has("The accounts balance");
 	assert_int_equal(headrace("metrics"), 0);
 	assert_has("headrace_readings_received_total 8");
+}
+
+/* What a device says must not steer the terminal of who asks what was refused. */
+static void story_shows_refused_bytes_as_harmless_text(void **state)
+{
+	static const char raw[] = "{\"kWh\": 7}", steering[] = "\"\x1b[31m\"";
+	struct stored_error e = {
+	    .number = 3 << 20,
+	    .fate = FATE_CONFLICT,
+	    .device = 0,
+	    .received_ms = T0,
+	    .meter_ts_ms = T0,
+	    .device_id = "SM-1",
+	    .device_id_bytes = 4,
+	    .client_id = "gw\x1b[2J",
+	    .client_id_bytes = 6,
+	    .topic = "t",
+	    .topic_bytes = 1,
+	    .raw = (const uint8_t *)raw,
+	    .raw_bytes = sizeof raw - 1,
+	};
+	(void)state;
+	fake_store_add_error(f.store, &e);
+	e.number++;
+	e.raw = (const uint8_t *)steering;
+	e.raw_bytes = sizeof steering - 1;
+	fake_store_add_error(f.store, &e);
+	assert_int_equal(headrace("explain SM-1 2025-06-15T14:15:00Z"), 0);
+	assert_has("raw                 {\"kWh\": 7}");
+	assert_has("raw                 \"?[31m\"");
+	assert_has("client              gw?[2J");
+	assert_lacks("\033");
+}
+
+static void empty_lists_say_so(void **state)
+{
+	(void)state;
+	assert_int_equal(headrace("customers list"), 0);
+	assert_string_equal(answer, "None.\n");
+	assert_int_equal(headrace("bills list --month 2025-06"), 0);
+	assert_string_equal(answer, "None.\n");
+	assert_int_equal(headrace("devices list --prefix nobody"), 0);
+	assert_string_equal(answer, "None, of 3 in the registry.\n");
+	assert_int_equal(headrace("usage SM-1"), 2);
+	assert_has("--from is missing: the first local day");
 }
 
 /* More than a page; and seven at a time have the same time, so a page ends among them. */
@@ -199,6 +244,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    CASE(command_shows_what_the_api_says),
 	    CASE(command_pages_through_all_readings),
+	    CASE(story_shows_refused_bytes_as_harmless_text),
+	    CASE(empty_lists_say_so),
 	    CASE(usage_and_bill_are_tables_for_people),
 	    CASE(command_fails_when_its_output_is_lost),
 	    CASE(command_imports_a_file),

@@ -89,7 +89,7 @@ static void old_names_still_mean_their_command(void **state)
 	static const char *const names[][2] = {{"readings SM-1", "list"},
 	                                       {"readings list SM-1", "list"},
 	                                       {"aggregates SM-1", "list"},
-	                                       {"usage SM-1", "show"},
+	                                       {"usage SM-1 --from 2026-03-01", "show"},
 	                                       {"retention", "show"},
 	                                       {"bill SM-1 --month 2026-03", "show"}};
 	(void)state;
