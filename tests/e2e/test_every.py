@@ -358,7 +358,7 @@ def test():
         world = World(rig)
         shell = Shell(rig, world)
         before = rig.api.totals()["stored"]
-        fleet = rig.fleet("--quiet", "--clean", "--rate", "5", "--seconds", "3600")
+        fleet = rig.fleet("--quiet", "--clean", "--rate", "2", "--seconds", "3600")
         began = time.monotonic()
         check_urgency(rig)
         check_commands(rig, shell)
