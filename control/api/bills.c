@@ -65,32 +65,48 @@ static void refuse(struct api_reply *reply, const char *month, enum result resul
 		api_failed(reply, result, err);
 }
 
+/* False: a problem was answered. */
+static bool name_of(const struct api_request *request, struct api_reply *reply,
+                    struct bill_name *name)
+{
+	uint64_t number;
+	if (!api_number(request, reply, "number", 0, 99, 0, &number))
+		return false;
+	*name = (struct bill_name){
+	    .id = request->rest, .month = month_of(request), .number = (unsigned)number};
+	return true;
+}
+
 static void api_bill_trace(const struct api_request *request, struct api_reply *reply)
 {
-	const char *month = month_of(request);
 	json_t *trace;
+	struct bill_name name;
 	struct error err;
-	enum result result = invoices_pieces(request->context->invoices, request->rest, month,
-	                                    api_parameter(request, "tariff"), &trace, &err);
+	if (!name_of(request, reply, &name))
+		return;
+	enum result result = invoices_pieces(request->context->invoices, &name,
+	                                     api_parameter(request, "tariff"), &trace, &err);
 	if (result == RESULT_OK)
 		put_document(reply, trace);
 	else
-		refuse(reply, month, result, &err);
+		refuse(reply, name.month, result, &err);
 }
 
 static void api_bill(const struct api_request *request, struct api_reply *reply)
 {
 	struct invoices *iv = request->context->invoices;
-	const char *tariff = api_parameter(request, "tariff"), *month = month_of(request);
+	const char *tariff = api_parameter(request, "tariff");
 	json_t *document;
+	struct bill_name name;
 	struct error err;
-	enum result result =
-	    tariff ? invoices_draw(iv, request->rest, month, tariff, &document, &err)
-	           : invoices_get(iv, request->rest, month, &document, &err);
+	if (!name_of(request, reply, &name))
+		return;
+	enum result result = tariff ? invoices_draw(iv, &name, tariff, &document, &err)
+	                            : invoices_get(iv, &name, &document, &err);
 	if (result == RESULT_OK)
 		put_bill(request, reply, document);
 	else
-		refuse(reply, month, result, &err);
+		refuse(reply, name.month, result, &err);
 }
 
 struct list {
@@ -112,10 +128,29 @@ static bool on_bill(void *context, const char *text, size_t bytes)
 	return !l->text->failed;
 }
 
+static void list_of(const struct api_request *request, struct api_reply *reply, const char *id)
+{
+	json_t *bills;
+	struct error err;
+	enum result result =
+	    invoices_list_of(request->context->invoices, month_of(request), id, &bills, &err);
+	if (result != RESULT_OK) {
+		api_failed(reply, result, &err);
+		return;
+	}
+	put_document(reply, json_pack("{s:o, s:I, s:b}", "bills", bills, "count",
+	                              (json_int_t)json_array_size(bills), "more", 0));
+}
+
 static void api_bills(const struct api_request *request, struct api_reply *reply)
 {
 	struct list l = {.text = &reply->text};
+	const char *id = api_parameter(request, "id");
 	struct error err;
+	if (id) {
+		list_of(request, reply, id);
+		return;
+	}
 	if (!api_number(request, reply, "limit", 1, 10000, 100, &l.limit))
 		return;
 	text_add(&reply->text, "{\"bills\":[");
@@ -171,6 +206,10 @@ static void api_billing_review(const struct api_request *request, struct api_rep
 
 /* clang-format off */
 #define MONTH {"month", "month!", "of the bills"}
+#define ID {"id", "string", "of the service point or meter; of a meter at a point: the point's bill"}
+#define NUMBER {"number", "int", "of a point's bills of the month: one for each customer; default "\
+                "the first"}
+#define PREFIX {"prefix", "string", "the beginning of the id of the point or meter"}
 
 const struct api_topic api_topic_bills = {
     .name = "billing",
@@ -179,24 +218,25 @@ const struct api_topic api_topic_bills = {
 	{"GET", "/bills", api_bills, API_VIEWER,
 	 .summary = "The bills of a month",
 	 .parameters = API_PARAMETERS(
-	     MONTH, {"prefix", "string", "the beginning of the meter's id"},
+	     MONTH, PREFIX,
+	     {"id", "string", "only those of this service point or meter, or of the meter's point"},
 	     {"limit", "int", "at most so many, 1 to 10000; default 100"}),
 	 .answers = API_ANSWERS({200, API_JSON, "{bills:[Bill] count:int more:bool}"})},
 	{"GET", "/bills/{id}", api_bill, API_VIEWER,
 	 .summary = "A closed bill with its adjustments; with a tariff, what it would be",
-	 .parameters = API_PARAMETERS({"id", "string", "of the meter"}, MONTH,
+	 .parameters = API_PARAMETERS(ID, MONTH, NUMBER,
 	                              {"tariff", "string", "draw the bill by this one"},
 	                              {"format", "'json'|'csv'|'html'",
 	                               "html: a page to print; default json"}),
 	 .answers = API_ANSWERS({200, API_JSON | API_CSV | API_HTML, "Bill"})},
 	{"GET", "/bills/{id}/trace", api_bill_trace, API_VIEWER,
 	 .summary = "The intervals and readings that each line of a bill was made of",
-	 .parameters = API_PARAMETERS({"id", "string", "of the meter"}, MONTH,
+	 .parameters = API_PARAMETERS(ID, MONTH, NUMBER,
 	                              {"tariff", "string", "that of the closed bill if left out"}),
 	 .answers = API_ANSWERS({200, API_JSON, "BillTrace"})},
 	{"GET", "/bills/export", api_bills_export, API_VIEWER,
-	 .summary = "All bills of a month with their adjustments, by meter, as one stream",
-	 .parameters = API_PARAMETERS(MONTH, {"prefix", "string", "the beginning of the meter's id"},
+	 .summary = "All bills of a month with their adjustments, as one stream",
+	 .parameters = API_PARAMETERS(MONTH, PREFIX,
 	                              {"format", "'csv'|'ndjson'", "default csv"}),
 	 .answers = API_ANSWERS({200, API_CSV | API_NDJSON, "Bill"})},
 	{"GET", "/billing", api_billing, API_VIEWER,
@@ -205,21 +245,26 @@ const struct api_topic api_topic_bills = {
 	{"POST", "/billing/run", api_billing_run, API_OPERATOR,
 	 .summary = "Close the bills of a month",
 	 .parameters = API_PARAMETERS(
-	     MONTH, {"tariff", "string", "by which"},
-	     {"prefix", "string", "the beginning of the meter's id"}),
+	     MONTH, {"tariff", "string", "where a service point names none, and of meters at no point"},
+	     PREFIX),
 	 .answers = API_ANSWERS({200, API_JSON, "Billing"})},
 	{"POST", "/billing/review", api_billing_review, API_OPERATOR,
 	 .summary = "Make adjustments of bills whose values have changed since",
 	 .parameters = API_PARAMETERS(
-	     MONTH, {"prefix", "string", "the beginning of the meter's id"}),
+	     MONTH, PREFIX),
 	 .answers = API_ANSWERS({200, API_JSON, "Billing"})},
 	{0}},
     .shapes = (const struct api_shape[]){
-	{"Bill", "{meter:string month:month state:string ...}", "A bill; amounts are exact"},
+	{"Bill", "{meter:string month:month state:string service_point?:string number?:int of?:int "
+	 "customer?:string customer_name?:string customer_address?:string ...}",
+	 "A bill; amounts are exact. Of a service point with its meters' registers; one for each "
+	 "customer of the month"},
 	{"BillTrace", "{meter:string month:month tariff:string rules:int as_closed:bool "
-	 "digest:string pieces:[BillPiece]}", "Where a bill's energy comes from"},
+	 "digest:string service_point?:string pieces:[BillPiece] ...}",
+	 "Where a bill's energy comes from"},
 	{"BillPiece", "{line:int what:string start:time kwh:decimal interval_kwh:decimal "
-	 "source:string ...}", "A piece of an interval, and the readings around it"},
+	 "source:string ...}", "A piece of an interval, its meter at the beginning and at the end, "
+	 "and the readings around it"},
 	{"Billing", "{work:'none'|'run'|'review' running:bool month:string tariff:string "
 	 "total:int done:int closed:int kept:int not_billed:int adjusted:int failure:string ...}",
 	 "How far a run or review is"},

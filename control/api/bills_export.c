@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GET /bills/export: all bills of a month as one stream, CSV or JSON lines, each with its
- * adjustments; by id, in bounded memory.
+ * adjustments; points first, by id, in bounded memory.
  *
- * Thread: the request's. Memory: a part of the ids, and the text of one bill.
+ * Thread: the request's. Memory: a part of the references, and the text of one bill.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,28 +20,27 @@ struct bills_export {
 	const atomic_bool *stopping;
 	char month[MONTH_BYTES], prefix[DEVICE_ID_BYTES + 1];
 	bool csv, ended;
-	char ids[PART_BILLS][DEVICE_ID_BYTES + 1];
+	char refs[PART_BILLS][BILL_REF_BYTES];
 	uint32_t count, next;
 	struct text text;
 	size_t sent;
 };
 
-static bool on_id(void *context, const char *id, const char *text, size_t bytes)
+static bool on_ref(void *context, const char *ref)
 {
 	struct bills_export *e = context;
-	(void)text, (void)bytes;
-	snprintf(e->ids[e->count++], sizeof e->ids[0], "%s", id);
+	snprintf(e->refs[e->count++], sizeof e->refs[0], "%s", ref);
 	return e->count < PART_BILLS;
 }
 
 static enum result next_part(struct bills_export *e, struct error *err)
 {
-	char after[DEVICE_ID_BYTES + 1] = "";
+	char after[BILL_REF_BYTES] = "";
 	if (e->count > 0)
-		memcpy(after, e->ids[e->count - 1], sizeof after);
+		memcpy(after, e->refs[e->count - 1], sizeof after);
 	e->count = e->next = 0;
-	enum result result = invoices_list_after(e->invoices, e->month, e->prefix, after, on_id, e,
-	                                         err);
+	enum result result = invoices_list_after(e->invoices, e->month, e->prefix, after, on_ref,
+	                                         e, err);
 	e->ended = result == RESULT_OK && e->count == 0;
 	return result;
 }
@@ -68,7 +67,7 @@ static enum result step(struct bills_export *e, struct error *err)
 	enum result result = e->next == e->count ? next_part(e, err) : RESULT_OK;
 	if (result != RESULT_OK || e->ended)
 		return result;
-	result = invoices_get(e->invoices, e->ids[e->next++], e->month, &bill, err);
+	result = invoices_get_ref(e->invoices, e->month, e->refs[e->next++], &bill, err);
 	if (result == RESULT_OK)
 		put(e, bill);
 	return result == RESULT_ABSENT ? RESULT_OK : result;

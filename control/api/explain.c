@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The whole story of one interval of a meter: which readings it stands on and how they came, what
- * was refused beside them, how its value was made, which rules were met, and what it counts in.
+ * The whole story of one interval of a meter, or of the meter that was at a service point: which
+ * readings it stands on and how they came, what was refused beside them, how its value was made,
+ * which rules were met, and what it counts in.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +12,8 @@
 #include "control/api/reading_text.h"
 #include "control/api/vee_json.h"
 #include "control/config/decimal.h"
-#include "control/invoices/trace.h"
 #include "control/usage/check.h"
+#include "control/usage/service_point.h"
 #include "storage/journal/inspect.h"
 #include "storage/journal/record.h"
 
@@ -24,10 +25,12 @@ struct story {
 	const struct api_request *request;
 	const struct api_context *context;
 	struct device device;
+	struct service_point *point; /* at which the meter was then; NULL: at none */
 	struct usage_source source;
 	struct usage_checked checked; /* of the local day */
 	int32_t day;
 	uint32_t interval; /* of the day */
+	int64_t at_s; /* what was asked for */
 	int64_t start_s, end_s;
 	int64_t tolerance_s;
 	struct stored_reading readings[READINGS_SHOWN];
@@ -401,6 +404,30 @@ static enum result tell_edits(struct story *s)
 	return RESULT_OK;
 }
 
+/* --- at the service point --- */
+
+static enum result tell_point(struct story *s)
+{
+	char ratio[RATIO_TEXT_BYTES];
+	struct usage u;
+	if (!s->point)
+		return RESULT_OK;
+	const struct installation *in = point_installation_at(s->point, s->at_s);
+	enum result result = usage_load_point(&s->source, s->context->registry, s->point, s->day,
+	                                      s->day + 1, &u, NULL, &s->err);
+	if (result != RESULT_OK)
+		return result;
+	int64_t i = (s->start_s - u.row.start_s) / u.row.interval_s;
+	json_object_set_new(
+	    s->out, "point",
+	    json_pack("{s:s, s:s, s:o, s:s}", "id", s->point->id, "ratio",
+	              in ? ratio_format(&in->ratio, ratio) : "", "kwh",
+	              json_kwh(u.row.intervals[i].energy_mwh), "source",
+	              vee_source_name(u.row.intervals[i].source)));
+	usage_free(&u);
+	return RESULT_OK;
+}
+
 /* --- what it counts in --- */
 
 static bool on_aggregate(void *context, const struct aggregate *a)
@@ -435,20 +462,20 @@ static enum result tell_aggregate(struct story *s, json_t *counts, const char *n
 
 static json_t *bill_json(struct story *s, const char *month)
 {
+	static const char *const keys[] = {"state", "cause", "service_point", "number", "customer",
+	                                   "from",  "to",    "tariff",        "total",  "currency"};
+	const struct bill_name name = {.id = s->point ? s->point->id : s->device.id,
+	                               .month = month,
+	                               .day = s->day};
 	json_t *bill = NULL, *lines = NULL;
 	struct error err;
-	if (invoices_get(s->context->invoices, s->device.id, month, &bill, &err) != RESULT_OK)
+	if (invoices_get(s->context->invoices, &name, &bill, &err) != RESULT_OK)
 		return json_pack("{s:s, s:s}", "month", month, "state", "not billed yet");
-	json_t *out = json_pack("{s:s, s:O*, s:O*, s:O*, s:O*, s:O*}", "month", month, "state",
-	                        json_object_get(bill, "state"), "cause",
-	                        json_object_get(bill, "cause"), "tariff",
-	                        json_object_get(bill, "tariff"), "total",
-	                        json_object_get(bill, "total"), "currency",
-	                        json_object_get(bill, "currency"));
-	const char *tariff = json_string_value(json_object_get(bill, "tariff"));
-	if (out && tariff &&
-	    invoices_trace(s->context->invoices, s->device.id, month, tariff, s->start_s, &lines,
-	                   &err) == RESULT_OK)
+	json_t *out = json_pack("{s:s}", "month", month);
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		if (json_object_get(bill, keys[i]))
+			json_object_set(out, keys[i], json_object_get(bill, keys[i]));
+	if (invoices_lines(s->context->invoices, &name, s->start_s, &lines, &err) == RESULT_OK)
 		json_object_set_new(out, "lines", lines);
 	json_decref(bill);
 	return out;
@@ -473,8 +500,35 @@ static enum result tell_counts(struct story *s)
 
 /* --- all of it --- */
 
-static enum result begin(struct story *s, int64_t at_s)
+/* The meter of that id; else the one that was at the service point of that id. */
+static enum result find_meter(struct story *s)
 {
+	const char *id = s->request->rest;
+	struct registry *r = s->context->registry;
+	enum result result = registry_get(r, id, &s->device, &s->err);
+	if (result == RESULT_OK) {
+		result = registry_point_of(r, id, s->at_s, s->point, &s->err);
+		if (result != RESULT_ABSENT)
+			return result;
+		free(s->point);
+		s->point = NULL;
+		return RESULT_OK;
+	}
+	if (result == RESULT_ABSENT)
+		result = registry_point_get(r, id, s->point, &s->err);
+	if (result == RESULT_ABSENT)
+		return fail(RESULT_ABSENT, &s->err,
+		            "there is no meter and no service point '%.80s'", id);
+	if (result != RESULT_OK)
+		return result;
+	const struct installation *in = point_installation_at(s->point, s->at_s);
+	return in ? registry_get(r, in->meter, &s->device, &s->err)
+	          : fail(RESULT_INPUT, &s->err, "service point '%s' had no meter at that time", id);
+}
+
+static enum result begin(struct story *s)
+{
+	const int64_t at_s = s->at_s;
 	const struct calendar *c = s->source.calendar;
 	s->day = calendar_day(c, at_s);
 	s->tolerance_s = vee_rules_on(s->source.rules, s->day)->tolerance_s;
@@ -499,14 +553,19 @@ static enum result begin(struct story *s, int64_t at_s)
 static void api_explain(const struct api_request *request, struct api_reply *reply)
 {
 	static enum result (*const parts[])(struct story *) = {
-	    tell_readings, tell_refused, tell_estimate, tell_findings, tell_edits, tell_counts};
+	    tell_readings, tell_refused, tell_estimate, tell_findings, tell_edits, tell_point,
+	    tell_counts};
 	struct story s = {.request = request, .context = request->context,
 	                  .source = api_usage_source(request)};
 	int64_t at_ms;
-	if (!api_meter(request, reply, &s.device) ||
-	    !api_local_time(request, reply, "time", 0, &at_ms) || !api_caught_up(request, reply))
+	if (!api_local_time(request, reply, "time", 0, &at_ms) || !api_caught_up(request, reply))
 		return;
-	enum result result = begin(&s, at_ms / 1000);
+	s.at_s = at_ms / 1000;
+	s.point = malloc(sizeof *s.point);
+	enum result result = s.point ? find_meter(&s)
+	                             : fail(RESULT_RESOURCE, &s.err, "no memory for the story");
+	if (result == RESULT_OK)
+		result = begin(&s);
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0] && result == RESULT_OK; i++)
 		result = parts[i](&s);
 	if (result == RESULT_OK && !api_stopped(request, reply))
@@ -514,6 +573,7 @@ static void api_explain(const struct api_request *request, struct api_reply *rep
 	else if (result != RESULT_OK)
 		api_failed(reply, result, &s.err);
 	json_decref(s.out);
+	free(s.point);
 	usage_checked_free(&s.checked);
 }
 
@@ -525,14 +585,14 @@ const struct api_topic api_topic_explain = {
 	{"GET", "/explain/{id}", api_explain, API_VIEWER,
 	 .summary = "The story of the interval that a time lies in",
 	 .parameters = API_PARAMETERS(
-	     {"id", "string", "of the device"},
+	     {"id", "string", "of the device, or of a service point: its meter then"},
 	     {"time", "string!", "within the interval"}),
 	 .answers = API_ANSWERS({200, API_JSON, "Story"})},
 	{0}},
     .shapes = (const struct api_shape[]){
 	{"Story", "{meter:string state:string gateway:string timezone:string interval:{...} "
 	 "readings:[{...}] refused:[{...}] refused_note:string estimate?:{...} "
-	 "findings:[Finding] edits:[Edit] counts_in:{...}}", "All that is known of an interval"},
+	 "findings:[Finding] edits:[Edit] point?:{...} counts_in:{...}}", "All that is known of an interval"},
 	{0}},
 };
 /* clang-format on */

@@ -39,35 +39,80 @@ static void put_cells(struct text *t, const char *const *cells, unsigned count)
 	text_put(t, "\r\n", 2);
 }
 
-static void put_csv_line(struct text *t, const json_t *bill, const json_t *line)
+/* A row of a bill: its own cells, and behind them whose bill it is. */
+struct csv_row {
+	const char *meter; /* NULL: the bill's */
+	const char *kind, *what, *version, *tier, *quantity, *unit, *price, *multiplier, *amount;
+	const char *tariff, *from, *to, *begin, *end, *ratio;
+};
+
+static const char *or_none(const char *text)
 {
-	bool fixed = json_object_get(line, "charge") != NULL;
-	char version[24], tier[24] = "", quantity[24];
-	snprintf(version, sizeof version, "%lld", (long long)number(line, "tariff_version"));
-	if (!fixed)
-		snprintf(tier, sizeof tier, "%lld", (long long)number(line, "tier"));
-	snprintf(quantity, sizeof quantity, "%lld", (long long)number(line, "days"));
-	const char *cells[] = {str(bill, "meter"),
+	return text ? text : "";
+}
+
+static void put_csv_row(struct text *t, const json_t *bill, const struct csv_row *r)
+{
+	const char *cells[] = {r->meter ? r->meter : str(bill, "meter"),
 	                       str(bill, "month"),
-	                       fixed ? "fixed" : "energy",
-	                       fixed ? str(line, "charge") : str(line, "period"),
-	                       version,
-	                       tier,
-	                       fixed ? quantity : str(line, "kwh"),
-	                       fixed ? "day" : "kWh",
-	                       str(line, "price"),
-	                       str(line, "multiplier"),
-	                       str(line, "amount"),
-	                       str(bill, "currency")};
+	                       r->kind,
+	                       or_none(r->what),
+	                       or_none(r->version),
+	                       or_none(r->tier),
+	                       or_none(r->quantity),
+	                       or_none(r->unit),
+	                       or_none(r->price),
+	                       or_none(r->multiplier),
+	                       or_none(r->amount),
+	                       str(bill, "currency"),
+	                       or_none(r->tariff),
+	                       or_none(r->from),
+	                       or_none(r->to),
+	                       or_none(r->begin),
+	                       or_none(r->end),
+	                       or_none(r->ratio),
+	                       str(bill, "service_point"),
+	                       str(bill, "customer"),
+	                       str(bill, "customer_name"),
+	                       str(bill, "customer_address")};
 	put_cells(t, cells, sizeof cells / sizeof cells[0]);
 }
 
-static void put_csv_sum(struct text *t, const json_t *bill, const char *what, const char *text,
-                        const char *kwh, const char *amount)
+static void put_csv_line(struct text *t, const json_t *bill, const json_t *line)
 {
-	const char *cells[] = {str(bill, "meter"), str(bill, "month"), what, text, "", "", kwh,
-	                       *kwh ? "kWh" : "", "", "", amount, str(bill, "currency")};
-	put_cells(t, cells, sizeof cells / sizeof cells[0]);
+	bool fixed = json_object_get(line, "charge") != NULL;
+	char version[24], tier[24] = "", days[24];
+	snprintf(version, sizeof version, "%lld", (long long)number(line, "tariff_version"));
+	if (!fixed)
+		snprintf(tier, sizeof tier, "%lld", (long long)number(line, "tier"));
+	snprintf(days, sizeof days, "%lld", (long long)number(line, "days"));
+	put_csv_row(t, bill,
+	            &(struct csv_row){.kind = fixed ? "fixed" : "energy",
+	                              .what = str(line, fixed ? "charge" : "period"),
+	                              .version = version,
+	                              .tier = tier,
+	                              .quantity = fixed ? days : str(line, "kwh"),
+	                              .unit = fixed ? "day" : "kWh",
+	                              .price = str(line, "price"),
+	                              .multiplier = str(line, "multiplier"),
+	                              .amount = str(line, "amount"),
+	                              .tariff = str(line, "tariff")});
+}
+
+/* What a register said at both ends; "" where it was not read. */
+static void put_csv_register(struct text *t, const json_t *bill, const json_t *r)
+{
+	const json_t *begin = json_object_get(r, "begin"), *end = json_object_get(r, "end");
+	put_csv_row(t, bill,
+	            &(struct csv_row){.meter = str(r, "meter"),
+	                              .kind = "register",
+	                              .quantity = str(r, "kwh"),
+	                              .unit = *str(r, "kwh") ? "kWh" : "",
+	                              .from = str(begin, "time"),
+	                              .to = str(end, "time"),
+	                              .begin = str(begin, "kwh"),
+	                              .end = str(end, "kwh"),
+	                              .ratio = str(r, "ratio")});
 }
 
 void invoice_put_csv(struct text *t, const json_t *bill)
@@ -75,24 +120,42 @@ void invoice_put_csv(struct text *t, const json_t *bill)
 	json_t *entry;
 	size_t i;
 	text_add(t, "meter,month,kind,what,tariff_version,tier,quantity,unit,price,multiplier,"
-	            "amount,currency\r\n");
+	            "amount,currency,tariff,from,to,begin_kwh,end_kwh,ratio,service_point,customer,"
+	            "customer_name,customer_address\r\n");
 	if (is_state(bill, "not_billed")) {
-		put_csv_sum(t, bill, "not_billed", str(bill, "cause"), "", "");
+		put_csv_row(t, bill,
+		            &(struct csv_row){.kind = "not_billed", .what = str(bill, "cause")});
 		return;
 	}
+	json_array_foreach(json_object_get(bill, "registers"), i, entry)
+		put_csv_register(t, bill, entry);
 	json_array_foreach(json_object_get(bill, "lines"), i, entry)
 		put_csv_line(t, bill, entry);
-	put_csv_sum(t, bill, "total", "", str(bill, "kwh"), str(bill, "total"));
+	put_csv_row(t, bill,
+	            &(struct csv_row){.kind = "total",
+	                              .quantity = str(bill, "kwh"),
+	                              .unit = "kWh",
+	                              .amount = str(bill, "total"),
+	                              .tariff = str(bill, "tariff"),
+	                              .from = str(bill, "from"),
+	                              .to = str(bill, "to")});
 	json_array_foreach(json_object_get(bill, "adjustments"), i, entry)
-		put_csv_sum(t, bill, "adjustment", "late values", str(entry, "kwh"),
-		            str(entry, "difference"));
+		put_csv_row(t, bill,
+		            &(struct csv_row){.kind = "adjustment",
+		                              .what = "values or dates corrected",
+		                              .quantity = str(entry, "kwh"),
+		                              .unit = "kWh",
+		                              .amount = str(entry, "difference"),
+		                              .tariff = str(entry, "tariff"),
+		                              .from = str(entry, "from"),
+		                              .to = str(entry, "to")});
 }
 
 void invoice_put_row_header(struct text *t)
 {
 	text_add(t, "meter,service_point,customer,month,state,tariff,currency,from,to,kwh,exact,"
 	            "total,adjustments,total_with_adjustments,completeness,estimated_intervals,"
-	            "cause\r\n");
+	            "cause,number,customer_name,customer_address\r\n");
 }
 
 static json_int_t estimated(const json_t *bill)
@@ -108,7 +171,9 @@ static json_int_t estimated(const json_t *bill)
 void invoice_put_row(struct text *t, const json_t *bill)
 {
 	bool billed = !is_state(bill, "not_billed");
-	char adjustments[24] = "", intervals[24] = "";
+	char adjustments[24] = "", intervals[24] = "", which[24] = "";
+	if (json_object_get(bill, "number"))
+		snprintf(which, sizeof which, "%lld", (long long)number(bill, "number"));
 	if (billed) {
 		snprintf(adjustments, sizeof adjustments, "%zu",
 		         json_array_size(json_object_get(bill, "adjustments")));
@@ -122,7 +187,10 @@ void invoice_put_row(struct text *t, const json_t *bill)
 	                       str(bill, "exact"),    str(bill, "total"),
 	                       adjustments,           final_total(bill),
 	                       str(bill, "completeness"), intervals,
-	                       str(bill, "cause")};
+	                       str(bill, "cause"),
+	                       which,
+	                       str(bill, "customer_name"),
+	                       str(bill, "customer_address")};
 	put_cells(t, cells, sizeof cells / sizeof cells[0]);
 }
 
@@ -209,6 +277,9 @@ static void put_head(struct text *t, const json_t *bill)
 	esc(t, *str(bill, "service_point") ? str(bill, "service_point") : str(bill, "meter"));
 	text_add(t, "</b> &middot; ");
 	esc(t, str(bill, "month"));
+	if (number(bill, "of") > 1)
+		text_add(t, " &middot; bill %lld of %lld", (long long)number(bill, "number"),
+		         (long long)number(bill, "of"));
 	text_add(t, "<br>%s</p></header>\n<dl>\n",
 	         is_state(bill, "closed") ? "closed" : "draft: not closed yet");
 	put_pair(t, "Customer", str(bill, "customer_name"));
@@ -223,7 +294,11 @@ static void put_head(struct text *t, const json_t *bill)
 	esc(t, str(bill, "to"));
 	text_add(t, " (");
 	esc(t, str(bill, "timezone"));
-	text_add(t, ")</dd>\n");
+	text_add(t, ")");
+	if (number(bill, "days") < number(bill, "period_days"))
+		text_add(t, ", %lld of %lld days", (long long)number(bill, "days"),
+		         (long long)number(bill, "period_days"));
+	text_add(t, "</dd>\n");
 	put_pair(t, "Tariff", str(bill, "tariff"));
 	text_add(t, "</dl>\n");
 }
@@ -243,11 +318,13 @@ static void put_registers(struct text *t, const json_t *bill)
 {
 	json_t *r;
 	size_t i;
+	char text[64];
 	if (json_array_size(json_object_get(bill, "registers")) == 0)
 		return;
 	text_add(t, "<h2>Register readings</h2>\n<table><thead><tr><th>Meter</th><th>Begin</th>"
 	            "<th class=\"n\">kWh</th><th>End</th><th class=\"n\">kWh</th>"
-	            "<th class=\"n\">Ratio</th></tr></thead><tbody>\n");
+	            "<th class=\"n\">Ratio</th><th class=\"n\">Energy, kWh</th></tr></thead>"
+	            "<tbody>\n");
 	json_array_foreach(json_object_get(bill, "registers"), i, r)
 	{
 		text_add(t, "<tr>");
@@ -255,6 +332,7 @@ static void put_registers(struct text *t, const json_t *bill)
 		put_read(t, json_object_get(r, "begin"));
 		put_read(t, json_object_get(r, "end"));
 		put_cell(t, true, *str(r, "ratio") ? str(r, "ratio") : "1");
+		put_cell(t, true, trimmed(str(r, "kwh"), 2, text));
 		text_add(t, "</tr>\n");
 	}
 	text_add(t, "</tbody></table>\n");
@@ -262,7 +340,7 @@ static void put_registers(struct text *t, const json_t *bill)
 
 static void put_line(struct text *t, const json_t *line)
 {
-	char text[64], days[64];
+	char text[64], days[64], name[128];
 	text_add(t, "<tr><td>");
 	if (json_object_get(line, "charge")) {
 		esc(t, str(line, "charge"));
@@ -280,8 +358,9 @@ static void put_line(struct text *t, const json_t *line)
 		put_cell(t, true, trimmed(str(line, "price"), 2, text));
 		put_cell(t, true, trimmed(str(line, "multiplier"), 1, text));
 	}
-	snprintf(days, sizeof days, "%lld", (long long)number(line, "tariff_version"));
-	put_cell(t, true, days);
+	snprintf(name, sizeof name, "%s%s%lld", str(line, "tariff"),
+	         *str(line, "tariff") ? " " : "", (long long)number(line, "tariff_version"));
+	put_cell(t, true, name);
 	put_cell(t, true, trimmed(str(line, "amount"), 2, text));
 	text_add(t, "</tr>\n");
 }
@@ -293,7 +372,7 @@ static void put_lines(struct text *t, const json_t *bill)
 	char text[64];
 	text_add(t, "<h2>Charges</h2>\n<table><thead><tr><th>What</th><th class=\"n\">Quantity</th>"
 	            "<th class=\"n\">Price</th><th class=\"n\">&times;</th>"
-	            "<th class=\"n\">Version</th><th class=\"n\">Amount</th></tr></thead>"
+	            "<th class=\"n\">Tariff</th><th class=\"n\">Amount</th></tr></thead>"
 	            "<tbody>\n");
 	json_array_foreach(json_object_get(bill, "lines"), i, line)
 		put_line(t, line);
@@ -367,12 +446,14 @@ void invoice_put_html(struct text *t, const json_t *bill)
 {
 	text_add(t, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
 	            "<meta name=\"viewport\" content=\"width=device-width\"><title>Invoice ");
-	esc(t, str(bill, "meter"));
+	esc(t, *str(bill, "service_point") ? str(bill, "service_point") : str(bill, "meter"));
 	text_add(t, ", ");
 	esc(t, str(bill, "month"));
 	text_add(t, "</title><style>%s</style></head>\n<body>\n", style);
 	if (is_state(bill, "not_billed")) {
 		text_add(t, "<h1>Not billed</h1>\n<dl>\n");
+		put_pair(t, "Customer", str(bill, "customer"));
+		put_pair(t, "Service point", str(bill, "service_point"));
 		put_pair(t, "Meter", str(bill, "meter"));
 		put_pair(t, "Month", str(bill, "month"));
 		put_pair(t, "Why", str(bill, "cause"));

@@ -18,23 +18,21 @@ struct part {
 	uint16_t lines[TARIFF_TIERS_MAX][TARIFF_PERIODS_MAX];
 };
 
-static enum result no_tariff(const struct bill_request *r, int32_t day, struct error *err)
+static enum result no_tariff(const struct bill_span *span, int32_t day, struct error *err)
 {
 	struct civil_date d = civil_from_day(day);
-	if (r->version_count == 0)
-		return fail(RESULT_INPUT, err, "the tariff has no version");
 	return fail(RESULT_INPUT, err, "no version of tariff %s rules on %04d-%02d-%02d",
-	            r->versions[0]->id, d.year, d.month, d.day);
+	            span->versions[0]->id, d.year, d.month, d.day);
 }
 
-static enum result part_begin(const struct bill_request *r, int32_t day, struct part *p,
-                              struct error *err)
+static enum result part_begin(const struct bill_request *r, const struct bill_span *span,
+                              int32_t day, struct part *p, struct error *err)
 {
-	p->tariff = tariff_on(r->versions, r->version_count, day);
+	p->tariff = tariff_on(span->versions, span->version_count, day);
 	if (!p->tariff)
-		return no_tariff(r, day, err);
+		return no_tariff(span, day, err);
 	p->from_day = day;
-	p->end_day = p->tariff->end_day < r->end_day ? p->tariff->end_day : r->end_day;
+	p->end_day = p->tariff->end_day < span->end_day ? p->tariff->end_day : span->end_day;
 	p->end_s = calendar_day_start_s(r->calendar, p->end_day);
 	p->day = (struct tariff_day){0};
 	p->tier = 0;
@@ -159,23 +157,50 @@ static enum result add_fixed(const struct bill_request *r, struct bill *b, const
 	return RESULT_OK;
 }
 
+static enum result check_spans(const struct bill_request *r, struct error *err)
+{
+	int32_t day = r->from_day;
+	if (r->span_count == 0)
+		return fail(RESULT_INPUT, err, "there is no tariff");
+	const struct tariff *first = r->spans[0].version_count ? r->spans[0].versions[0] : NULL;
+	for (uint32_t i = 0; i < r->span_count; day = r->spans[i++].end_day) {
+		const struct bill_span *span = &r->spans[i];
+		if (span->version_count == 0)
+			return fail(RESULT_INPUT, err, "the tariff has no version");
+		if (span->end_day <= day)
+			return fail(RESULT_INPUT, err, "the tariffs' days are out of order");
+		const struct tariff *t = span->versions[0];
+		if (strcmp(t->currency, first->currency) != 0 || t->decimals != first->decimals)
+			return fail(RESULT_INPUT, err,
+			            "tariffs %s and %s have different currencies: %s, %s",
+			            first->id, t->id, first->currency, t->currency);
+	}
+	return day == r->end_day ? RESULT_OK
+	                         : fail(RESULT_INPUT, err, "the tariffs' days are not the bill's");
+}
+
+static enum result add_part(const struct bill_request *r, struct bill *b, struct part *part,
+                            uint32_t *next, struct error *err)
+{
+	enum result result = RESULT_OK;
+	for (; *next < r->interval_count && r->intervals[*next].start_s < part->end_s &&
+	       result == RESULT_OK; ++*next)
+		result = add_interval(r, b, part, *next, err);
+	return result == RESULT_OK ? add_fixed(r, b, part, err) : result;
+}
+
 static enum result add_parts(const struct bill_request *r, struct bill *b, struct error *err)
 {
 	struct part part;
 	uint32_t next = 0;
+	int32_t day = r->from_day;
 	enum result result = RESULT_OK;
-	for (int32_t day = r->from_day; day < r->end_day; day = part.end_day) {
-		result = part_begin(r, day, &part, err);
-		if (result != RESULT_OK)
-			return result;
-		for (; next < r->interval_count && r->intervals[next].start_s < part.end_s &&
-		       result == RESULT_OK; next++)
-			result = add_interval(r, b, &part, next, err);
-		if (result == RESULT_OK)
-			result = add_fixed(r, b, &part, err);
-		if (result != RESULT_OK)
-			return result;
-	}
+	for (uint32_t i = 0; i < r->span_count; i++)
+		for (; day < r->spans[i].end_day && result == RESULT_OK; day = part.end_day) {
+			result = part_begin(r, &r->spans[i], day, &part, err);
+			if (result == RESULT_OK)
+				result = add_part(r, b, &part, &next, err);
+		}
 	return result;
 }
 
@@ -202,13 +227,15 @@ enum result bill_compute(const struct bill_request *r, struct bill *b, struct er
 	if (r->from_day >= r->end_day || r->from_day < r->period_from ||
 	    r->end_day > r->period_end || b->period_days > 1000)
 		return fail(RESULT_INPUT, err, "the days billed are not within the period");
-	enum result result = check_intervals(r, b, err);
+	enum result result = check_spans(r, err);
+	if (result == RESULT_OK)
+		result = check_intervals(r, b, err);
 	if (result == RESULT_OK)
 		result = add_parts(r, b, err);
 	if (result != RESULT_OK)
 		return result;
 	price_lines(b);
-	if (!money_round(b->exact, r->versions[0]->decimals, &b->total))
+	if (!money_round(b->exact, r->spans[0].versions[0]->decimals, &b->total))
 		return fail(RESULT_INPUT, err, "the total is beyond 64 bits");
 	return RESULT_OK;
 }

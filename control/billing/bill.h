@@ -7,8 +7,8 @@
  * the energy used so far in the billing period says in which tier, and an interval that crosses a
  * tier's limit is split there. A line of the bill is (version, tier, period).
  *
- * Where versions of the tariff change within the billing period, or the customer was there for a
- * part of it, each part has the limits of its tiers and its fixed charges in proportion to its
+ * Where the tariff or its version changes within the billing period, or the customer was there for
+ * a part of it, each part has the limits of its tiers and its fixed charges in proportion to its
  * days; the tiers begin anew.
  *
  * Threads: any, on data of its own. Memory: the caller's.
@@ -53,10 +53,17 @@ struct bill {
 	int64_t total; /* rounded, in the currency's smallest unit */
 };
 
-struct bill_request {
-	const struct calendar *calendar;
+/* A tariff that rules until a local day, on which the next one begins. */
+struct bill_span {
 	const struct tariff *const *versions; /* of one tariff, by tariff_sort */
 	uint32_t version_count;
+	int32_t end_day; /* exclusive; the last one's is the bill's */
+};
+
+struct bill_request {
+	const struct calendar *calendar;
+	const struct bill_span *spans; /* in order, one behind the other */
+	uint32_t span_count;
 	int32_t from_day, end_day;         /* what is billed */
 	int32_t period_from, period_end;   /* the billing period around it */
 	const struct bill_interval *intervals; /* ascending, within from_day .. end_day */
@@ -66,8 +73,8 @@ struct bill_request {
 	void *trace_context;
 };
 
-/* RESULT_INPUT: no version rules on a day, intervals out of order, outside, or negative, too much
- * energy, too many lines. */
+/* RESULT_INPUT: no version rules on a day, currencies differ, intervals out of order, outside, or
+ * negative, too much energy, too many lines. */
 MUST_USE enum result bill_compute(const struct bill_request *request, struct bill *bill,
                                   struct error *err);
 

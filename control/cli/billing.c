@@ -11,7 +11,8 @@
 
 #define POLL_US 200000
 
-static void print_line(struct table *t, const json_t *line)
+/* `many` tariffs: each line says by which. */
+static void print_line(struct table *t, const json_t *line, bool many)
 {
 	char what[128], days[32];
 	if (json_object_get(line, "charge")) {
@@ -23,7 +24,8 @@ static void print_line(struct table *t, const json_t *line)
 		table_add(t, "");
 		table_add(t, "");
 	} else {
-		snprintf(what, sizeof what, "tier %" JSON_INTEGER_FORMAT ", %s",
+		snprintf(what, sizeof what, "%s%stier %" JSON_INTEGER_FORMAT ", %s",
+		         many ? text_of(line, "tariff") : "", many ? ", " : "",
 		         number_of(line, "tier"), text_of(line, "period"));
 		table_add(t, what);
 		table_add(t, text_of(line, "kwh"));
@@ -33,22 +35,72 @@ static void print_line(struct table *t, const json_t *line)
 	table_add(t, text_of(line, "amount"));
 }
 
-static int print_bill(const json_t *bill)
+/* Whose bill it is. */
+static void print_head(const json_t *bill, const char *asked)
+{
+	const char *point = text_of(bill, "service_point");
+	if (!*point) {
+		printf("%s", text_of(bill, "meter"));
+		return;
+	}
+	if (strcmp(asked, point) != 0)
+		printf("meter %s is billed with service point %s:\n", asked, point);
+	printf("%s, ", point);
+	if (!*text_of(bill, "customer"))
+		printf("no customer");
+	else
+		printf("customer %s%s%s", text_of(bill, "customer"),
+		       *text_of(bill, "customer_name") ? " " : "", text_of(bill, "customer_name"));
+	if (number_of(bill, "of") > 1)
+		printf(" (bill %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
+		       " of the month: --number N)", number_of(bill, "number"),
+		       number_of(bill, "of"));
+}
+
+static void print_shown(const json_t *shown)
+{
+	if (json_is_object(shown))
+		printf("%s at %s", text_of(shown, "kwh"), text_of(shown, "time"));
+	else
+		printf("not read");
+}
+
+/* Of a point: a meter that stays is not worth a line of its own without its values. */
+static void print_registers(const json_t *bill)
+{
+	json_t *r;
+	size_t i;
+	if (!*text_of(bill, "service_point"))
+		return;
+	json_array_foreach(json_object_get(bill, "registers"), i, r)
+	{
+		printf("%s: ", text_of(r, "meter"));
+		print_shown(json_object_get(r, "begin"));
+		printf(" to ");
+		print_shown(json_object_get(r, "end"));
+		printf(", times %s: %s kWh\n", text_of(r, "ratio"), text_of(r, "kwh"));
+	}
+	printf("\n");
+}
+
+static int print_bill(const json_t *bill, const char *asked)
 {
 	static const char *const names[] = {"WHAT", "kWh", "PRICE", "TIMES", "AMOUNT"};
+	bool many = strchr(text_of(bill, "tariff"), ',') != NULL;
 	json_t *line;
 	size_t i;
+	print_head(bill, asked);
 	if (strcmp(text_of(bill, "state"), "not_billed") == 0) {
-		printf("%s, %s: not billed: %s\n", text_of(bill, "meter"), text_of(bill, "month"),
-		       text_of(bill, "cause"));
+		printf(", %s: not billed: %s\n", text_of(bill, "month"), text_of(bill, "cause"));
 		return EXIT_FAILED;
 	}
-	printf("%s, %s to %s (%s), tariff %s, %s %% actual\n\n", text_of(bill, "meter"),
-	       text_of(bill, "from"), text_of(bill, "to"), text_of(bill, "timezone"),
-	       text_of(bill, "tariff"), text_of(bill, "completeness"));
+	printf(", %s to %s (%s), tariff %s, %s %% actual\n\n", text_of(bill, "from"),
+	       text_of(bill, "to"), text_of(bill, "timezone"), text_of(bill, "tariff"),
+	       text_of(bill, "completeness"));
+	print_registers(bill);
 	struct table *t = table_new(names, 5);
 	json_array_foreach(json_object_get(bill, "lines"), i, line)
-		print_line(t, line);
+		print_line(t, line, many);
 	for (unsigned column = 1; column < 5; column++)
 		table_right(t, column);
 	table_print(t);
@@ -98,9 +150,10 @@ static int copy_text(const struct arguments *a, const char *folder, char *tail)
 
 static int trace_bill(const struct arguments *a)
 {
-	static const enum option query[] = {OPTION_MONTH, OPTION_TARIFF};
+	static const enum option query[] = {OPTION_MONTH, OPTION_TARIFF, OPTION_NUMBER};
 	static const struct column columns[] = {
 	    {"line", "LINE", COLUMN_PLAIN},         {"what", "WHAT", COLUMN_TEXT},
+	    {"meter", "METER", COLUMN_TEXT},        {"end_meter", "END METER", COLUMN_TEXT},
 	    {"start", "INTERVAL", COLUMN_TEXT},     {"kwh", "kWh", COLUMN_PLAIN},
 	    {"source", "SOURCE", COLUMN_TEXT},      {"begin_kwh", "REGISTER", COLUMN_PLAIN},
 	    {"begin_read", "READ", COLUMN_TEXT},    {"begin_received", "RECEIVED", COLUMN_TEXT},
@@ -110,7 +163,7 @@ static int trace_bill(const struct arguments *a)
 	};
 	struct view view = VIEW("pieces", columns);
 	char *subject = client_subject(a, query, 0), *tail = NULL, *parameters;
-	parameters = client_query(a, query, 2);
+	parameters = client_query(a, query, 3);
 	if (!subject || !parameters || asprintf(&tail, "%s/trace%s", subject, parameters) < 0)
 		tail = NULL;
 	free(subject);
@@ -126,17 +179,18 @@ static int export_bills(const struct arguments *a)
 
 static int show_bill(const struct arguments *a)
 {
-	static const enum option query[] = {OPTION_MONTH, OPTION_TARIFF, OPTION_FORMAT};
+	static const enum option query[] = {OPTION_MONTH, OPTION_TARIFF, OPTION_NUMBER,
+	                                    OPTION_FORMAT};
 	const char *format = a->options[OPTION_FORMAT];
 	json_t *bill;
 	if (a->options[OPTION_TRACE])
 		return trace_bill(a);
 	if (format && (strcmp(format, "csv") == 0 || strcmp(format, "html") == 0))
-		return copy_text(a, "/bills/", client_subject(a, query, 3));
-	int code = client_json(a, "/bills/", client_subject(a, query, 2), &bill);
+		return copy_text(a, "/bills/", client_subject(a, query, 4));
+	int code = client_json(a, "/bills/", client_subject(a, query, 3), &bill);
 	if (!bill)
 		return code;
-	code = print_bill(bill);
+	code = print_bill(bill, a->words[0]);
 	json_decref(bill);
 	return code;
 }
@@ -154,7 +208,8 @@ static int list_bills(const struct arguments *a)
 {
 	static const enum option query[] = {OPTION_MONTH, OPTION_PREFIX, OPTION_LIMIT};
 	static const struct column columns[] = {
-	    {"meter", "METER", COLUMN_TEXT},   {"state", "STATE", COLUMN_TEXT},
+	    {"service_point", "POINT", COLUMN_TEXT}, {"meter", "METER", COLUMN_TEXT},
+	    {"customer", "CUSTOMER", COLUMN_TEXT},   {"state", "STATE", COLUMN_TEXT},
 	    {"tariff", "TARIFF", COLUMN_TEXT}, {"kwh", "kWh", COLUMN_PLAIN},
 	    {"total", "TOTAL", COLUMN_PLAIN},  {"cause", "CAUSE", COLUMN_TEXT},
 	};
@@ -268,7 +323,7 @@ static int review_billing(const struct arguments *a)
 static const struct command billing_commands[] = {
     {
         .noun = "bills", .verb = "list",
-        .summary = "the bills of a month, by meter",
+        .summary = "the bills of a month: of service points, then of meters at none",
         .text = "Who was not billed is there, too, with the cause.",
         .options = {MUST(MONTH), TAKES(PREFIX), TAKES(LIMIT)},
         .formats = FORMATS_LIST,
@@ -280,11 +335,13 @@ static const struct command billing_commands[] = {
         .summary = "the bill of a month; with --tariff, what it would be now",
         .text = "Without --tariff the closed bill and its adjustments, line by line, exact until "
                 "the total is rounded. A meter with too few actual values (vee_dir) is not "
-                "billed.",
+                "billed. Of a service point there is a bill for each customer of the month: "
+                "--number 2 shows the second. The id of a meter shows the bill of the point that "
+                "it was at. With --tariff all of it is drawn by that one, whatever the point's.",
         .exits = "1: the meter is not billed: why is told\n",
         .examples = "headrace bills show SM-00001 --month 2026-03 --tariff sample-a\n",
-        .subjects = {{"METER", VALUE_DEVICE}},
-        .options = {MUST(MONTH), TAKES(TARIFF), TAKES(TRACE), TAKES(OUTPUT)},
+        .subjects = {{"ID", VALUE_DEVICE}},
+        .options = {MUST(MONTH), TAKES(NUMBER), TAKES(TARIFF), TAKES(TRACE), TAKES(OUTPUT)},
         .formats = "table|json|csv|html",
         .run = show_bill,
     },
@@ -293,18 +350,19 @@ static const struct command billing_commands[] = {
         .summary = "the intervals and readings that each line of a bill was made of",
         .text = "Each piece of energy of a line: the interval it is of, how the interval's value "
                 "came about, and the two readings of the register around it, when they were "
-                "received and by which way.",
+                "received and by which way. Of a service point also which meter it came from: "
+                "where meters were swapped, the one at the interval's end is another.",
         .examples = "headrace bills trace SM-00001 --month 2026-03 --format csv\n",
-        .subjects = {{"METER", VALUE_DEVICE}},
-        .options = {MUST(MONTH), TAKES(TARIFF)},
+        .subjects = {{"ID", VALUE_DEVICE}},
+        .options = {MUST(MONTH), TAKES(NUMBER), TAKES(TARIFF)},
         .formats = FORMATS_LIST,
         .run = trace_bill,
     },
     {
         .noun = "bills", .verb = "export",
         .summary = "all bills of a month as a file, with their adjustments",
-        .text = "A row for each meter, by id, those that were not billed too. Any number of "
-                "bills: they are written as they come.",
+        .text = "A row for each bill, those that were not billed too: of service points by id, "
+                "then of meters at none. Any number: they are written as they come.",
         .examples = "headrace bills export --month 2026-03 --format csv --output bills.csv\n",
         .options = {MUST(MONTH), TAKES(PREFIX), TAKES(OUTPUT)},
         .formats = "csv|ndjson",
@@ -312,18 +370,21 @@ static const struct command billing_commands[] = {
     },
     {
         .noun = "billing", .verb = "run",
-        .summary = "close the bills of a month for all meters",
-        .text = "What is closed already stays: run twice, it changes nothing; interrupted, it goes "
-                "on. Ctrl-C ends the waiting, not the run.",
-        .examples = "headrace billing run --month 2026-03 --tariff sample-a\n",
-        .options = {MUST(MONTH), MUST(TARIFF), TAKES(PREFIX)},
+        .summary = "close the bills of a month",
+        .text = "Each service point that had a meter is billed by its own tariff, once for each "
+                "customer of the month; a meter that was at no point, and a point that names no "
+                "tariff, by --tariff. What is closed already stays: run twice, it changes nothing; "
+                "interrupted, it goes on. Ctrl-C ends the waiting, not the run.",
+        .examples = "headrace billing run --month 2026-03\n"
+                    "headrace billing run --month 2026-03 --tariff sample-a\n",
+        .options = {MUST(MONTH), TAKES(TARIFF), TAKES(PREFIX)},
         .run = run_billing,
     },
     {
         .noun = "billing", .verb = "review",
         .summary = "adjust closed bills whose values have changed since",
-        .text = "Late readings never change a closed bill: the difference becomes an adjustment, "
-                "once.",
+        .text = "Late readings never change a closed bill, nor do corrected dates of customers "
+                "and tariffs: the difference becomes an adjustment, once.",
         .options = {MUST(MONTH), TAKES(PREFIX)},
         .run = review_billing,
     },

@@ -34,6 +34,7 @@ static const struct option_info options[OPTION_COUNT] = {
 	[OPTION_BY] = {"--by", "WHAT", VALUE_CHOICE, "one line for each", "interval|day"},
 	[OPTION_MONTH] = {"--month", "MONTH", VALUE_MONTH, "the month, as 2026-03"},
 	[OPTION_TARIFF] = {"--tariff", "ID", VALUE_TEXT, "the tariff's id"},
+	[OPTION_NUMBER] = {"--number", "N", VALUE_NUMBER, "of the point's bills of the month; the first"},
 	[OPTION_LEVEL] = {"--level", "LEVEL", VALUE_CHOICE, "how long a period is", "hour|day|month"},
 	[OPTION_GROUP] = {"--group", "NAME", VALUE_TEXT, "only those in this group"},
 	[OPTION_SEARCH] = {"--search", "TEXT", VALUE_TEXT, "only those with TEXT in any field"},

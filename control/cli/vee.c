@@ -453,6 +453,8 @@ static int explain(const struct arguments *a)
 	print_part(story, "edits", "Edits", "none");
 	print_part(story, "findings", "Rules that were met", "none");
 	print_part(story, "refused", "Refused at that time", "nothing");
+	if (json_object_get(story, "point"))
+		print_part(story, "point", "At the service point", "");
 	print_part(story, "counts_in", "What it counts in", "nothing");
 	json_decref(story);
 	return EXIT_GOOD;
@@ -560,9 +562,10 @@ static const struct command vee_commands[] = {
         .summary = "the whole story of an interval: where its value is from, what it counts in",
         .text = "The stored readings at its ends and how they came, what was refused at that "
                 "time with its bytes, how an estimate was made in numbers, edits, rules that "
-                "were met, and the hour, day, month and bill that it is part of.",
+                "were met, and the hour, day, month and bill that it is part of. With the id of "
+                "a service point that of the meter that was there.",
         .examples = "headrace explain SM-00001 2026-03-01T10:20:00Z\n",
-        .subjects = {{"METER", VALUE_DEVICE}, {"TIME", VALUE_TIME}},
+        .subjects = {{"ID", VALUE_DEVICE}, {"TIME", VALUE_TIME}},
         .formats = FORMATS_ANSWER,
         .run = explain,
     },

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/hash.h"
 #include "control/config/decimal.h"
 #include "control/invoices/invoices_priv.h"
@@ -44,10 +43,15 @@ static json_t *money(amount_t amount)
 	return json_string(money_format(amount, 2, text));
 }
 
-static json_t *day_text(int32_t day)
+json_t *day_text(int32_t day)
 {
 	struct civil_date d = civil_from_day(day);
 	return json_sprintf("%04d-%02d-%02d", d.year, d.month, d.day);
+}
+
+json_t *kwh_text(int64_t energy_mwh)
+{
+	return decimal(energy_mwh, KWH_DECIMALS);
 }
 
 json_t *time_text(int64_t at_s)
@@ -58,16 +62,41 @@ json_t *time_text(int64_t at_s)
 	                    s / 60 % 60, s % 60);
 }
 
-/* Tells whether the values that a bill was made of are still the same. */
-json_t *digest_of(const struct usage *u)
+static uint64_t mix(uint64_t digest, const void *bytes, size_t count)
 {
 	static const struct hash_key key;
+	uint64_t part[2] = {digest, siphash24(key, bytes, count)};
+	return siphash24(key, part, sizeof part);
+}
+
+/* Of a point also whose bill it is, of which days, by which tariffs: all that can be corrected. */
+static uint64_t mix_agreements(uint64_t digest, const struct drawing *d)
+{
+	const struct bill_subject *s = d->subject;
+	int32_t days[2] = {s->from_day, s->end_day};
+	digest = mix(digest, days, sizeof days);
+	digest = mix(digest, s->customer, strlen(s->customer));
+	for (uint32_t i = 0; i < d->span_count; i++) {
+		const char *id = d->spans[i].versions[0]->id;
+		digest = mix(digest, id, strlen(id));
+		digest = mix(digest, &d->spans[i].end_day, sizeof d->spans[i].end_day);
+	}
+	return digest;
+}
+
+/* Tells whether the values that a bill was made of are still the same. */
+json_t *digest_of(const struct drawing *d)
+{
+	static const struct hash_key key;
+	const struct usage *u = &d->usage;
 	uint64_t digest = u->row.count;
 	for (uint32_t i = 0; i < u->row.count; i++) {
 		uint64_t part[3] = {digest, (uint64_t)u->row.intervals[i].energy_mwh,
 		                    u->row.intervals[i].source};
 		digest = siphash24(key, part, sizeof part);
 	}
+	if (d->subject->point)
+		digest = mix_agreements(digest, d);
 	return json_sprintf("%08x%08x", (uint32_t)(digest >> 32), (uint32_t)digest);
 }
 
@@ -75,15 +104,17 @@ static json_t *line_object(const struct bill_line *l)
 {
 	const struct tariff *t = l->tariff;
 	if (l->fixed)
-		return json_pack("{s:i, s:s, s:i, s:o}", "tariff_version", t->version, "charge",
-		                 t->fixed[l->charge].name, "days", l->days, "amount",
-		                 money(l->amount));
-	return json_pack("{s:i, s:i, s:s, s:o, s:o, s:o, s:I, s:o}", "tariff_version", t->version,
-	                 "tier", l->tier + 1, "period", t->periods[l->period].name, "kwh",
+		return json_pack("{s:i, s:s, s:i, s:o, s:s}", "tariff_version", t->version,
+		                 "charge", t->fixed[l->charge].name, "days", l->days, "amount",
+		                 money(l->amount), "tariff", t->id);
+	return json_pack("{s:i, s:i, s:s, s:o, s:o, s:o, s:I, s:o, s:s}", "tariff_version",
+	                 t->version, "tier", l->tier + 1, "period",
+	                 t->periods[l->period].name, "kwh",
 	                 decimal(l->energy_mwh, KWH_DECIMALS), "price",
 	                 money(money_of_price(t->tiers[l->tier].price)), "multiplier",
 	                 decimal(t->periods[l->period].multiplier, MULTIPLIER_DECIMALS),
-	                 "intervals", (json_int_t)l->intervals, "amount", money(l->amount));
+	                 "intervals", (json_int_t)l->intervals, "amount", money(l->amount),
+	                 "tariff", t->id);
 }
 
 /* What was estimated, gap by gap. */
@@ -117,143 +148,144 @@ static json_t *register_at(const struct drawing *d, uint32_t device, int64_t at_
 	                 decimal(shown.value_mwh, KWH_DECIMALS));
 }
 
-static json_t *registers_of(const struct drawing *d)
+/* What the register said when the meter was installed or removed; else what was read then. */
+static json_t *part_register(const struct drawing *d, const struct usage_part *part, bool begin)
 {
-	int64_t end_s = d->usage.row.start_s +
-	                (int64_t)d->usage.row.count * d->usage.row.interval_s;
-	return json_pack("[{s:s, s:o, s:o}]", "meter", d->device->id, "begin",
-	                 register_at(d, d->device->number, d->usage.row.start_s), "end",
-	                 register_at(d, d->device->number, end_s));
+	const struct installation *in = &part->installation;
+	int64_t at_s = begin ? part->from_s : part->to_s;
+	int64_t said_mwh = REGISTER_UNKNOWN;
+	if (begin && in->from_s == at_s)
+		said_mwh = in->initial_mwh;
+	else if (!begin && installation_end_s(in) == at_s)
+		said_mwh = in->final_mwh;
+	if (said_mwh == REGISTER_UNKNOWN)
+		return register_at(d, part->device, at_s);
+	return json_pack("{s:o, s:o}", "time", time_text(at_s), "kwh", kwh_text(said_mwh));
 }
 
-static json_t *bill_object(const struct drawing *d)
+static json_t *part_object(const struct drawing *d, const struct usage_part *part)
+{
+	char ratio[RATIO_TEXT_BYTES];
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:o}", "meter", part->installation.meter,
+	                 "from", time_text(part->from_s), "to", time_text(part->to_s), "begin",
+	                 part_register(d, part, true), "end", part_register(d, part, false),
+	                 "ratio", ratio_format(&part->installation.ratio, ratio), "kwh",
+	                 kwh_text(part->energy_mwh));
+}
+
+static json_t *registers_of(const struct drawing *d)
+{
+	const struct device *device = d->subject->device;
+	int64_t start_s = d->usage.row.start_s;
+	int64_t end_s = start_s + (int64_t)d->usage.row.count * d->usage.row.interval_s;
+	if (device)
+		return json_pack("[{s:s, s:o, s:o}]", "meter", device->id, "begin",
+		                 register_at(d, device->number, start_s), "end",
+		                 register_at(d, device->number, end_s));
+	json_t *all = json_array();
+	for (uint32_t i = 0; i < d->parts.count; i++)
+		json_array_append_new(all, part_object(d, &d->parts.list[i]));
+	return all;
+}
+
+static void put_text(json_t *object, const char *key, const char *text)
+{
+	if (*text)
+		json_object_set_new(object, key, json_string(text));
+}
+
+/* Who pays, and for what place; as the registry has it now. */
+static void put_point(const struct invoices_source *source, const struct bill_subject *s,
+                      json_t *bill)
+{
+	struct customer c;
+	struct error err;
+	if (!s->point)
+		return;
+	json_object_set_new(bill, "service_point", json_string(s->point->id));
+	json_object_set_new(bill, "number", json_integer(s->number));
+	put_text(bill, "address", s->point->address);
+	put_text(bill, "customer", s->customer);
+	if (!*s->customer ||
+	    registry_customer_get(source->registry, s->customer, &c, &err) != RESULT_OK)
+		return;
+	put_text(bill, "customer_name", c.name);
+	put_text(bill, "customer_address", c.address);
+}
+
+/* The meter itself, or the one that was last at the point on these days. */
+static const char *meter_of(const struct invoices_source *source, const struct bill_subject *s)
+{
+	if (s->device)
+		return s->device->id;
+	const struct installation *in =
+	    point_last_meter(s->point, calendar_day_start_s(source->calendar, s->from_day),
+	                     calendar_day_start_s(source->calendar, s->end_day));
+	return in ? in->meter : "";
+}
+
+/* "sample-a", or all of them in order: "sample-a, sample-b". */
+static json_t *tariff_names(const struct drawing *d)
+{
+	char names[(AGREEMENTS_MAX + 1) * (TARIFF_NAME_BYTES + 2)] = "";
+	size_t at = 0;
+	for (uint32_t i = 0; i < d->span_count; i++)
+		at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i > 0 ? ", " : "",
+		                       d->spans[i].versions[0]->id);
+	return json_string(names);
+}
+
+static json_t *bill_object(const struct invoices_source *source, const struct drawing *d)
 {
 	const struct bill *b = &d->bill;
-	const struct tariff *t = b->lines[0].tariff;
+	const struct tariff *t = d->spans[0].versions[0];
 	json_t *lines = json_array();
 	for (uint32_t i = 0; i < b->line_count; i++)
 		json_array_append_new(lines, line_object(&b->lines[i]));
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:o, "
-	                 "s:o, s:o, s:o}", "meter", d->device->id, "month", d->month, "state",
-	                 "drawn", "from", day_text(b->from_day), "to", day_text(b->end_day),
-	                 "timezone", calendar_zone(d->from.calendar), "tariff", t->id, "currency",
-	                 t->currency, "kwh", decimal(b->energy_mwh, KWH_DECIMALS), "completeness",
-	                 decimal(d->usage.completeness, 2), "rules",
-	                 vee_rules_on(d->from.rules, b->from_day)->version, "digest",
-	                 digest_of(&d->usage), "lines", lines, "exact",
-	                 money(b->exact), "total", decimal(b->total, t->decimals), "registers",
-	                 registers_of(d), "estimates", estimates_of(&d->usage));
+	json_t *bill = json_pack(
+	    "{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, "
+	    "s:i, s:i}", "meter", meter_of(source, d->subject), "month", d->subject->month, "state",
+	    "drawn", "from", day_text(b->from_day), "to", day_text(b->end_day), "timezone",
+	    calendar_zone(d->from.calendar), "tariff", tariff_names(d), "currency", t->currency,
+	    "kwh", kwh_text(b->energy_mwh), "completeness", decimal(d->usage.completeness, 2),
+	    "rules", vee_rules_on(d->from.rules, b->from_day)->version, "digest", digest_of(d),
+	    "lines", lines, "exact", money(b->exact), "total", decimal(b->total, t->decimals),
+	    "registers", registers_of(d), "estimates", estimates_of(&d->usage), "days",
+	    b->end_day - b->from_day, "period_days", b->period_days);
+	if (bill && d->subject->point && d->by_choice)
+		put_text(bill, "default_tariff", d->tariff.name);
+	if (bill)
+		put_point(source, d->subject, bill);
+	return bill;
 }
 
-json_t *document_not_billed(const char *id, const char *month, const char *tariff,
-                            const char *cause)
+json_t *document_not_billed(const struct invoices_source *source, const struct bill_subject *s,
+                            const char *tariff, const char *cause)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "meter", id, "month", month, "state",
-	                 "not_billed", "tariff", tariff, "cause", cause);
-}
-
-static enum result check_billable(const struct invoices_source *source, const struct usage *u,
-                                  struct error *err)
-{
-	char is[DECIMAL_BYTES], least[DECIMAL_BYTES];
-	int32_t at_least = vee_rules_on(source->rules, u->from_day)->completeness_min;
-	uint32_t missing = 0;
-	for (uint32_t i = 0; i < u->row.count; i++)
-		missing += u->row.intervals[i].source == VEE_MISSING;
-	if (u->completeness < at_least)
-		return fail(RESULT_INPUT, err,
-		            "only %s %% of the intervals are actual values; expected %s %%",
-		            decimal_format(u->completeness, 2, is),
-		            decimal_format(at_least, 2, least));
-	if (missing > 0)
-		return fail(RESULT_INPUT, err,
-		            "%u intervals have no value and can't be estimated", missing);
-	return RESULT_OK;
-}
-
-static enum result compute(struct drawing *d, const struct tariff *const *versions,
-                           uint32_t count, struct error *err)
-{
-	const struct usage *u = &d->usage;
-	struct bill_interval *intervals = malloc((u->row.count + 1) * sizeof *intervals);
-	if (!intervals)
-		return fail(RESULT_RESOURCE, err, "no memory for a bill");
-	for (uint32_t i = 0; i < u->row.count; i++)
-		intervals[i] = (struct bill_interval){
-		    u->row.start_s + (int64_t)i * u->row.interval_s,
-		    u->row.intervals[i].energy_mwh};
-	struct bill_request r = {
-	    .calendar = d->from.calendar,
-	    .versions = versions,
-	    .version_count = count,
-	    .from_day = u->from_day,
-	    .end_day = u->end_day,
-	    .period_from = u->from_day,
-	    .period_end = u->end_day,
-	    .intervals = intervals,
-	    .interval_count = u->row.count,
-	    .trace = d->trace,
-	    .trace_context = d->trace_context,
-	};
-	enum result result = bill_compute(&r, &d->bill, err);
-	free(intervals);
-	return result;
-}
-
-struct usage_source usage_source_of(const struct invoices_source *source,
-                                    const struct usage_page *page)
-{
-	return (struct usage_source){.store = source->store,
-	                             .profiles = source->profiles,
-	                             .calendar = source->calendar,
-	                             .rules = source->rules,
-	                             .now_s = clock_wall_ms() / 1000,
-	                             .page = page};
-}
-
-static enum result load_usage(struct drawing *d, struct error *err)
-{
-	int32_t from_day, end_day;
-	enum result result = month_days(d->month, &from_day, &end_day, err);
-	if (result == RESULT_OK)
-		result = usage_load(&d->from, d->device->number, d->device->dials, from_day,
-		                    end_day, &d->usage, err);
-	return result;
-}
-
-enum result drawing_make(const struct invoices_source *source, const char *tariff,
-                         struct drawing *d, struct error *err)
-{
-	uint32_t count;
-	const struct tariff *const *versions = tariff_book_find(source->tariffs, tariff, &count);
-	if (!versions)
-		return fail(RESULT_ABSENT, err, "there is no tariff '%.60s' in tariffs_dir",
-		            tariff);
-	d->from = usage_source_of(source, d->page);
-	enum result result = load_usage(d, err);
-	if (result != RESULT_OK)
-		return result;
-	result = check_billable(source, &d->usage, err);
-	if (result == RESULT_OK)
-		result = compute(d, versions, count, err);
-	if (result != RESULT_OK)
-		usage_free(&d->usage);
-	return result;
+	json_t *document = json_pack("{s:s, s:s, s:s, s:s, s:s}", "meter", meter_of(source, s),
+	                             "month", s->month, "state", "not_billed", "tariff", tariff,
+	                             "cause", cause);
+	if (document && s->point) {
+		json_object_set_new(document, "from", day_text(s->from_day));
+		json_object_set_new(document, "to", day_text(s->end_day));
+		put_point(source, s, document);
+	}
+	return document;
 }
 
 enum result document_draw(const struct invoices_source *source, const struct usage_page *page,
-                          const struct device *device, const char *month, const char *tariff,
-                          json_t **out, struct error *err)
+                          const struct bill_subject *s, struct tariff_choice tariff, json_t **out,
+                          struct error *err)
 {
 	struct drawing *d = calloc(1, sizeof *d);
 	if (!d)
 		return fail(RESULT_RESOURCE, err, "no memory for a bill");
 	d->page = page;
-	d->device = device;
-	d->month = month;
-	enum result result = drawing_make(source, tariff, d, err);
+	d->subject = s;
+	d->tariff = tariff;
+	enum result result = drawing_make(source, d, err);
 	if (result == RESULT_OK) {
-		*out = bill_object(d);
+		*out = bill_object(source, d);
 		if (!*out)
 			result = fail(RESULT_RESOURCE, err, "no memory for a bill");
 		usage_free(&d->usage);

@@ -31,45 +31,157 @@ void invoices_free(struct invoices *iv)
 	free(iv);
 }
 
-enum result invoices_draw(struct invoices *iv, const char *id, const char *month,
-                          const char *tariff, json_t **out, struct error *err)
+enum result invoices_draw(struct invoices *iv, const struct bill_name *name, const char *tariff,
+                          json_t **out, struct error *err)
 {
+	struct bill_subject s;
 	struct device d;
-	enum result result = registry_get(iv->source.registry, id, &d, err);
-	return result == RESULT_OK ? document_draw(&iv->source, NULL, &d, month, tariff, out,
-	                                           err)
-	                           : result;
+	struct service_point p;
+	enum result result = subject_find(&iv->source, name, &d, &p, &s, err);
+	return result == RESULT_OK
+	           ? document_draw(&iv->source, NULL, &s, (struct tariff_choice){tariff, true}, out,
+	                           err)
+	           : result;
 }
 
-enum result invoices_get(struct invoices *iv, const char *id, const char *month, json_t **out,
-                         struct error *err)
+/* --- one that is kept --- */
+
+static enum result add_adjustments(struct invoices *iv, const char *month, const char *ref,
+                                   json_t *bill, struct error *err)
 {
-	char key[KEY_BYTES];
-	int32_t from, end;
 	json_t *adjustments;
-	enum result result = month_days(month, &from, &end, err);
-	if (result != RESULT_OK)
-		return result;
-	if (strlen(id) > DEVICE_ID_BYTES)
-		return fail(RESULT_ABSENT, err, "there is no such device");
-	key_of_bill(key, month, id);
-	result = document_get(iv->source.store, key, out, err);
-	if (result == RESULT_ABSENT)
-		return fail(RESULT_ABSENT, err, "'%s' was not billed for %s", id, month);
-	if (result != RESULT_OK)
-		return result;
-	result = document_adjustments(iv->source.store, month, id, &adjustments, err);
-	if (result == RESULT_OK && json_object_set(*out, "adjustments", adjustments) != 0)
+	enum result result =
+	    document_adjustments(iv->source.store, month, ref, &adjustments, err);
+	if (result == RESULT_OK && json_object_set(bill, "adjustments", adjustments) != 0)
 		result = fail(RESULT_RESOURCE, err, "no memory for a bill");
 	json_decref(adjustments);
+	return result;
+}
+
+enum result invoices_get_ref(struct invoices *iv, const char *month, const char *ref,
+                             json_t **out, struct error *err)
+{
+	char key[KEY_BYTES];
+	key_of_bill(key, month, ref);
+	enum result result = document_get(iv->source.store, key, out, err);
+	if (result != RESULT_OK)
+		return result;
+	result = add_adjustments(iv, month, ref, *out, err);
 	if (result != RESULT_OK)
 		json_decref(*out);
 	return result;
 }
 
+/* Of a point's bills the one that is meant; NULL: there is none. */
+static const struct point_bill *choose(const struct point_bills *bills,
+                                       const struct bill_name *name)
+{
+	for (uint32_t i = 0; i < bills->count; i++) {
+		const struct point_bill *b = &bills->list[i];
+		int32_t from_day, end_day;
+		if (name->number ? b->number == name->number
+		    : !name->day
+		        ? true
+		        : document_days(b->document, b->adjustments, &from_day, &end_day, NULL) ==
+		                  RESULT_OK &&
+		              from_day <= name->day && name->day < end_day)
+			return b;
+	}
+	return NULL;
+}
+
+static enum result get_of_point(struct invoices *iv, const char *point,
+                                const struct bill_name *name, json_t **out, struct error *err)
+{
+	struct point_bills bills;
+	enum result result = point_bills_load(iv->source.store, name->month, point, &bills, err);
+	if (result != RESULT_OK)
+		return result;
+	const struct point_bill *b = choose(&bills, name);
+	if (!b && bills.count > 0)
+		result = fail(RESULT_ABSENT, err, "service point '%.80s' has %u bills of %s, but "
+		              "not this one", point, bills.count, name->month);
+	else if (!b)
+		result = fail(RESULT_ABSENT, err, "'%.80s' was not billed for %s", name->id,
+		              name->month);
+	if (b) {
+		*out = json_incref(b->document);
+		json_object_set_new(*out, "of", json_integer(bills.count));
+		if (b->adjustments)
+			json_object_set(*out, "adjustments", b->adjustments);
+		else
+			json_object_set_new(*out, "adjustments", json_array());
+	}
+	point_bills_free(&bills);
+	return result;
+}
+
+/* A meter's own bill; else that of the point of that id, or of the point that the meter was at. */
+enum result invoices_get(struct invoices *iv, const struct bill_name *name, json_t **out,
+                         struct error *err)
+{
+	int32_t from, end;
+	struct service_point p;
+	json_t *own = NULL;
+	enum result result = month_days(name->month, &from, &end, err);
+	if (result != RESULT_OK)
+		return result;
+	if (strlen(name->id) > DEVICE_ID_BYTES)
+		return fail(RESULT_ABSENT, err, "there is no such meter or service point");
+	result = invoices_get_ref(iv, name->month, name->id, &own, err);
+	if (result == RESULT_OK && strcmp(document_text(own, "state"), "closed") == 0) {
+		*out = own;
+		return RESULT_OK;
+	}
+	if (result == RESULT_OK || result == RESULT_ABSENT)
+		result = get_of_point(iv, name->id, name, out, err);
+	if (result == RESULT_ABSENT &&
+	    point_of_meter(&iv->source, name->id, name->month, &p, NULL) == RESULT_OK)
+		result = get_of_point(iv, p.id, name, out, err);
+	if (result == RESULT_ABSENT && own) {
+		*out = json_incref(own);
+		result = RESULT_OK;
+	}
+	json_decref(own);
+	return result;
+}
+
+enum result invoices_list_of(struct invoices *iv, const char *month, const char *id, json_t **out,
+                             struct error *err)
+{
+	struct bill_name name = {.id = id, .month = month};
+	json_t *bill = NULL;
+	enum result result = invoices_get(iv, &name, &bill, err);
+	*out = json_array();
+	if (result == RESULT_ABSENT)
+		return RESULT_OK;
+	int64_t count = json_integer_value(json_object_get(bill, "of"));
+	if (result == RESULT_OK && count == 0) {
+		json_array_append_new(*out, bill);
+		return RESULT_OK;
+	}
+	json_decref(bill);
+	for (name.number = 1; name.number < POINT_BILLS_MAX && count > 0 && result == RESULT_OK;
+	     name.number++) {
+		result = invoices_get(iv, &name, &bill, err);
+		if (result == RESULT_OK) {
+			json_array_append_new(*out, bill);
+			count--;
+		} else if (result == RESULT_ABSENT) {
+			result = RESULT_OK; /* numbers may be left out */
+		}
+	}
+	if (result != RESULT_OK)
+		json_decref(*out);
+	return result;
+}
+
+/* --- those of a month --- */
+
 struct listing {
 	invoices_fn *fn;
 	void *context;
+	bool ended;
 };
 
 static bool on_bill(void *context, const void *key, size_t key_bytes, const void *value,
@@ -77,60 +189,85 @@ static bool on_bill(void *context, const void *key, size_t key_bytes, const void
 {
 	struct listing *l = context;
 	(void)key, (void)key_bytes;
-	return l->fn(l->context, value, value_bytes);
+	l->ended = !l->fn(l->context, value, value_bytes);
+	return !l->ended;
+}
+
+static enum result check_list(const char *month, const char *prefix, struct error *err)
+{
+	int32_t from, end;
+	enum result result = month_days(month, &from, &end, err);
+	if (result == RESULT_OK && strlen(prefix) > DEVICE_ID_BYTES)
+		result = fail(RESULT_INPUT, err, "the prefix is longer than any id");
+	return result;
+}
+
+/* The keys of a month come in two rows: points, whose mark is before any id, then meters. */
+static void key_of_row(char key[KEY_BYTES], const char *month, bool points, const char *prefix)
+{
+	snprintf(key, KEY_BYTES, points ? "bill/%s/\x01%s" : "bill/%s/%s", month, prefix);
 }
 
 enum result invoices_list(struct invoices *iv, const char *month, const char *prefix,
                           invoices_fn *fn, void *context, struct error *err)
 {
 	char key[KEY_BYTES];
-	int32_t from, end;
-	struct listing l = {fn, context};
-	enum result result = month_days(month, &from, &end, err);
-	if (result != RESULT_OK)
-		return result;
-	snprintf(key, sizeof key, "bill/%s/%.*s", month, DEVICE_ID_BYTES, prefix);
-	return store_kv_scan(iv->source.store, STORE_CONTROL, key, strlen(key), on_bill, &l, err);
+	struct listing l = {fn, context, false};
+	enum result result = check_list(month, prefix, err);
+	for (int row = *prefix ? 0 : 1; row < 2 && result == RESULT_OK && !l.ended; row++) {
+		key_of_row(key, month, row == 0, prefix);
+		result = store_kv_scan(iv->source.store, STORE_CONTROL, key, strlen(key), on_bill,
+		                       &l, err);
+	}
+	return result;
 }
 
 struct listing_after {
 	const char *after;
-	size_t head_bytes; /* of the key, before the id */
-	invoices_id_fn *fn;
+	size_t head_bytes; /* of the key, before the reference */
+	invoices_ref_fn *fn;
 	void *context;
+	bool ended;
 };
 
 static bool on_bill_after(void *context, const void *key, size_t key_bytes, const void *value,
                           size_t value_bytes)
 {
 	struct listing_after *l = context;
-	char id[DEVICE_ID_BYTES + 1];
-	if (key_bytes <= l->head_bytes || key_bytes - l->head_bytes > DEVICE_ID_BYTES)
+	char ref[BILL_REF_BYTES];
+	size_t bytes = key_bytes - l->head_bytes;
+	(void)value, (void)value_bytes;
+	if (key_bytes <= l->head_bytes || bytes >= sizeof ref)
 		return true;
-	memcpy(id, (const char *)key + l->head_bytes, key_bytes - l->head_bytes);
-	id[key_bytes - l->head_bytes] = '\0';
-	return strcmp(id, l->after) == 0 || l->fn(l->context, id, value, value_bytes);
+	memcpy(ref, (const char *)key + l->head_bytes, bytes);
+	ref[bytes] = '\0';
+	l->ended = strcmp(ref, l->after) != 0 && !l->fn(l->context, ref);
+	return !l->ended;
 }
 
 enum result invoices_list_after(struct invoices *iv, const char *month, const char *prefix,
-                                const char *after, invoices_id_fn *fn, void *context,
+                                const char *after, invoices_ref_fn *fn, void *context,
                                 struct error *err)
 {
 	char head[KEY_BYTES], start[KEY_BYTES];
-	int32_t from, end;
-	struct listing_after l = {after, 0, fn, context};
-	enum result result = month_days(month, &from, &end, err);
-	if (result != RESULT_OK)
-		return result;
-	if (strlen(prefix) > DEVICE_ID_BYTES)
-		return fail(RESULT_INPUT, err, "the prefix is longer than any id");
+	struct listing_after l = {.after = after, .fn = fn, .context = context};
+	bool at_meters = *after && *after != POINT_MARK;
+	enum result result = check_list(month, prefix, err);
 	key_of_bill(head, month, "");
 	l.head_bytes = strlen(head);
-	key_of_bill(head, month, prefix);
 	key_of_bill(start, month, after);
-	return store_kv_scan_after(iv->source.store, STORE_CONTROL, head, strlen(head),
-	                           *after ? start : NULL, strlen(start), on_bill_after, &l, err);
+	for (int row = *prefix && !at_meters ? 0 : 1; row < 2 && result == RESULT_OK && !l.ended;
+	     row++) {
+		key_of_row(head, month, row == 0, prefix);
+		bool within = *after && (!*prefix || (row == 0) == !at_meters);
+		result = store_kv_scan_after(iv->source.store, STORE_CONTROL, head, strlen(head),
+		                             within ? start : NULL, strlen(start), on_bill_after,
+		                             &l, err);
+	}
+	return result;
 }
+
+/* --- runs --- */
 
 /* The lock is held. */
 static enum result begin(struct invoices *iv, const struct invoices_status *status,
@@ -162,12 +299,13 @@ enum result invoices_begin(struct invoices *iv, enum invoices_work work, const c
 	enum result result = month_days(month, &from, &end, err);
 	if (result != RESULT_OK)
 		return result;
-	if (work == INVOICES_RUN && !tariff_book_find(iv->source.tariffs, tariff, &count))
+	if (work == INVOICES_RUN && *tariff &&
+	    !tariff_book_find(iv->source.tariffs, tariff, &count))
 		return fail(RESULT_INPUT, err, "there is no tariff '%.60s' in tariffs_dir", tariff);
 	if (strlen(prefix) > DEVICE_ID_BYTES)
 		return fail(RESULT_INPUT, err, "the prefix is longer than any id");
 	snprintf(status.month, sizeof status.month, "%s", month);
-	snprintf(status.tariff, sizeof status.tariff, "%s", tariff ? tariff : "");
+	snprintf(status.tariff, sizeof status.tariff, "%s", tariff);
 	pthread_mutex_lock(&iv->lock);
 	result = begin(iv, &status, prefix, err);
 	pthread_mutex_unlock(&iv->lock);

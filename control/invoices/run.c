@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs and reviews: every meter of the registry, page by page.
+ * Runs and reviews: every meter of the registry, and the service points, page by page of meters.
  *
  * One thread lists the meters and what is closed already, then several go through them at the
  * lowest priority: each takes the next meters whose readings lie together on disk, reads them in
@@ -48,6 +48,59 @@ static int by_number(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
+/* Each once. */
+static void sort_numbers(struct work *w)
+{
+	uint64_t count = 0;
+	if (w->count > 0)
+		qsort(w->numbers, w->count, sizeof w->numbers[0], by_number);
+	for (uint64_t i = 0; i < w->count; i++)
+		if (count == 0 || w->numbers[i] != w->numbers[count - 1])
+			w->numbers[count++] = w->numbers[i];
+	w->count = count;
+}
+
+/* Where only some ids are meant: the meters with which the points of such ids are drawn. */
+struct adding {
+	struct work *w;
+	int64_t from_s, end_s;
+	bool no_memory;
+};
+
+static bool on_point(void *context, const struct service_point *p)
+{
+	struct adding *a = context;
+	const struct installation *last = point_last_meter(p, a->from_s, a->end_s);
+	uint32_t number =
+	    last ? registry_number_of(a->w->iv->source.registry, last->meter, strlen(last->meter))
+	         : DEVICE_NONE;
+	if (number == DEVICE_NONE)
+		return !is_stopping(a->w);
+	uint32_t *more = realloc(a->w->numbers, (a->w->count + 1) * sizeof *more);
+	a->no_memory = !more;
+	if (!more)
+		return false;
+	a->w->numbers = more;
+	a->w->numbers[a->w->count++] = number;
+	return !is_stopping(a->w);
+}
+
+static enum result add_points(struct work *w, struct error *err)
+{
+	const struct invoices_source *source = &w->iv->source;
+	struct adding a = {.w = w};
+	int32_t from_day, end_day;
+	enum result result = month_days(w->begun.month, &from_day, &end_day, err);
+	if (result != RESULT_OK)
+		return result;
+	a.from_s = calendar_day_start_s(source->calendar, from_day);
+	a.end_s = calendar_day_start_s(source->calendar, end_day);
+	result = registry_points(source->registry, w->iv->prefix, NULL, on_point, &a, err);
+	if (result == RESULT_OK && a.no_memory)
+		result = fail(RESULT_RESOURCE, err, "no memory for the list of meters");
+	return result;
+}
+
 static bool on_bill(void *context, const void *key, size_t key_bytes, const void *value,
                     size_t value_bytes)
 {
@@ -79,10 +132,11 @@ static enum result list_all(struct work *w, struct error *err)
 {
 	enum result result = registry_numbers(w->iv->source.registry, w->iv->prefix,
 	                                      &w->iv->stopping, &w->numbers, &w->count, err);
+	if (result == RESULT_OK && w->iv->prefix[0])
+		result = add_points(w, err);
 	if (result != RESULT_OK)
 		return result;
-	if (w->count > 0)
-		qsort(w->numbers, w->count, sizeof w->numbers[0], by_number);
+	sort_numbers(w);
 	pthread_mutex_lock(&w->iv->lock);
 	w->iv->status.total = w->count;
 	pthread_mutex_unlock(&w->iv->lock);
@@ -134,23 +188,11 @@ static void publish(struct work *w, struct job *job, uint64_t done, enum result 
 
 static enum result do_meter(struct work *w, struct job *job, uint32_t number)
 {
-	struct registry *registry = job->source->registry;
 	bool closed = w->closed[number / 8] >> number % 8 & 1;
 	char id[DEVICE_ID_BYTES + 1];
-	struct device d;
-	if (closed && job->work == INVOICES_RUN) {
-		job->count.kept++;
-		return RESULT_OK;
-	}
-	if ((!closed && job->work == INVOICES_REVIEW) || !registry_id_of(registry, number, id))
-		return RESULT_OK;
-	enum result result = registry_get(registry, id, &d, &job->err);
-	if (result == RESULT_OK)
-		result = bill_job_load(job, number);
-	if (result == RESULT_OK)
-		result = job->work == INVOICES_RUN ? bill_job_close(job, &d)
-		                                   : bill_job_review(job, &d);
-	return result;
+	return registry_id_of(job->source->registry, number, id)
+	           ? bill_job_meter(job, id, number, closed)
+	           : RESULT_OK;
 }
 
 static void do_group(struct work *w, struct job *job, uint64_t first, uint64_t end)
@@ -228,7 +270,8 @@ void *invoices_work(void *context)
 	struct invoices *iv = context;
 	struct work w = {.iv = iv};
 	struct error err;
-	w.begun = (struct job){.source = &iv->source, .work = iv->status.work};
+	w.begun = (struct job){
+	    .source = &iv->source, .work = iv->status.work, .prefix = iv->prefix};
 	snprintf(w.begun.month, sizeof w.begun.month, "%s", iv->status.month);
 	snprintf(w.begun.tariff, sizeof w.begun.tariff, "%s", iv->status.tariff);
 	enum result result = list_all(&w, &err);

@@ -200,6 +200,26 @@ enum result places_find(struct store *store, struct change *c, const char *meter
 	return result;
 }
 
+enum result registry_points_of(struct registry *r, const char *meter, registry_point_fn *fn,
+			       void *context, struct error *err)
+{
+	struct places places;
+	enum result result = places_find(r->store, NULL, meter, &places, err);
+	if (result != RESULT_OK || places.count == 0)
+		return result;
+	struct service_point *p = malloc(sizeof *p);
+	if (!p)
+		result = fail(RESULT_RESOURCE, err, "registry: no memory");
+	bool more = true;
+	for (uint32_t i = 0; i < places.count && result == RESULT_OK && more; i++) {
+		result = registry_point_get(r, places.ids[i], p, err);
+		more = result == RESULT_OK && fn(context, p);
+	}
+	free(p);
+	free(places.ids);
+	return result;
+}
+
 /* `c` NULL: as the store has it. */
 static enum result point_of(struct registry *r, struct change *c, const char *meter, int64_t at_s,
 			    struct service_point *out, struct error *err)

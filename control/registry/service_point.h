@@ -94,6 +94,10 @@ MUST_USE enum result registry_customers(struct registry *r, const char *prefix, 
 MUST_USE enum result registry_point_of(struct registry *r, const char *meter, int64_t at_s,
 				       struct service_point *out, struct error *err);
 
+/* The points at which a meter is or was. */
+MUST_USE enum result registry_points_of(struct registry *r, const char *meter,
+					registry_point_fn *fn, void *context, struct error *err);
+
 /* The installation at an instant; NULL: no meter was there. */
 const struct installation *point_installation_at(const struct service_point *p, int64_t at_s);
 

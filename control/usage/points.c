@@ -147,12 +147,9 @@ static bool take_end(struct reading_meter *m, int64_t at_s, int64_t value_mwh,
 	return taken;
 }
 
-static bool on_reading(void *context, const struct stored_reading *r)
+/* The next one of a meter; in front of the first the initial value. */
+static bool take_next(struct reading_meter *m, struct usage_row row)
 {
-	struct reading_meter *m = context;
-	struct usage_row row;
-	if (!usage_row_of(m->source, r, &row))
-		return true;
 	if (m->points->count == 0 && m->ends && m->ends->initial_mwh != INT64_MIN) {
 		if (!take_end(m, m->ends->from_s, m->ends->initial_mwh, &row))
 			return false;
@@ -161,9 +158,31 @@ static bool on_reading(void *context, const struct stored_reading *r)
 	return take_row(m, &row);
 }
 
+static bool on_reading(void *context, const struct stored_reading *r)
+{
+	struct reading_meter *m = context;
+	struct usage_row row;
+	return !usage_row_of(m->source, r, &row) || take_next(m, row);
+}
+
 static bool on_row(void *context, const struct usage_row *row)
 {
-	return take_row(context, row);
+	return take_next(context, *row);
+}
+
+static enum result read_rows(struct reading_meter *m, uint32_t device, int64_t from_s,
+			     int64_t to_s, struct error *err)
+{
+	enum result result = RESULT_ABSENT;
+	if (m->source->page) /* it may not have them */
+		result = usage_page_each(m->source->page, device, from_s * 1000, to_s * 1000,
+					 on_row, m, err);
+	if (result == RESULT_ABSENT)
+		result = store_scan_device(m->source->store, device, from_s * 1000, to_s * 1000,
+					   on_reading, m, err);
+	if (result == RESULT_OK && m->no_memory)
+		result = fail(RESULT_RESOURCE, err, "no memory for the readings of a meter");
+	return result;
 }
 
 enum result usage_read_meter(const struct usage_source *source,
@@ -171,16 +190,7 @@ enum result usage_read_meter(const struct usage_source *source,
                              struct usage_points *out, struct error *err)
 {
 	struct reading_meter m = {.source = source, .points = out, .dials = subject->dials};
-	enum result result = RESULT_ABSENT;
-	if (source->page)
-		result = usage_page_each(source->page, subject->device, from_s * 1000, to_s * 1000,
-		                         on_row, &m, err);
-	if (result == RESULT_ABSENT)
-		result = store_scan_device(source->store, subject->device, from_s * 1000,
-		                           to_s * 1000, on_reading, &m, err);
-	if (result == RESULT_OK && m.no_memory)
-		result = fail(RESULT_RESOURCE, err, "no memory for the readings of a meter");
-	return result;
+	return read_rows(&m, subject->device, from_s, to_s, err);
 }
 
 /* Nothing was read in between: both ends at least, if they are known. */
@@ -211,9 +221,8 @@ enum result usage_read_between(const struct usage_source *source,
 {
 	struct reading_meter m = {
 	    .source = source, .points = out, .dials = subject->dials, .ends = ends};
-	enum result result = store_scan_device(source->store, subject->device, from_s * 1000,
-					       to_s * 1000, on_reading, &m, err);
-	bool good = result == RESULT_OK && !m.no_memory;
+	enum result result = read_rows(&m, subject->device, from_s, to_s, err);
+	bool good = result == RESULT_OK;
 	if (good && out->count == 0)
 		good = take_ends_alone(&m);
 	else if (good && ends->final_mwh != INT64_MIN)

@@ -234,21 +234,23 @@ class Meter {
   async askBills() {
     const signal = this.place.signal;
     const lists = await Promise.all(this.months().map((month) =>
-      get("/bills", { month, prefix: this.id, limit: 1 }, signal)));
-    return lists.flatMap((l) => l.bills).filter((b) => b.meter === this.id);
+      get("/bills", { month, id: this.id }, signal)));
+    return lists.flatMap((l) => l.bills);
   }
 
   drawBills(bills) {
     if (bills.length === 0)
       return empty(`No bill in the last ${MONTHS_SHOWN} months.`);
     const chosen = h("div", { id: "bill" });
-    const choose = (month) => show(chosen, this.place.signal,
-      () => get(path("bills", this.id), { month }, this.place.signal), (bill) => drawBill(bill));
-    choose(bills[0].month);
+    const choose = (b) => show(chosen, this.place.signal,
+      () => get(path("bills", this.id), { month: b.month, number: b.number ?? 0 },
+        this.place.signal), (bill) => drawBill(bill));
+    choose(bills[0]);
     this.plotBills(bills);
     return [this.billed.element, table("Bills, newest first", [
       { head: "Month", cell: (b) => button(b.month, { class: "small", "aria-label":
-        `Show the bill of ${b.month}`, onclick: () => choose(b.month) }), row: true },
+        `Show the bill of ${b.month}${b.number > 1 ? `, ${whose(b)}` : ""}`, onclick: () => choose(b) }), row: true },
+      { head: "Of", cell: (b) => whose(b) },
       { head: "State", cell: (b) => words(b.state) },
       { head: "Used", cell: (b) => b.kwh ? kwh(b.kwh) : "–", number: true },
       { head: "Total", cell: (b) => b.total ? `${exact(b.total)} ${b.currency}` : "–",
@@ -260,10 +262,11 @@ class Meter {
     const day = (month) => Date.parse(`${month}-01T00:00:00Z`);
     const after = (month) => addDays(month + "-01", 31).slice(0, 7);
     const bars = this.months().reverse().map((month) => {
-      const b = bills.find((bill) => bill.month === month);
-      return { from: day(month), to: day(after(month)), kind: b?.total ? "billed" : "none",
-        value: b?.total ? Number(b.total) : null,
-        note: b?.kwh ? kwh(b.kwh) : b ? words(b.state) : "" };
+      const its = bills.filter((b) => b.month === month), billed = its.filter((b) => b.total);
+      const sum = (key) => billed.reduce((all, b) => all + Number(b[key]), 0);
+      return { from: day(month), to: day(after(month)), kind: billed.length ? "billed" : "none",
+        value: billed.length ? sum("total") : null,
+        note: billed.length ? kwh(sum("kwh")) : its.length ? words(its[0].state) : "" };
     });
     this.currency = bills.find((b) => b.currency)?.currency ?? "";
     this.billed.set({ bars, kinds: BILL_KINDS });
@@ -294,6 +297,12 @@ function drawEdits({ edits }) {
       edits);
 }
 
+/* The meter itself, or the service point with its customer. */
+function whose(bill) {
+  return bill.service_point ? `${bill.service_point}, ${bill.customer ?? "no customer"}`
+    : bill.meter;
+}
+
 function drawBill(bill) {
   if (!bill.lines)
     return [h("h3", null, bill.month), h("p", null, `${words(bill.state)}: ${bill.cause ?? ""}`)];
@@ -301,7 +310,9 @@ function drawBill(bill) {
     what: l.charge ? `${l.charge}, ${l.days} days` : `tier ${l.tier}, ${words(l.period)}`,
     kwh: l.kwh, price: l.price && `${exact(l.price)} × ${trimmed(l.multiplier)}`,
       amount: l.amount }));
-  return [h("h3", null, `${bill.month}: ${bill.tariff}, ${words(bill.state)}`), table("Lines", [
+  return [h("h3", null, `${bill.month}: ${bill.tariff}, ${words(bill.state)}`),
+  bill.service_point && h("p", null, `${whose(bill)} ${bill.customer_name ?? ""}, ${bill.from} to ` +
+    `before ${bill.to}`), table("Lines", [
     { head: "Line", cell: (r) => r.what, row: true },
     { head: "Used", cell: (r) => r.kwh ? kwh(r.kwh) : "", number: true },
     { head: "Price × factor", cell: (r) => r.price ?? "", number: true },

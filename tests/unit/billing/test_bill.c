@@ -23,10 +23,12 @@ static struct bill_request request_of(const struct calendar *c,
                                       const struct tariff *const *versions,
                                       uint32_t version_count, int32_t from_day, int32_t end_day)
 {
+	static struct bill_span span; /* one tariff for all of it */
+	span = (struct bill_span){versions, version_count, end_day};
 	return (struct bill_request){
 	    .calendar = c,
-	    .versions = versions,
-	    .version_count = version_count,
+	    .spans = &span,
+	    .span_count = 1,
 	    .from_day = from_day,
 	    .end_day = end_day,
 	    .period_from = from_day,
@@ -162,6 +164,34 @@ static void new_version_in_mid_period_prorates(void **state)
 	calendar_free(c);
 }
 
+static void another_tariff_in_mid_period_prorates(void **state)
+{
+	(void)state;
+	struct tariff a, b;
+	struct calendar *c = zone("UTC");
+	char text[MONEY_BYTES];
+	sample_a(&a), sample_b(&b, true);
+	const struct tariff *first[] = {&a}, *then[] = {&b};
+	struct bill_request r = request_of(c, first, 1, day_of(2026, 6, 1), day_of(2026, 7, 1));
+	struct bill_span spans[] = {{first, 1, day_of(2026, 6, 11)}, {then, 1, day_of(2026, 7, 1)}};
+	r.spans = spans;
+	r.span_count = 2;
+	intervals[0].energy_mwh = 40 * KWH;
+	intervals[10 * 96].energy_mwh = 70 * KWH;
+	must(bill_compute(&r, &bill, &err), &err);
+	/* 33.333333 * .10 + 6.666667 * .12 + 66.666667 * .08 + 3.333333 * .10 */
+	assert_string_equal(money_format(bill.exact, 2, text), "9.80");
+	assert_ptr_equal(bill.lines[0].tariff, &a);
+	assert_ptr_equal(bill.lines[2].tariff, &b);
+	assert_int_equal(bill.total, 980);
+	strcpy(b.currency, "EUR");
+	assert_int_equal(bill_compute(&r, &bill, &err), RESULT_INPUT);
+	assert_non_null(strstr(err.text, "different currencies"));
+	r.span_count = 1;
+	assert_int_equal(bill_compute(&r, &bill, &err), RESULT_INPUT);
+	calendar_free(c);
+}
+
 static void part_of_a_period_prorates(void **state)
 {
 	(void)state;
@@ -256,6 +286,7 @@ int main(void)
 	    cmocka_unit_test(time_of_use_multiplies_the_tier_it_falls_in),
 	    cmocka_unit_test(every_line_traces_to_its_intervals),
 	    cmocka_unit_test(new_version_in_mid_period_prorates),
+	    cmocka_unit_test(another_tariff_in_mid_period_prorates),
 	    cmocka_unit_test(part_of_a_period_prorates),
 	    cmocka_unit_test(wrong_input_is_refused),
 	    cmocka_unit_test(random_use_bills_as_the_naive_way),

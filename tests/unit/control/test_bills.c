@@ -74,8 +74,10 @@ static void bills_have_their_forms(void **state)
 	                        ""), 200);
 	wait_for_billing();
 	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-06&format=csv"), 200);
-	assert_has("X/Y Z,2025-06,energy,all_day,1,3,50.500000,kWh,0.15,1.000000,7.575,USD\r\n");
-	assert_has("X/Y Z,2025-06,total,,,,450.500000,kWh,,,53.58,USD\r\n");
+	assert_has("X/Y Z,2025-06,energy,all_day,1,3,50.500000,kWh,0.15,1.000000,7.575,USD,"
+	           "sample-a,");
+	assert_has("X/Y Z,2025-06,total,,,,450.500000,kWh,,,53.58,USD,sample-a,2025-06-01,"
+	           "2025-07-01,,,,,,,\r\n");
 	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-06&format=html"), 200);
 	assert_has("<title>Invoice X/Y Z, 2025-06</title>");
 	assert_has("<td class=\"n\">53.58 USD</td>");
@@ -85,7 +87,7 @@ static void bills_have_their_forms(void **state)
 	assert_int_equal(ask("/bills/X%2FY%20Z?month=2025-06&format=pdf"), 400);
 	assert_int_equal(ask("/bills/export?month=2025-06"), 200);
 	assert_has("X/Y Z,,,2025-06,closed,sample-a,USD,2025-06-01,2025-07-01,450.500000,53.575,"
-	           "53.58,0,53.58,99.82,5,\r\n");
+	           "53.58,0,53.58,99.82,5,,,,\r\n");
 	assert_has("SM-1,,,2025-06,not_billed,");
 	assert_int_equal(ask("/bills/export?month=2025-06&format=ndjson&prefix=X"), 200);
 	assert_has("\"total\":\"53.58\"");
@@ -109,7 +111,8 @@ static void lines_of_bills_are_traced(void **state)
 	assert_has("{\"line\":1,\"what\":\"version 1, tier 1, all_day\","
 	           "\"start\":\"2025-06-01T07:00:00Z\"");
 	assert_has("\"begin_kwh\":\"7.000000\",\"begin_read\":\"2025-06-01T07:00:00Z\"");
-	assert_has("\"source\":\"interpolated\",\"begin_kwh\":null");
+	assert_has("\"source\":\"interpolated\",\"meter\":\"X/Y Z\",\"end_meter\":\"X/Y Z\","
+	           "\"begin_kwh\":null");
 	fake_store_last_reading(f.store)->value[0] += 10000000;
 	assert_int_equal(ask("/bills/X%2FY%20Z/trace?month=2025-06"), 200);
 	assert_has("\"as_closed\":false");

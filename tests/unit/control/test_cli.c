@@ -156,7 +156,7 @@ static void usage_and_bill_are_tables_for_people(void **state)
 	assert_has("run of 2025-06 by sample-a: ended, 3 of 3 meters");
 	assert_has("  closed                 1");
 	assert_int_equal(headrace("bills list --month 2025-06"), 0);
-	assert_has("X/Y Z  closed      sample-a  450.500000  53.58");
+	assert_has("X/Y Z            closed      sample-a  450.500000  53.58");
 	assert_int_equal(headrace("bill SM-1 --month 2025-06"), 1);
 	assert_has("SM-1, 2025-06: not billed: only 0.03 % of the intervals");
 	assert_int_equal(headrace("billing review --month 2025-06"), 0);
