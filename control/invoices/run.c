@@ -198,8 +198,9 @@ static enum result do_meter(struct work *w, struct job *job, uint32_t number)
 static void do_group(struct work *w, struct job *job, uint64_t first, uint64_t end)
 {
 	enum result result = RESULT_OK;
-	for (uint64_t i = first; i < end && result == RESULT_OK; i++)
-		result = do_meter(w, job, w->numbers[i]);
+	uint64_t done = 0; /* who ends the daemon waits for a meter, not for a page */
+	while (first + done < end && result == RESULT_OK && !is_stopping(w))
+		result = do_meter(w, job, w->numbers[first + done++]);
 	struct error err; /* what is drawn is kept even if the next one failed */
 	enum result kept = bill_job_keep(job, &err);
 	if (kept != RESULT_OK) {
@@ -207,7 +208,7 @@ static void do_group(struct work *w, struct job *job, uint64_t first, uint64_t e
 		job->err = result == RESULT_OK ? err : job->err;
 		result = kept;
 	}
-	publish(w, job, end - first, result);
+	publish(w, job, done, result);
 }
 
 static void *thread_main(void *context)
