@@ -11,6 +11,8 @@
 #include "base/fetch.h"
 #include "tcp/tcp_priv.h"
 
+#define ACK_PART 16
+
 _Static_assert(MS_TICKS(DELAYED_ACK_MS) + 2 < ACK_SLOTS / 2, "a slot is empty when it comes again");
 
 bool delay_init(struct tcp_engine *e)
@@ -44,10 +46,7 @@ void delay_ack(struct tcp_engine *e, struct conn *c)
 static void take(struct tcp_engine *e, uint32_t index)
 {
 	struct conn *c = &e->conns[index];
-	uint32_t next = e->ack_next[index];
-	e->ack_slot[e->ack_tick % ACK_SLOTS] = next;
-	if (next != NONE)
-		fetch_line(&e->conns[next].ack_at);
+	e->ack_slot[e->ack_tick % ACK_SLOTS] = e->ack_next[index];
 	bool due = c->state != STATE_FREE && c->ack_at != 0;
 	/* later than a round of the slots, after a long pause: now is as good */
 	if (due && !tick_passed(e, c->ack_at) && c->ack_at - e->ack_tick < ACK_SLOTS) {
@@ -61,6 +60,15 @@ static void take(struct tcp_engine *e, uint32_t index)
 	c->ack_at = 0;
 	c->flags |= C_ACK_NOW;
 	conn_touch(e, c);
+}
+
+/* The first of a list, as many as a part of it has. */
+static void fetch_part(const struct tcp_engine *e, uint32_t index)
+{
+	for (uint32_t i = 0; i < ACK_PART && index != NONE; i++, index = e->ack_next[index]) {
+		fetch_line(&e->conns[index].flags);
+		fetch_line(&e->conns[index].ack_at);
+	}
 }
 
 uint32_t delay_expire(struct tcp_engine *e, uint32_t budget)
@@ -79,6 +87,8 @@ uint32_t delay_expire(struct tcp_engine *e, uint32_t budget)
 		} else if (done == budget) {
 			return done;
 		} else {
+			if (done % ACK_PART == 0)
+				fetch_part(e, first);
 			take(e, first);
 			done++;
 		}

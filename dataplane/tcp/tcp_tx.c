@@ -3,6 +3,7 @@
  * The send queue: a list of 128-byte chunks, copied into by tcp_send and freed on the
  * cumulative acknowledgement only (RFC 2018 8: a receiver may renege on SACK).
  */
+#include "base/fetch.h"
 #include "tcp/tcp_priv.h"
 
 static uint32_t chunk_get(struct tcp_engine *e)
@@ -10,6 +11,8 @@ static uint32_t chunk_get(struct tcp_engine *e)
 	uint32_t index = e->chunk_free;
 	CHECK_OP(index, !=, NONE);
 	e->chunk_free = e->chunks[index].next;
+	if (e->chunk_free != NONE)
+		fetch_line(&e->chunks[e->chunk_free]); /* for the next one */
 	e->chunks[index].next = NONE;
 	e->chunk_used++;
 	return index;
