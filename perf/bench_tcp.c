@@ -60,6 +60,7 @@ struct request {
 	struct tcp_address peer;
 	uint8_t bytes[64];
 	uint32_t count;
+	uint32_t likely; /* its connection, when that was fetched */
 };
 
 /* What came back, until the client takes note. */
@@ -296,17 +297,16 @@ static void bench_set_up(struct bench *b)
 }
 
 /* As the worker does with a burst. */
-static void fetch_all(struct bench *b, const struct tcp_address *to, const struct request *r)
+static void fetch_all(struct bench *b, const struct tcp_address *to, struct request *r)
 {
 	uint64_t fetched[BURST];
-	uint32_t index[BURST];
 	for (uint32_t k = 0; k < BURST; k++)
 		fetched[k] = tcp_fetch(b->engine, to, &r[k].peer, r[k].bytes, r[k].count);
 	for (uint32_t k = 0; k < BURST; k++)
-		index[k] = tcp_fetch_conn(b->engine, fetched[k]);
+		r[k].likely = tcp_fetch_conn(b->engine, fetched[k]);
 	for (uint32_t k = 0; k < BURST; k++)
-		if (index[k] != UINT32_MAX)
-			tcp_fetch_more(b->engine, index[k]);
+		if (r[k].likely != UINT32_MAX)
+			tcp_fetch_more(b->engine, r[k].likely);
 }
 
 static int ascending(const void *a, const void *b)
@@ -332,8 +332,9 @@ static uint64_t requests(struct bench *b, uint32_t spread, uint32_t polls, bool 
 		if (ahead)
 			fetch_all(b, to, b->requests);
 		for (uint32_t k = 0; k < BURST; k++)
-			tcp_input(b->engine, to, &b->requests[k].peer, b->requests[k].bytes,
-			          b->requests[k].count);
+			tcp_input_likely(b->engine, ahead ? b->requests[k].likely : UINT32_MAX, to,
+			                 &b->requests[k].peer, b->requests[k].bytes,
+			                 b->requests[k].count);
 		poll_end(b);
 		cycles[p] = (uint32_t)(clock_cycles() - from);
 		for (uint32_t k = 0; k < b->answer_count; k++)
@@ -356,8 +357,9 @@ static __attribute__((noinline)) uint64_t serve_messages(struct bench *b, uint64
 	for (uint32_t half = 0; half < 2; half++) {
 		fetch_all(b, to, b->requests + half * BURST);
 		for (uint32_t k = half * BURST; k < (half + 1) * BURST; k++)
-			tcp_input(b->engine, to, &b->requests[k].peer, b->requests[k].bytes,
-			          b->requests[k].count);
+			tcp_input_likely(b->engine, b->requests[k].likely, to,
+			                 &b->requests[k].peer, b->requests[k].bytes,
+			                 b->requests[k].count);
 	}
 	for (uint32_t k = 0; k < BURST; k++) {
 		uint32_t i = (uint32_t)((answered_turn + k) * STRIDE % b->count);

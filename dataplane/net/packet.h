@@ -76,6 +76,7 @@ struct packet {
 	uint16_t source_port, destination_port; /* UDP */
 	const uint8_t *l4; /* TCP: header onwards; UDP: payload */
 	uint32_t l4_bytes;
+	uint32_t note; /* whoever is announced a burst leaves it for whoever serves the packet */
 	uint32_t mtu_bytes; /* PACKET_ICMP_ERROR: next-hop MTU of RFC 1191 or RFC 8201, or 0 */
 	struct {
 		uint32_t id;

@@ -211,7 +211,7 @@ static void take_burst(struct net_stack *n, struct rte_mbuf **burst, uint32_t co
 	struct packet packets[RX_BURST];
 	for (uint32_t i = 0; i < count; i++)
 		parse(n, burst[i], &packets[i]);
-	if (n->handlers->announce && count > 1)
+	if (n->handlers->announce)
 		n->handlers->announce(n->context, packets, count);
 	for (uint32_t i = 0; i < count; i++) {
 		counter_add(n->counters, serve(n, &packets[i]), 1);

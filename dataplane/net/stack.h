@@ -28,7 +28,7 @@ struct net_stack;
 struct net_handlers {
 	/* Optional: a burst, before each of its packets is handled, to fetch what they will need
 	 * into the cache. */
-	void (*announce)(void *context, const struct packet *packets, uint32_t count);
+	void (*announce)(void *context, struct packet *packets, uint32_t count);
 	void (*tcp)(void *context, const struct packet *packet);
 	void (*icmp_error)(void *context, const struct packet *packet);
 	/* False: no service on that port. */

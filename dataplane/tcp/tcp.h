@@ -176,10 +176,15 @@ struct tcp_levels {
 };
 void tcp_levels_get(const struct tcp_engine *e, struct tcp_levels *levels);
 
+/* The same, when it is probably of the connection with this tcp_index (UINT32_MAX: no idea): that
+ * one is looked at first, which saves looking it up. */
+void tcp_input_likely(struct tcp_engine *e, uint32_t likely, const struct tcp_address *local,
+                      const struct tcp_address *peer, const uint8_t *segment, uint32_t bytes);
+
 /* For a burst of segments, before tcp_input is called for each of them: tcp_fetch for all, then
  * tcp_fetch_conn for all with what it returned (0: nothing). The latter fetches the connection and
  * returns its tcp_index, or UINT32_MAX; it may be the wrong one, which costs time and nothing
- * else. */
+ * else: tcp_input_likely takes it. */
 uint64_t tcp_fetch(struct tcp_engine *e, const struct tcp_address *local,
                    const struct tcp_address *peer, const uint8_t *segment, uint32_t bytes);
 uint32_t tcp_fetch_conn(const struct tcp_engine *e, uint64_t fetched);

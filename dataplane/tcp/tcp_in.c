@@ -76,8 +76,30 @@ static bool source_is_possible(const struct tcp_address *local, const struct tcp
 	return peer->ip[12] != 0 && peer->ip[12] < 224;
 }
 
-void tcp_input(struct tcp_engine *e, const struct tcp_address *local,
-               const struct tcp_address *peer, const uint8_t *segment, uint32_t bytes)
+/* A connection that is in use is in the table under its key. */
+static bool is_conn_of(const struct tcp_engine *e, uint32_t index, const struct key *key)
+{
+	if (index >= e->config.conns_max)
+		return false;
+	const struct conn *c = &e->conns[index];
+	return c->state != STATE_FREE && memcmp(&c->key, key, sizeof *key) == 0;
+}
+
+static void entry_input(struct tcp_engine *e, const struct key *key, struct segment *s)
+{
+	uint32_t entry = table_find(e, key);
+	if (entry == NONE)
+		no_connection_input(e, key, s);
+	else if (ENTRY_KIND(entry) == ENTRY_CONN)
+		conn_input(e, &e->conns[ENTRY_INDEX(entry)], s);
+	else if (ENTRY_KIND(entry) == ENTRY_SYN)
+		syn_entry_input(e, ENTRY_INDEX(entry), s);
+	else
+		time_wait_input(e, ENTRY_INDEX(entry), s);
+}
+
+void tcp_input_likely(struct tcp_engine *e, uint32_t likely, const struct tcp_address *local,
+                      const struct tcp_address *peer, const uint8_t *segment, uint32_t bytes)
 {
 	struct segment s;
 	count(e, COUNTER_TCP_SEGMENTS_IN);
@@ -95,15 +117,16 @@ void tcp_input(struct tcp_engine *e, const struct tcp_address *local,
 		return;
 	}
 	key.local = (uint16_t)number;
-	uint32_t entry = table_find(e, &key);
-	if (entry == NONE)
-		no_connection_input(e, &key, &s);
-	else if (ENTRY_KIND(entry) == ENTRY_CONN)
-		conn_input(e, &e->conns[ENTRY_INDEX(entry)], &s);
-	else if (ENTRY_KIND(entry) == ENTRY_SYN)
-		syn_entry_input(e, ENTRY_INDEX(entry), &s);
+	if (is_conn_of(e, likely, &key))
+		conn_input(e, &e->conns[likely], &s);
 	else
-		time_wait_input(e, ENTRY_INDEX(entry), &s);
+		entry_input(e, &key, &s);
+}
+
+void tcp_input(struct tcp_engine *e, const struct tcp_address *local,
+               const struct tcp_address *peer, const uint8_t *segment, uint32_t bytes)
+{
+	tcp_input_likely(e, UINT32_MAX, local, peer, segment, bytes);
 }
 
 /* RFC 9293 3.10.7.4, first, table 6. */

@@ -270,15 +270,10 @@ struct bucket {
 };
 _Static_assert(sizeof(struct bucket) == 64, "one cache line");
 
-#define TABLE_RECENT 64 /* two bursts */
 struct table {
 	struct bucket *buckets;
 	uint32_t mask;
 	struct hash_key hash_key;
-	struct recent { /* hashes that were computed last */
-		struct key key;
-		uint64_t hash;
-	} recent[TABLE_RECENT];
 };
 
 /* Buddy pool of receive buffers: blocks of 256 << order bytes. */
@@ -422,7 +417,7 @@ void table_fini(struct table *t);
 /* NONE: absent. */
 /* A look-up in two steps, for many at once: fetch the bucket; then the likely entry, NONE if there
  * is none in its first bucket. */
-uint64_t table_fetch(struct table *t, const struct key *key);
+uint64_t table_fetch(const struct table *t, const struct key *key);
 uint32_t table_peek(const struct table *t, uint64_t fetched);
 uint32_t table_find(struct tcp_engine *e, const struct key *key);
 /* False: the probe sequence is full. The key must be absent. */

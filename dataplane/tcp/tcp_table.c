@@ -36,9 +36,6 @@ bool table_init(struct table *t, uint32_t entries, struct hash_key hash_key)
 	uint32_t n = bucket_count(entries);
 	t->mask = n - 1;
 	t->hash_key = hash_key;
-	uint64_t of_zeros = siphash13(hash_key, &(struct key){.peer_port = 0}, sizeof(struct key));
-	for (uint32_t i = 0; i < TABLE_RECENT; i++)
-		t->recent[i] = (struct recent){.hash = of_zeros};
 	t->buckets = pages_new(n, sizeof *t->buckets);
 	return t->buckets != NULL;
 }
@@ -60,19 +57,12 @@ static struct place place_from(const struct table *t, uint64_t hash)
 	return (struct place){(uint32_t)hash & t->mask, tag ? tag : 1};
 }
 
-/* A key's hash is asked for twice, when a burst is fetched and when its segment is handled. */
-static uint64_t hash_of(struct table *t, const struct key *key)
+static uint64_t hash_of(const struct table *t, const struct key *key)
 {
-	uint32_t mixed = (get_le32(key->ip + 12) + key->peer_port * 0x85ebca6bu) * 0x9e3779b1u;
-	struct recent *r = &t->recent[mixed >> 16 & (TABLE_RECENT - 1)];
-	if (memcmp(&r->key, key, sizeof *key) != 0) {
-		r->key = *key;
-		r->hash = siphash13(t->hash_key, key, sizeof *key);
-	}
-	return r->hash;
+	return siphash13(t->hash_key, key, sizeof *key);
 }
 
-static struct place place_of(struct table *t, const struct key *key)
+static struct place place_of(const struct table *t, const struct key *key)
 {
 	return place_from(t, hash_of(t, key));
 }
@@ -112,7 +102,7 @@ uint32_t table_find(struct tcp_engine *e, const struct key *key)
 	return NONE;
 }
 
-uint64_t table_fetch(struct table *t, const struct key *key)
+uint64_t table_fetch(const struct table *t, const struct key *key)
 {
 	uint64_t hash = hash_of(t, key);
 	fetch_line(&t->buckets[place_from(t, hash).home]);

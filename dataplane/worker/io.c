@@ -22,7 +22,7 @@ static void on_tcp(void *context, const struct packet *p)
 	struct tcp_address local, peer;
 	memcpy(local.ip, p->destination, sizeof local.ip);
 	memcpy(peer.ip, p->source, sizeof peer.ip);
-	tcp_input(io->tcp, &local, &peer, p->l4, p->l4_bytes);
+	tcp_input_likely(io->tcp, p->note, &local, &peer, p->l4, p->l4_bytes);
 }
 
 static void on_icmp_error(void *context, const struct packet *p)

@@ -153,7 +153,7 @@ bool io_is_idle(const struct io *io);
 
 /* --- io_fetch.c --- */
 /* Fetch what a burst of packets will need: connections, sessions, devices. */
-void io_announce(void *io, const struct packet *packets, uint32_t count);
+void io_announce(void *io, struct packet *packets, uint32_t count);
 /* The same for the tickets of a batch that has come home. */
 void io_fetch_home(const struct io *io, const struct batch *b);
 

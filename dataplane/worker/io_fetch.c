@@ -35,8 +35,8 @@ static void fetch_page(const struct io *io, uint32_t index)
 		fetch_lines(page, PAGE_LINES * FETCH_LINE);
 }
 
-/* The tcp_index of the packets with data, as far as it can be guessed; returns how many. */
-static uint32_t fetch_connections(struct io *io, const struct packet *packets, uint32_t count,
+/* The tcp_index of the packets' connections, as far as it can be guessed; returns how many. */
+static uint32_t fetch_connections(struct io *io, struct packet *packets, uint32_t count,
                                   uint32_t index[BURST_MAX])
 {
 	uint64_t fetched[BURST_MAX];
@@ -52,16 +52,16 @@ static uint32_t fetch_connections(struct io *io, const struct packet *packets, u
 		fetched[i] = tcp_fetch(io->tcp, &local, &peer, p->l4, p->l4_bytes);
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		index[known] = tcp_fetch_conn(io->tcp, fetched[i]);
-		if (index[known] == UINT32_MAX)
+		uint32_t likely = packets[i].note = tcp_fetch_conn(io->tcp, fetched[i]);
+		if (likely == UINT32_MAX)
 			continue;
-		fetch_session(io, index[known]);
-		known++;
+		fetch_session(io, likely);
+		index[known++] = likely;
 	}
 	return known;
 }
 
-void io_announce(void *context, const struct packet *packets, uint32_t count)
+void io_announce(void *context, struct packet *packets, uint32_t count)
 {
 	struct io *io = context;
 	uint32_t index[BURST_MAX];
