@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The audit log: who asked for which change, when, from where, and what came of it. Append only:
- * nothing here changes or removes an entry. Kept in the store (STORE_CONTROL), durable when a call
+ * The audit log: who asked for which change, when, from where, and what came of it. Nothing changes
+ * an entry; the newest ones are kept, as many as configured: the oldest goes, in the same write, when
+ * a new one comes. Kept in the store (STORE_CONTROL), durable when a call
  * returns, as two records of JSON:
  *
  *   audit-log/<number: 20 digits>/0   before the change: at_ms, who, role, from, method, target
@@ -31,7 +32,8 @@ struct audit_entry {
 
 struct audit_log;
 
-MUST_USE enum result audit_log_open(struct store *store, struct audit_log **out,
+/* Keeps the newest `most` entries; 0: all. What is older goes at once. */
+MUST_USE enum result audit_log_open(struct store *store, uint64_t most, struct audit_log **out,
                                     struct error *err);
 void audit_log_close(struct audit_log *log); /* NULL is fine */
 
@@ -40,6 +42,13 @@ MUST_USE enum result audit_log_begin(struct audit_log *log, const struct audit_e
                                      uint64_t *number, struct error *err);
 MUST_USE enum result audit_log_end(struct audit_log *log, uint64_t number, int64_t done_ms,
                                    unsigned status, const char *object, struct error *err);
+
+/* The oldest and the newest entry's number (newest < oldest: there is none), and how many went since
+ * the start. */
+struct audit_log_extent {
+	uint64_t oldest, newest, removed;
+};
+struct audit_log_extent audit_log_extent_get(struct audit_log *log);
 
 /* false: enough */
 typedef bool audit_log_fn(void *context, const struct audit_entry *entry);

@@ -269,6 +269,10 @@ static void api_audit_log(const struct api_request *request, struct api_reply *r
 	if (!take_filters(request, reply, &l, &from))
 		return;
 	uint64_t most = l.limit;
+	const struct audit_log_extent extent = audit_log_extent_get(request->api->audit_log);
+	bool all = !l.who && !l.method && !l.path && !l.object && l.until == INT64_MAX;
+	if (l.newest && all && extent.newest > most)
+		from = extent.newest - most; /* one more, to know that there is more */
 	l.rows = calloc(most, sizeof *l.rows);
 	enum result result =
 	    l.rows ? audit_log_scan(request->api->audit_log, from, on_entry, &l, &err)

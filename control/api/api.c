@@ -228,7 +228,8 @@ static enum result start_parts(struct api *api, struct error *err)
 	if (result == RESULT_OK)
 		result = tokens_open(c->store, &api->tokens, err);
 	if (result == RESULT_OK)
-		result = audit_log_open(c->store, &api->audit_log, err);
+		result = audit_log_open(c->store, c->config->api.audit_log_entries,
+		                        &api->audit_log, err);
 	if (result == RESULT_OK)
 		result = limits_new(per_s, 2 * per_s, &api->address_limits, err);
 	if (result == RESULT_OK)

@@ -186,12 +186,17 @@ static void put_api(struct text *t, const struct api *api)
 	request_times_each(api->times, put_request_time, &(struct putting){t, false});
 	head(t, "api_requests_total", "counter", "Requests by route and class of status");
 	request_times_each(api->times, put_request_time, &(struct putting){t, true});
+	const struct audit_log_extent audit = audit_log_extent_get(api->audit_log);
 	peers_counts(api->peers, &now, &late, &over);
 	gauge(t, "api_connections", "Connections to the API", now);
 	counter(t, "api_connections_late_total",
 	        "Connections to the API that were ended because their client was too slow", late);
 	counter(t, "api_connections_over_total",
 	        "Connections to the API that were turned away because there were enough", over);
+	gauge(t, "api_audit_log_entries", "Entries of the audit log",
+	      audit.newest + 1 - audit.oldest);
+	counter(t, "api_audit_log_removed_total",
+	        "Entries of the audit log that made room for newer ones since start", audit.removed);
 }
 
 static void put_latencies(struct text *t, const struct api_context *c)

@@ -171,6 +171,7 @@ struct config {
 		uint32_t connections;    /* over TCP; default 64 */
 		uint32_t connections_per_address; /* default 8 */
 		uint32_t request_timeout_s; /* for the head, and without progress; default 30 */
+		uint32_t audit_log_entries; /* the newest; 0: all; default 1,000,000 */
 		/* derived from listen */
 		bool ipv6, loopback;
 		uint8_t address[16]; /* the first 4 for IPv4 */

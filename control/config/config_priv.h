@@ -82,7 +82,8 @@
 	S(api, requests_per_s,         100,     1,  1000000) \
 	S(api, connections,             64,     1,     4096) \
 	S(api, connections_per_address,  8,     1,     4096) \
-	S(api, request_timeout_s,       30,     1,     3600)
+	S(api, request_timeout_s,       30,     1,     3600) \
+	S(api, audit_log_entries,  1000000,     0, 1000000000)
 /* clang-format on */
 
 #define RAW_NUMBER(section, key, otherwise, least, most) int64_t *key;

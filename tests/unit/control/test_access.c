@@ -181,14 +181,14 @@ static void audit_log_tells_what_was_done_and_what_was_not(void **state)
 	struct audit_entry e = {.at_ms = 5, .who = "ann", .role = "admin", .from = "unix:1",
 	                        .method = "POST", .target = "/x?a=\xff\n"};
 	(void)state;
-	assert_int_equal(audit_log_open(store, &log, &err), RESULT_OK);
+	assert_int_equal(audit_log_open(store, 0, &log, &err), RESULT_OK);
 	assert_int_equal(audit_log_begin(log, &e, &number, &err), RESULT_OK);
 	assert_int_equal(number, 1);
 	assert_int_equal(audit_log_end(log, 1, 6, 200, "SM-1", &err), RESULT_OK);
 	assert_int_equal(audit_log_begin(log, &e, &number, &err), RESULT_OK);
 	/* the daemon ends here */
 	audit_log_close(log);
-	assert_int_equal(audit_log_open(store, &log, &err), RESULT_OK);
+	assert_int_equal(audit_log_open(store, 0, &log, &err), RESULT_OK);
 	fake_store_fail_writes(store, 1);
 	assert_int_equal(audit_log_begin(log, &e, &number, &err), RESULT_MEDIA);
 	e.who = "bob";
@@ -207,6 +207,82 @@ static void audit_log_tells_what_was_done_and_what_was_not(void **state)
 	audit_log_close(log);
 }
 
+static void log_some(struct audit_log *log, unsigned count)
+{
+	const struct audit_entry e = {.at_ms = 5, .who = "ann", .role = "admin", .from = "unix:1",
+	                              .method = "POST", .target = "/x"};
+	uint64_t number;
+	for (unsigned i = 0; i < count; i++) {
+		assert_int_equal(audit_log_begin(log, &e, &number, &err), RESULT_OK);
+		assert_int_equal(audit_log_end(log, number, 6, 200, "", &err), RESULT_OK);
+	}
+}
+
+static bool on_record(void *context, const void *key, size_t key_bytes, const void *value,
+                      size_t value_bytes)
+{
+	unsigned *count = context;
+	(void)key, (void)key_bytes, (void)value, (void)value_bytes;
+	++*count;
+	return true;
+}
+
+/* What is in the store: entries `from` to `to`, each whole, and nothing else. */
+static void assert_kept(struct audit_log *log, uint64_t from, uint64_t to)
+{
+	struct seen s = {0};
+	unsigned records = 0;
+	struct audit_log_extent e = audit_log_extent_get(log);
+	assert_int_equal(e.oldest, from);
+	assert_int_equal(e.newest, to);
+	assert_int_equal(audit_log_scan(log, 0, on_entry, &s, &err), RESULT_OK);
+	assert_int_equal(s.number[0], from);
+	assert_int_equal(s.count, to - from + 1 < 8 ? to - from + 1 : 8);
+	assert_int_equal(store_kv_scan(store, STORE_CONTROL, "audit-log/", 10, on_record, &records,
+	                               &err), RESULT_OK);
+	assert_int_equal(records, 2 * (to - from + 1));
+}
+
+static void audit_log_keeps_the_newest(void **state)
+{
+	struct audit_log *log;
+	(void)state;
+	assert_int_equal(audit_log_open(store, 5, &log, &err), RESULT_OK);
+	log_some(log, 5);
+	assert_kept(log, 1, 5);
+	log_some(log, 2);
+	assert_kept(log, 3, 7);
+	assert_int_equal(audit_log_extent_get(log).removed, 2);
+	audit_log_close(log);
+	/* room for all, then for fewer than there are: more than one write removes */
+	assert_int_equal(audit_log_open(store, 0, &log, &err), RESULT_OK);
+	log_some(log, 700);
+	assert_kept(log, 3, 707);
+	audit_log_close(log);
+	assert_int_equal(audit_log_open(store, 3, &log, &err), RESULT_OK);
+	assert_kept(log, 705, 707);
+	log_some(log, 1);
+	assert_kept(log, 706, 708);
+	audit_log_close(log);
+}
+
+static void audit_log_loses_nothing_to_a_full_disk(void **state)
+{
+	struct audit_log *log;
+	uint64_t number;
+	const struct audit_entry e = {.who = "ann", .role = "admin", .from = "unix:1",
+	                              .method = "POST", .target = "/x"};
+	(void)state;
+	assert_int_equal(audit_log_open(store, 2, &log, &err), RESULT_OK);
+	log_some(log, 2);
+	fake_store_fail_writes(store, 1);
+	assert_int_equal(audit_log_begin(log, &e, &number, &err), RESULT_MEDIA);
+	audit_log_close(log);
+	assert_int_equal(audit_log_open(store, 2, &log, &err), RESULT_OK);
+	assert_kept(log, 1, 2);
+	audit_log_close(log);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -217,6 +293,8 @@ int main(void)
 	    CASE(limit_lets_a_burst_through_and_then_a_rate),
 	    CASE(limit_keeps_what_is_asked_often_among_many),
 	    CASE(audit_log_tells_what_was_done_and_what_was_not),
+	    CASE(audit_log_keeps_the_newest),
+	    CASE(audit_log_loses_nothing_to_a_full_disk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
