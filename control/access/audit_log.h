@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The audit log: who asked for which change, when, from where, and what came of it. Nothing changes
- * an entry; the newest ones are kept, as many as configured: the oldest goes, in the same write, when
- * a new one comes. Kept in the store (STORE_CONTROL), durable when a call
+ * an entry; the newest ones are kept, as many as configured: the oldest goes, in the same write,
+ * when a new one comes. Kept in the store (STORE_CONTROL), durable when a call
  * returns, as two records of JSON:
  *
  *   audit-log/<number: 20 digits>/0   before the change: at_ms, who, role, from, method, target
@@ -43,8 +43,8 @@ MUST_USE enum result audit_log_begin(struct audit_log *log, const struct audit_e
 MUST_USE enum result audit_log_end(struct audit_log *log, uint64_t number, int64_t done_ms,
                                    unsigned status, const char *object, struct error *err);
 
-/* The oldest and the newest entry's number (newest < oldest: there is none), and how many went since
- * the start. */
+/* The oldest and the newest entry's number (newest < oldest: there is none), and how many went
+ * since the start. */
 struct audit_log_extent {
 	uint64_t oldest, newest, removed;
 };

@@ -196,7 +196,8 @@ static void put_api(struct text *t, const struct api *api)
 	gauge(t, "api_audit_log_entries", "Entries of the audit log",
 	      audit.newest + 1 - audit.oldest);
 	counter(t, "api_audit_log_removed_total",
-	        "Entries of the audit log that made room for newer ones since start", audit.removed);
+	        "Entries of the audit log that made room for newer ones since start",
+	        audit.removed);
 }
 
 static void put_latencies(struct text *t, const struct api_context *c)
