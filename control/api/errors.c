@@ -166,7 +166,8 @@ static bool is_text(const uint8_t *raw, uint32_t bytes)
 	for (uint32_t i = 0; i < bytes;) {
 		uint32_t length = utf8_length(raw + i, bytes - i);
 		bool control = raw[i] < 0x20 && raw[i] != '\t' && raw[i] != '\n' && raw[i] != '\r';
-		if (length == 0 || control || raw[i] == 0x7f)
+		bool c1 = raw[i] == 0xc2 && length == 2 && raw[i + 1] < 0xa0;
+		if (length == 0 || control || c1 || raw[i] == 0x7f)
 			return false;
 		i += length;
 	}

@@ -212,6 +212,8 @@ int screen_key(int timeout_ms);
 const char *text_of(const json_t *object, const char *key);
 json_int_t number_of(const json_t *object, const char *key);
 double real_of(const json_t *object, const char *key);
+/* '?' for what would steer a terminal: control characters of ASCII and of Unicode (C1). */
+void tame(char *text);
 /* A value as a line of text, without what would steer a terminal; to be freed. */
 char *shown_text(const json_t *value);
 /* What `text` is in base64, in `out` (which has its length); returns how many bytes. */

@@ -333,16 +333,20 @@ int answer_check(const struct answer *answer)
 	if (answer->status >= 200 && answer->status < 300)
 		return EXIT_GOOD;
 	json_t *problem = json_loadb(answer->text, answer->bytes, 0, NULL);
-	const char *title = json_string_value(json_object_get(problem, "title"));
-	const char *detail = json_string_value(json_object_get(problem, "detail"));
-	const char *remedy = json_string_value(json_object_get(problem, "remedy"));
-	if (title && detail)
+	/* a detail may quote what a device sent */
+	char *title = shown_text(json_object_get(problem, "title"));
+	char *detail = shown_text(json_object_get(problem, "detail"));
+	char *remedy = shown_text(json_object_get(problem, "remedy"));
+	if (title && *title && detail && *detail)
 		fprintf(stderr, "headrace: %s: %s\n", title, detail);
 	else
 		fprintf(stderr, "headrace: the daemon answered with HTTP status %ld\n",
 		        answer->status);
-	if (remedy)
+	if (remedy && *remedy)
 		fprintf(stderr, "What to do: %s\n", remedy);
+	free(title);
+	free(detail);
+	free(remedy);
 	json_decref(problem);
 	if (answer->status == 401 || answer->status == 403)
 		return EXIT_REFUSED;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Members of JSON objects, and objects as lines for people. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,12 +22,22 @@ double real_of(const json_t *object, const char *key)
 	return json_number_value(json_object_get(object, key));
 }
 
+void tame(char *text)
+{
+	for (unsigned char *c = (unsigned char *)text; *c; c++) {
+		bool c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0; /* U+0080 to U+009F */
+		if (c1)
+			*c++ = '?';
+		if (c1 || *c < 0x20 || *c == 0x7f)
+			*c = '?';
+	}
+}
+
 char *shown_text(const json_t *value)
 {
 	char *text = value_text(value);
-	for (char *c = text; c && *c; c++)
-		if (iscntrl((unsigned char)*c))
-			*c = '?';
+	if (text)
+		tame(text);
 	return text;
 }
 

@@ -53,10 +53,7 @@ void table_add(struct table *t, const char *text)
 		t->cells = must(realloc(t->cells, t->capacity * sizeof *t->cells));
 	}
 	char *cell = must(strdup(text ? text : ""));
-	/* what a device sent must not steer the terminal */
-	for (char *c = cell; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
+	tame(cell); /* it may be what a device sent */
 	t->cells[t->count++] = cell;
 }
 

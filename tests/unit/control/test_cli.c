@@ -70,8 +70,8 @@ static void story_shows_refused_bytes_as_harmless_text(void **state)
 	    .meter_ts_ms = T0,
 	    .device_id = "SM-1",
 	    .device_id_bytes = 4,
-	    .client_id = "gw\x1b[2J",
-	    .client_id_bytes = 6,
+	    .client_id = "gw\x1b[2J\xc2\x9bx",
+	    .client_id_bytes = 9,
 	    .topic = "t",
 	    .topic_bytes = 1,
 	    .raw = (const uint8_t *)raw,
@@ -86,7 +86,7 @@ static void story_shows_refused_bytes_as_harmless_text(void **state)
 	assert_int_equal(headrace("explain SM-1 2025-06-15T14:15:00Z"), 0);
 	assert_has("raw                 {\"kWh\": 7}");
 	assert_has("raw                 \"?[31m\"");
-	assert_has("client              gw?[2J");
+	assert_has("client              gw?[2J??x");
 	assert_lacks("\033");
 }
 
