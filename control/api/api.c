@@ -248,6 +248,7 @@ enum result api_start(const struct api_context *context, struct api **out, struc
 		return fail(RESULT_RESOURCE, err, "api: no memory");
 	api->context = *context;
 	atomic_flag_clear(&api->receiving);
+	atomic_init(&api->large_answers, LARGE_ANSWERS);
 	pthread_mutex_init(&api->changing, NULL);
 	api->unix_socket.api = api->tcp.api = api;
 	api->unix_socket.fd = api->tcp.fd = -1;

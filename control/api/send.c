@@ -199,8 +199,41 @@ static struct MHD_Response *make_stream(struct incoming *in, bool gzip, uint32_t
 	return response;
 }
 
+/* A large text on its way. */
+struct sent {
+	char *data;
+	atomic_uint *places;
+};
+
+static void on_sent(void *context)
+{
+	struct sent *sent = context;
+	text_leave_place(sent->places);
+	free(sent->data);
+	free(sent);
+}
+
+static struct MHD_Response *make_large(struct text *text)
+{
+	struct sent *sent = malloc(sizeof *sent);
+	if (!sent)
+		return NULL;
+	*sent = (struct sent){text->data, text->places};
+	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
+	    text->used, text->data, on_sent, sent);
+	if (!response)
+		free(sent);
+	return response;
+}
+
 static struct MHD_Response *make_text(struct api_reply *reply)
 {
+	if (reply->text.has_place) {
+		struct MHD_Response *large = make_large(&reply->text);
+		if (large)
+			reply->text = (struct text){0};
+		return large;
+	}
 	struct MHD_Response *response = MHD_create_response_from_buffer(
 	    reply->text.used, reply->text.data, MHD_RESPMEM_MUST_FREE);
 	if (response)

@@ -135,8 +135,13 @@ static void answer(struct listener *l, struct MHD_Connection *connection, struct
 		return;
 	in->reply.status = MHD_HTTP_OK;
 	in->reply.content_type = "application/json";
+	in->reply.text.places = &l->api->large_answers;
 	run(l, connection, in, &request, method);
-	if (in->reply.text.failed)
+	if (in->reply.text.crowded)
+		api_problem(&in->reply, 503, "Busy", "try again, or ask for less: set limit",
+		            "%u answers of more than %u bytes are under way", LARGE_ANSWERS,
+		            TEXT_LARGE);
+	else if (in->reply.text.failed)
 		api_problem(&in->reply, 413, "The answer is too long", "ask for less: set limit",
 		            "the answer would be longer than %u bytes", TEXT_BYTES_MAX);
 }

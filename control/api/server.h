@@ -16,6 +16,7 @@
 #define PATH_BYTES 4096
 #define HEAD_BYTES 32768
 #define CONNECTIONS_UNIX 64u
+#define LARGE_ANSWERS 4u
 
 struct listener {
 	struct api *api;
@@ -36,6 +37,7 @@ struct api {
 	struct listener unix_socket, tcp;
 	atomic_bool stopping;
 	atomic_flag receiving; /* one large body at a time: it is kept in memory */
+	atomic_uint large_answers; /* how many more may be kept in memory */
 	pthread_mutex_t changing; /* changes of what has an ETag, one at a time */
 };
 

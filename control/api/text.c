@@ -9,6 +9,23 @@
 
 #include "base/utf8.h"
 
+static bool take_place(struct text *t)
+{
+	unsigned left = t->places ? atomic_load(t->places) : 0;
+	if (!t->places || t->has_place)
+		return true;
+	while (left > 0 && !atomic_compare_exchange_weak(t->places, &left, left - 1))
+		;
+	t->has_place = left > 0;
+	t->crowded = !t->has_place;
+	return t->has_place;
+}
+
+void text_leave_place(atomic_uint *places)
+{
+	atomic_fetch_add(places, 1);
+}
+
 static bool make_room(struct text *t, size_t count)
 {
 	size_t most = t->bytes_max ? t->bytes_max : TEXT_BYTES_MAX;
@@ -21,7 +38,8 @@ static bool make_room(struct text *t, size_t count)
 	size_t capacity = t->capacity ? t->capacity : 1024;
 	while (capacity < t->used + count + 1)
 		capacity *= 2;
-	char *data = realloc(t->data, capacity);
+	bool may = capacity <= TEXT_LARGE || take_place(t);
+	char *data = may ? realloc(t->data, capacity) : NULL;
 	if (!data) {
 		t->failed = true;
 		return false;
@@ -57,7 +75,9 @@ void text_add(struct text *t, const char *format, ...)
 void text_free(struct text *t)
 {
 	free(t->data);
-	*t = (struct text){0};
+	if (t->has_place)
+		text_leave_place(t->places);
+	*t = (struct text){.places = t->places};
 }
 
 void text_json(struct text *t, const char *bytes, size_t count)

@@ -354,6 +354,37 @@ static void head_that_could_be_read_in_two_ways_is_refused(void **state)
 	assert_int_equal(raw("GET /health HTTP/1.0\r\n\r\n"), 200);
 }
 
+/* Answers that nobody reads stay in memory: a few large ones at a time, then none; small ones
+ * always. */
+static void large_answers_are_few_at_a_time(void **state)
+{
+	static const char request[] = "GET /readings/X%2FY%20Z?limit=100000 HTTP/1.1\r\n"
+	                              "Host: localhost\r\nConnection: close\r\n\r\n";
+	char byte;
+	int fd[4];
+	(void)state;
+	for (int i = 0; i < 30000; i++)
+		add_reading(2, T0 + i * 1000, 1000 + i, 0);
+	for (int i = 0; i < 4; i++) {
+		fd[i] = dial(f.config.api.socket, 0);
+		assert_int_equal(send(fd[i], request, strlen(request), MSG_NOSIGNAL),
+		                 strlen(request));
+		assert_int_equal(recv(fd[i], &byte, 1, 0), 1); /* it is there, and waits for us */
+	}
+	assert_int_equal(raw(request), 503);
+	assert_has("\"title\":\"Busy\"");
+	assert_int_equal(ask("/readings/X%2FY%20Z?limit=10"), 200);
+	for (int i = 0; i < 4; i++)
+		close(fd[i]);
+	int status = 503;
+	for (int tries = 0; status == 503 && tries < 1000; tries++) {
+		status = raw(request);
+		usleep(10000);
+	}
+	assert_int_equal(status, 200);
+	assert_true(answer_bytes > 2 << 20);
+}
+
 static void slow_request_ends(void **state)
 {
 	struct error err;
@@ -390,6 +421,7 @@ int main(void)
 	    CASE(change_is_made_only_if_nothing_changed_meanwhile),
 	    CASE(wrong_methods_and_paths_are_told_apart),
 	    CASE(head_that_could_be_read_in_two_ways_is_refused),
+	    CASE(large_answers_are_few_at_a_time),
 	    CASE(slow_request_ends),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
