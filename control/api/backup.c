@@ -60,6 +60,9 @@ static void *job_main(void *context)
 	    {c->config_file, "headrace.yaml"},
 	    {c->config->channels_file, "channels.yaml"},
 	    {c->config->profiles_dir, "profiles"},
+	    {c->config->tariffs_dir, "tariffs"},
+	    {c->config->vee_dir, "vee"},
+	    {c->config->health_file, "health.yaml"},
 	    {c->config->broker.password_file, "passwords"},
 	    {c->config->broker.acl_file, "acl"},
 	};

@@ -74,8 +74,25 @@ def test_damage(rig, backup):
     rig.headrace("restore", damaged, "--to", rig.path("never"), expect=2)
 
 
+def check_configuration(folder, restored):
+    """What bills and estimates were made by comes with them."""
+    tariffs = os.path.join(harness.ROOT, "configs", "tariffs")
+    wanted = {"headrace.yaml", "channels.yaml", "health.yaml"}
+    wanted |= {f"tariffs/{name}" for name in os.listdir(tariffs)}
+    wanted |= {f"vee/{name}" for name in os.listdir(os.path.join(harness.ROOT, "configs", "vee"))}
+    for place in folder, restored:
+        missing = [w for w in wanted if not os.path.exists(os.path.join(place, "config", w))]
+        harness.check(not missing, f"{place}/config lacks {missing}")
+
+
+MORE = f"""\
+vee_dir: {harness.ROOT}/configs/vee
+health_file: {harness.ROOT}/configs/health.yaml
+"""
+
+
 def test():
-    with harness.Rig("backup", meters=100, segment_mb=4, flush_s=1) as rig:
+    with harness.Rig("backup", meters=100, segment_mb=4, flush_s=1, more=MORE) as rig:
         rig.previous = rig.folder
         rig.start()
         fleet = rig.fleet("--reconnect", "--ledger-sync", "--quiet", "--rate", "20", "--seconds",
@@ -98,6 +115,7 @@ def test():
 
         made = json.loads(rig.headrace("restore", rig.path("backup"), "--to", rig.path("whole"),
                                        "--json"))
+        check_configuration(rig.path("backup"), rig.path("whole"))
         start_on(rig, rig.path("whole"))
         whole = check_content(rig, must, sent)
         print(f"{len(must)} acknowledged before the backup, {whole} restored, block "
