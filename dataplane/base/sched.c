@@ -8,7 +8,7 @@
 
 #define SLICE_NS 100000
 
-void sched_soon(void)
+void sched_soon(int nice)
 {
 	struct sched_attr attr = {.size = sizeof attr};
 
@@ -16,6 +16,11 @@ void sched_soon(void)
 	if (syscall(SYS_sched_getattr, 0, &attr, sizeof attr, 0) != 0 ||
 	    attr.sched_policy != SCHED_NORMAL)
 		return;
+	int had = attr.sched_nice;
 	attr.sched_runtime = SLICE_NS;
+	attr.sched_nice = nice < had ? nice : had;
+	if (syscall(SYS_sched_setattr, 0, &attr, 0) == 0)
+		return;
+	attr.sched_nice = had;
 	syscall(SYS_sched_setattr, 0, &attr, 0);
 }

@@ -5,12 +5,17 @@
 
 /*
  * The calling thread wants the processor soon rather than long: slices of 0.1 ms, the shortest
- * there are, instead of some 3 ms. One that wakes then gets the processor from a thread with
- * longer slices at once, and is no more and no less than its share ahead. Needs no right. Kernels
- * before 6.12 take no notice; nor does a thread whose policy isn't SCHED_OTHER (somebody has chosen
- * that on purpose). For threads that somebody waits for; called once, at their start.
- * Source: sched(7), sched_setattr(2), `sched_runtime` of SCHED_OTHER.
+ * there are, instead of some 3 ms that end at a timer tick. One that wakes then gets the processor
+ * from a thread with longer slices at once, and has no more than its share of it. Needs no right.
+ * Kernels before 6.12 take no notice; a thread whose policy isn't SCHED_OTHER is left alone
+ * (somebody has chosen that on purpose).
+ *
+ * `nice` (-20 to 19) is asked for, too, where it is higher in priority than what the thread has;
+ * that needs root, CAP_SYS_NICE or RLIMIT_NICE, and without them the slices are had all the same.
+ *
+ * For threads that somebody waits for; called once, at their start. Source: sched(7),
+ * sched_setattr(2), `sched_runtime` of SCHED_OTHER.
  */
-void sched_soon(void);
+void sched_soon(int nice);
 
 #endif

@@ -6,12 +6,9 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_rcu_qsbr.h>
-#include <sched.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/sched.h"
@@ -22,6 +19,7 @@
 #define LONG_NAP_US            500
 #define NAPS_BEFORE_LONG_NAP   400 /* 20 ms without work */
 #define CLOSE_MS               300 /* for the last FINs */
+#define WORKER_NICE            (-8) /* whoever shares its core has a seventh of it at least */
 
 struct idle {
 	uint32_t empty_polls, naps;
@@ -47,31 +45,6 @@ static void idle_wait(struct pipeline *p, const struct pipeline_worker_config *w
 	sleep_us(idle->naps++ < NAPS_BEFORE_LONG_NAP ? NAP_US : LONG_NAP_US);
 }
 
-/*
- * The kernel's scheduler lets threads of a core take turns that last until a timer tick, 1 to 4 ms
- * each: with the store's threads on the same core that would be the tail of every acknowledgement.
- * A worker goes first, gives way for a seventh of the time, and comes back from a nap at once
- * (a short slice, Linux 6.12). Where the priority is not permitted, the slice is.
- */
-#define WORKER_NICE     (-8)
-#define WORKER_SLICE_NS 500000
-
-static void go_first(void)
-{
-	struct { /* sched_setattr(2); not every C library has it */
-		uint32_t size, policy;
-		uint64_t flags;
-		int32_t nice;
-		uint32_t priority;
-		uint64_t runtime_ns, deadline_ns, period_ns;
-	} attr = {.size = sizeof attr, .policy = SCHED_OTHER, .nice = WORKER_NICE,
-	          .runtime_ns = WORKER_SLICE_NS};
-	if (syscall(SYS_sched_setattr, 0, &attr, 0) == 0)
-		return;
-	attr.nice = 0;
-	(void)syscall(SYS_sched_setattr, 0, &attr, 0);
-}
-
 static uint32_t poll_stages(struct pipeline *p, const struct pipeline_worker_config *w)
 {
 	uint32_t work = 0;
@@ -95,8 +68,7 @@ int worker_run(void *argument)
 	struct idle idle = {0};
 
 	prctl(PR_SET_TIMERSLACK, 1000ul); /* naps of 50 us, not of 100 */
-	go_first();
-	sched_soon();
+	sched_soon(WORKER_NICE);
 	enum result attached = RESULT_OK;
 	if (w->store)
 		attached = journal_attach(p->config.journal, &p->attach_error);

@@ -34,7 +34,7 @@ static void *run(void *argument)
 	struct resolver_thread *r = argument;
 	uint32_t idle_us = IDLE_US_MIN;
 
-	sched_soon(); /* batches wait for it, and meters for them */
+	sched_soon(0); /* batches wait for it, and meters for them */
 	while (!atomic_load(&r->stop)) {
 		bool found = false;
 		for (uint32_t s = 0; s < r->stage_count; s++) {

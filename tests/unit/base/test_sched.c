@@ -31,11 +31,22 @@ static void slices_become_short(void **state)
 	struct sched_attr before = look();
 	before.sched_nice++;
 	set(before);
-	sched_soon();
+	sched_soon(19); /* lower than what it has: not asked for */
 	struct sched_attr after = look();
 	assert_int_equal(after.sched_policy, before.sched_policy);
 	assert_int_equal(after.sched_nice, before.sched_nice);
 	if (after.sched_runtime != 0) /* a kernel that has slices of threads' own */
+		assert_int_equal(after.sched_runtime, 100000);
+}
+
+static void priority_is_had_where_it_is_permitted(void **state)
+{
+	(void)state;
+	int had = look().sched_nice;
+	sched_soon(had - 2);
+	struct sched_attr after = look();
+	assert_true(after.sched_nice == had - 2 || (geteuid() != 0 && after.sched_nice == had));
+	if (after.sched_runtime != 0)
 		assert_int_equal(after.sched_runtime, 100000);
 }
 
@@ -47,7 +58,7 @@ static void another_policy_is_left_alone(void **state)
 	batch.sched_runtime = 0;
 	set(batch);
 	struct sched_attr before = look();
-	sched_soon();
+	sched_soon(-8);
 	struct sched_attr after = look();
 	assert_int_equal(after.sched_policy, SCHED_BATCH);
 	assert_int_equal(after.sched_runtime, before.sched_runtime);
@@ -57,6 +68,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slices_become_short),
+		cmocka_unit_test(priority_is_had_where_it_is_permitted),
 		cmocka_unit_test(another_policy_is_left_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
