@@ -67,8 +67,10 @@ enum result invoices_get_ref(struct invoices *iv, const char *month, const char 
 	if (result != RESULT_OK)
 		return result;
 	result = add_adjustments(iv, month, ref, *out, err);
-	if (result != RESULT_OK)
+	if (result != RESULT_OK) {
 		json_decref(*out);
+		*out = NULL;
+	}
 	return result;
 }
 

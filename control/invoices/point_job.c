@@ -3,10 +3,10 @@
  * The bills of a service point in a run or a review: one for each customer of the month. Input: the
  * point's agreements as they are now, and the bills that are kept. Output: documents to be kept.
  *
- * Closed bills and customers are matched in order. A customer without a bill gets one, when none
- * of the days are on a closed bill; a closed bill whose customer was not there, as is known now,
- * is adjusted to nothing. So corrected dates bill no day twice and lose none: the review changes
- * the bills that are closed, the next run adds those that are missing.
+ * Closed bills and customers are matched: by days, else in order. A customer without a bill gets
+ * one, when none of the days are on a closed bill; a closed bill whose customer was not there, as
+ * is known now, is adjusted to nothing. So corrected dates bill no day twice and lose none: the
+ * review changes the bills that are closed, the next run adds those that are missing.
  *
  * Thread: the job's. Memory: the job's, and the documents while they are compared.
  */
@@ -28,20 +28,36 @@ struct point_work {
 	bool billed[POINT_PARTS_MAX]; /* there is a closed bill */
 };
 
-static void match(struct point_work *w)
+static bool overlap(const struct point_bill *b, const struct point_part *part)
+{
+	int32_t from_day, end_day;
+	return document_days(b->document, b->adjustments, &from_day, &end_day, NULL) == RESULT_OK &&
+	       from_day < part->end_day && part->from_day < end_day;
+}
+
+/* A customer's bills and stays: first those that share days, then what is left in order. */
+static void match_those(struct point_work *w, bool sharing_days)
 {
 	for (uint32_t i = 0; i < w->bills.count; i++) {
 		const struct point_bill *b = &w->bills.list[i];
-		w->part_of[i] = NO_PART;
+		const char *customer = document_text(b->document, "customer");
 		for (uint32_t k = 0; k < w->part_count && b->closed; k++) {
-			if (w->billed[k] || strcmp(w->parts[k].customer,
-			                           document_text(b->document, "customer")) != 0)
+			if (w->part_of[i] != NO_PART || w->billed[k] ||
+			    strcmp(w->parts[k].customer, customer) != 0 ||
+			    (sharing_days && !overlap(b, &w->parts[k])))
 				continue;
 			w->billed[k] = true;
 			w->part_of[i] = k;
-			break;
 		}
 	}
+}
+
+static void match(struct point_work *w)
+{
+	for (uint32_t i = 0; i < w->bills.count; i++)
+		w->part_of[i] = NO_PART;
+	match_those(w, true);
+	match_those(w, false);
 }
 
 /* On success point_bills_free. */

@@ -320,6 +320,28 @@ static void meter_that_moves_is_billed_at_both_points(void **state)
 	assert_has("\"count\":0");
 }
 
+/* C-1 goes on the 10th and is back on the 20th; nothing was read before the 10th. */
+static void customer_who_comes_back_has_two_bills(void **state)
+{
+	(void)state;
+	read_meter("M-3", JUNE_S + 9 * 86400, JULY_S, 0, KWH / 4, 0);
+	post("/points/import", "text/csv",
+	     "id,customer,tariff,since,meter,from\n"
+	     "SP-2,C-1,flat,2025-01-01,M-3,2025-06-01T07:00:00Z\n"
+	     "SP-2,C-2,flat,2025-06-10,,\nSP-2,C-1,flat,2025-06-20,,\n", "\"failed\":0");
+	for (int round = 0; round < 2; round++) {
+		work("/billing/run?month=2025-06&prefix=SP-2",
+		     round ? "\"closed\":0,\"kept\":2,\"not_billed\":1,"
+		           : "\"closed\":2,\"kept\":0,\"not_billed\":1,");
+		work("/billing/review?month=2025-06&prefix=SP-2",
+		     "\"kept\":2,\"not_billed\":0,\"adjusted\":0");
+	}
+	bill_of("SP-2?month=2025-06", "\"not_billed\"", "actual values");
+	/* 11 days: 264 * .30 + 3 * 11/30 */
+	bill_of("SP-2?month=2025-06&number=3", "\"total\":\"80.30\"", "\"customer\":\"C-1\"");
+	bill_of("SP-2?month=2025-06&number=2", "\"total\":\"73.00\"", "\"customer\":\"C-2\"");
+}
+
 /* Its tariff's file is gone, or its meter was billed before it came to the point. */
 static void what_can_not_be_billed_says_why(void **state)
 {
@@ -360,6 +382,7 @@ int main(void)
 	    CASE(late_values_adjust_the_bill_of_their_days),
 	    CASE(corrected_dates_bill_no_day_twice),
 	    CASE(meter_that_moves_is_billed_at_both_points),
+	    CASE(customer_who_comes_back_has_two_bills),
 	    CASE(what_can_not_be_billed_says_why),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
