@@ -82,6 +82,14 @@ limits: {{ devices: {max(o.meters, 1000)} }}
 
 # --- comparing ---
 
+SWAPPED = 4, 0  # these meters, one after the other, at a service point
+POINT = "P-1"
+
+
+def dials_of(number):
+    return 5 if number % 9 == 4 else 6  # as tests/year/meter.c says
+
+
 class Comparison:
     def __init__(self, rig, o):
         self.rig, self.o = rig, o
@@ -94,9 +102,53 @@ class Comparison:
         self.months = list(recompute.months_between(recompute.month_days(
             o.first.strftime("%Y-%m"))[1] if o.first.day != 1 else o.first, last.replace(day=1)))
         self.bills = {}
+        self.elsewhere = set()  # (meter, month): billed with the service point
 
     def same(self, what, got, expected):
         harness.check(got == expected, f"{what}: {got}, expected {expected}")
+
+    def find_swap(self, old, new):
+        """A month and a boundary in it where both registers were read, as were the old one's at the
+        beginning and the new one's at the end of the month behind."""
+        for month, after in zip(self.months, self.months[1:]):
+            first, end = (self.calendar.day_start(day) for day in (
+                recompute.month_days(month)[0], recompute.month_days(after)[1]))
+            swap = first + 14 * 86400 + 42 * recompute.INTERVAL_S
+            if first in old.at and end in new.at and swap in old.at and swap in new.at:
+                return (month, after), first, swap, end
+        harness.fail("no month in which the meters can be swapped")
+
+    def install(self):
+        """The meters OLD and NEW one after the other at a service point, for two months."""
+        folder = self.rig.path("columns")
+        names = [f"Y-{n:06d}" for n in SWAPPED]
+        self.rig.headrace("export", "--format", "columns", "--meters", ",".join(names), "--output",
+                          folder)
+        readings = recompute.readings_of_export(folder)
+        old, new = (recompute.Meter(readings[name], dials_of(n), self.calendar)
+                    for name, n in zip(names, SWAPPED))
+        months, first, swap, end = self.find_swap(old, new)
+        self.point = recompute.Point([(old, first, swap), (new, swap, end)], self.calendar)
+        self.point_months = months
+        self.elsewhere = {(names[0], months[0]), (names[1], months[0]), (names[1], months[1])}
+        rows = ["id,customer,tariff,meter,from,to,initial,final"]
+        for name, meter, begin, to in (names[0], old, first, swap), (names[1], new, swap, end):
+            times = (datetime.datetime.utcfromtimestamp(t).strftime("%Y-%m-%dT%H:%M:%SZ")
+                     for t in (begin, to))
+            kwh = (f"{meter.at[t] // recompute.KWH}.{meter.at[t] % recompute.KWH:06d}"
+                   for t in (begin, to))
+            rows.append(f"{POINT},C-1,home,{name},{','.join(times)},{','.join(kwh)}")
+        with open(self.rig.path("points.csv"), "w", encoding="utf-8") as f:
+            f.write("\n".join(rows) + "\n")
+        self.rig.headrace("points", "import", self.rig.path("points.csv"))
+
+    def check_point(self):
+        for month in self.point_months:
+            computed = self.point.usage(*recompute.month_days(month))
+            self.bills[(POINT, month)] = self.rig.api.call("GET", f"/bills/{POINT}", month=month)
+            self.days(POINT, month, computed)
+            self.intervals(POINT, month, computed)
+            self.bill(POINT, month, computed)
 
     def run_bills(self):
         for month in self.months:
@@ -193,7 +245,7 @@ class Comparison:
         self.count["lines"] += len(lines)
 
     def meter(self, name, readings, number):
-        dials = 5 if number % 9 == 4 else 6  # as tests/year/meter.c says
+        dials = dials_of(number)
         hours = recompute.hours_of(readings, 10 ** dials * recompute.KWH, self.calendar)
         if number % self.o.hours_of_every == 0:
             self.aggregates(name, "hour", hours)
@@ -208,7 +260,10 @@ class Comparison:
             self.days(name, month, computed)
             if number % self.o.intervals_of_every == 0 and month[5:] in ("03", "11"):
                 self.intervals(name, month, computed)
-            self.bill(name, month, computed)
+            if (name, month) in self.elsewhere:
+                harness.check((name, month) not in self.bills, f"{name}: billed twice in {month}")
+            else:
+                self.bill(name, month, computed)
         self.count["readings"] += len(readings)
 
     def all(self):
@@ -244,9 +299,13 @@ def test(o):
             harness.check(totals.get(name, 0) == count, f"{name}: {totals.get(name, 0)}, "
                           f"{count} were made")
         c = Comparison(rig, o)
+        if o.meters > max(SWAPPED):
+            c.install()
         c.run_bills()
         print(f"billed by {time.monotonic() - o.begun:.0f} s", flush=True)
         c.all()
+        if c.elsewhere:
+            c.check_point()
         for source in ("interpolated", "like_day"):
             harness.check(c.sources.get(source, 0) > 0, f"nothing was {source}")
         harness.check(c.count["not billed"] > 0, "every meter was complete")

@@ -296,6 +296,23 @@ class Meter:
         return start, row, sources
 
 
+class Point(Meter):
+    """One meter until `swap`, then another, from boundary to boundary: their steps one after the
+    other, as if they were one register. `both` has (Meter, first boundary, last boundary)."""
+
+    def __init__(self, both, calendar):
+        self.at, total = {}, 0
+        for meter, first, end in both:
+            last = first
+            for boundary in sorted(b for b in meter.at if first <= b <= end):
+                total += meter.counted(last, boundary)
+                self.at[boundary] = total
+                last = boundary
+        self.modulus = 10 ** 30
+        self.calendar = calendar
+        self.days, self.likes = {}, {}
+
+
 # --- bills ---
 
 class Tariff:
