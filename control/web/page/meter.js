@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One meter: its load profile, what it used by day, its last readings, its bills. */
-import { get, has, path } from "./api.js";
+import { call, get, has, path } from "./api.js";
 import { button, card, empty, field, h, put, select, table } from "./dom.js";
 import { addDays, count, exact, getZone, isDay, kwh, minutes, short, time, today, trimmed,
   words } from "./format.js";
 import { Plot } from "./plot.js";
-import { show, stateBadge, tree } from "./parts.js";
+import { ask, change, changeButton, show, stateBadge, tree } from "./parts.js";
 import { columns as eventColumns } from "./events.js";
 
 export const title = "Meter";
@@ -49,6 +49,7 @@ class Meter {
       "aria-label": "Where the value comes from" });
     this.findings = h("div", { id: "meter-findings" });
     this.edits = h("div", { id: "meter-edits" });
+    this.editSaid = h("p", { class: "said", role: "status", id: "edit-said" });
     this.events = h("div", { id: "meter-events" });
     this.daily = new Plot({ title: "Daily use", kind: "bars", height: 200, id: "plot-daily",
       format: (v) => `${short(v)} kWh` });
@@ -76,11 +77,14 @@ class Meter {
         field("Period", spans), button("← Earlier", { onclick: step(-1) }),
         button("Later →", { onclick: step(1) }), button("Today",
           { onclick: () => this.move(today()) })),
-      h("div", { class: "grid wide" }, this.profile.element, this.said, this.story),
+      h("div", { class: "grid wide" }, this.profile.element, this.said, this.editSaid,
+        this.story),
       h("div", { class: "grid wide" }, this.daily.element),
       has("/events") && h("div", { class: "grid wide" }, card("Events", this.events)),
       h("div", { class: "grid wide" }, has("/vee/check/{id}") && card("What the rules found",
-        this.findings), has("/edits/{id}") && card("Edits by hand", this.edits)),
+        this.findings), has("/edits/{id}") && card("Edits by hand", h("div", null,
+          this.edits, has("/edits/{id}", "post") && changeButton("Edit …",
+          { id: "edit-new", onclick: () => this.edit(this.last, addDays(this.last, 1)) })))),
       h("div", { class: "grid wide" }, card("Bills", this.bills), card("Last readings",
         this.readings)));
   }
@@ -105,7 +109,8 @@ class Meter {
         limit: EVENTS_SHOWN }, signal), ({ events }) => events.length === 0
         ? empty("Nothing was the matter.") : table("Newest first", eventColumns(null), events));
     if (has("/edits/{id}"))
-      show(this.edits, signal, () => get(path("edits", this.id), null, signal), drawEdits);
+      show(this.edits, signal, () => get(path("edits", this.id), null, signal),
+        (answer) => this.drawEdits(answer));
     show(this.bills, signal, () => this.askBills(), (list) => this.drawBills(list));
   }
 
@@ -172,10 +177,57 @@ class Meter {
   /* Where the value of a bar comes from, in the API's words. */
   explain(index) {
     const bar = this.profile.data.bars[index];
+    const [from, to] = [bar.from, bar.to].map((t) => new Date(t).toISOString().replace(".000", ""));
     this.story.hidden = false;
-    show(this.story, this.place.signal, () => get(path("explain", this.id),
-      { time: new Date(bar.from).toISOString().replace(".000", "") }, this.place.signal), (story) =>
-      [h("h2", null, "Where this value comes from"), tree(story)]).then(() => this.story.focus());
+    show(this.story, this.place.signal, () => get(path("explain", this.id), { time: from },
+      this.place.signal), (story) => [h("h2", null, "Where this value comes from"),
+      has("/edits/{id}", "post") && changeButton("Edit this value …", { id: "edit-chosen",
+        onclick: () => this.edit(from, to) }), tree(story)]).then(() => this.story.focus());
+  }
+
+  /* --- edits --- */
+
+  async edit(from, to) {
+    const text = (value, more) => h("input", { value, required: true, autocomplete: "off",
+      spellcheck: "false", ...more });
+    const query = await ask("Put a value in the place of the meter's",
+      "It is shared out over the intervals in the shape that their values have now. What was read "
+      + "stays, and counts again when the edit is withdrawn.", [
+        { name: "from", label: "From (a time, or a day of the territory)", input: text(from) },
+        { name: "to", label: "To, not including it", input: text(to) },
+        { name: "value", label: "kWh of the whole period", input: text("",
+          { inputmode: "decimal", pattern: "[0-9]+([.][0-9]+)?" }) },
+        { name: "reason", label: "Why", input: text("", { maxlength: 255 }) }], "Put in place");
+    if (query && await change(this.editSaid, () => call("POST", path("edits", this.id), { query }),
+      (e) => `Edit ${count(e.number)}: ${kwh(e.kwh)} in the place of what was there.`)) {
+      this.story.hidden = true; /* it was that of the value before */
+      this.refresh();
+    }
+  }
+
+  async withdraw(edit) {
+    const query = await ask(`Withdraw edit ${count(edit.number)}`,
+      "What was under it counts again; the edit stays in the list.",
+      [{ name: "reason", label: "Why", input: h("input", { required: true, maxlength: 255 }) }],
+      "Withdraw");
+    if (query && await change(this.editSaid, () => call("POST", path("edits", this.id,
+      String(edit.number), "withdraw"), { query }), `Edit ${count(edit.number)}: withdrawn.`))
+      this.refresh();
+  }
+
+  drawEdits({ edits }) {
+    if (edits.length === 0)
+      return empty("No value was put in the place of the meter's.");
+    return table("Newest last", [
+      { head: "Edit", cell: (e) => count(e.number), row: true },
+      { head: "From", cell: (e) => time(e.from, minutes) },
+      { head: "To", cell: (e) => time(e.to, minutes) },
+      { head: "Value", cell: (e) => kwh(e.kwh), number: true },
+      { head: "By", cell: (e) => [e.who, ", ", time(e.made, minutes)] },
+      { head: "Why", cell: (e) => e.reason, free: true },
+      { head: "State", cell: (e) => e.withdrawn ? `withdrawn by ${e.withdrawn_by}`
+        : ["counts ", changeButton("Withdraw", { "aria-label": `Withdraw edit ${e.number}`,
+          onclick: () => this.withdraw(e) })] }], edits);
   }
 
   /* --- days --- */
@@ -281,20 +333,6 @@ function drawFindings({ findings }) {
     { head: "From", cell: (f) => time(f.from, minutes) }, { head: "To", cell: (f) => time(f.to,
       minutes) },
     { head: "Why", cell: (f) => f.text, free: true }], findings);
-}
-
-function drawEdits({ edits }) {
-  if (edits.length === 0)
-    return empty("No value was put in the place of the meter's.");
-  return table("Newest last", [
-    { head: "Edit", cell: (e) => count(e.number), row: true },
-    { head: "From", cell: (e) => time(e.from, minutes) }, { head: "To", cell: (e) => time(e.to,
-      minutes) },
-    { head: "Value", cell: (e) => kwh(e.kwh), number: true },
-    { head: "By", cell: (e) => [e.who, ", ", time(e.made, minutes)] },
-    { head: "Why", cell: (e) => e.reason, free: true },
-    { head: "State", cell: (e) => e.withdrawn ? `withdrawn by ${e.withdrawn_by}` : "counts" }],
-      edits);
 }
 
 /* The meter itself, or the service point with its customer. */

@@ -113,6 +113,9 @@ async function viewerHasNoButtonsThatChange() {
   await page.locator("#error-list tbody tr").first().waitFor();
   assert.equal(await main().locator("input[type=checkbox]").count(), 0);
   assert.equal(await page.locator("#error-replay").count(), 0);
+  await go(`#/meter/${set.meter}`, set.meter);
+  await page.locator("#meter-edits", { hasText: "No value was put" }).waitFor();
+  assert.equal(await page.locator("#edit-new").count(), 0);
   assert.match(await text("#who"), /viewer/);
   await page.locator("#sign-out").click();
   await page.locator("#sign-in").waitFor();
@@ -341,6 +344,54 @@ async function meterShowsProfileAndBill() {
   await screen("meter");
 }
 
+/* An interval that is chosen gets another value, with a reason; withdrawn, it has its own again. */
+async function operatorEditsAValue() {
+  const box = page.locator("#ask-box"), edits = async () => (await api(`/edits/${set.meter}`)).edits;
+  const valueAt = async (time) => {
+    const day = new Intl.DateTimeFormat("sv", { timeZone: set.zone }).format(new Date(time));
+    const { intervals } = await api(`/usage/${set.meter}?from=${day}`);
+    return intervals.find((i) => i.start === time);
+  };
+  await go(`#/meter/${set.meter}?span=3`, set.meter);
+  await page.locator("#plot-profile [data-kind=actual]").waitFor();
+  await page.locator("#plot-profile .plot").focus();
+  await page.keyboard.press("Home");
+  await page.keyboard.press("Enter");
+  await page.locator("#edit-chosen").click();
+  const time = await box.getByLabel("From").inputValue(), before = await valueAt(time);
+  await box.getByLabel("kWh").fill("much");
+  await box.getByLabel("Why").fill("display was read");
+  await box.getByRole("button", { name: "Put in place" }).click(); /* that is no number */
+  assert.ok(await box.isVisible());
+  await box.getByLabel("kWh").fill("1.25");
+  await box.getByRole("button", { name: "Put in place" }).click();
+  await page.locator("#edit-said", { hasText: /Edit 1: 1\.250* kWh/ }).waitFor();
+  const [edit] = await edits();
+  assert.deepEqual([edit.kwh, edit.reason, edit.from, edit.withdrawn],
+    ["1.25", "display was read", time, false]);
+  assert.deepEqual([(await valueAt(time)).source, (await valueAt(time)).kwh], ["edited", "1.25"]);
+  await page.locator("#plot-profile [data-kind=edited]").waitFor();
+  await fitsAndMakesSense("edited");
+  await screen("edited");
+  await page.getByRole("button", { name: "Withdraw edit 1" }).click();
+  await box.getByLabel("Why").fill("misread");
+  await page.keyboard.press("Enter");
+  await page.locator("#edit-said", { hasText: "Edit 1: withdrawn" }).waitFor();
+  await page.locator("#meter-edits", { hasText: "withdrawn by test-operator" }).waitFor();
+  assert.ok((await edits())[0].withdrawn);
+  assert.deepEqual(await valueAt(time), before);
+
+  quiet = false; /* the browser complains of a 400 */
+  await page.locator("#edit-new").click(); /* a period that can't be: the API says why */
+  await box.getByLabel("To, not including it").fill("yesterday");
+  await box.getByLabel("kWh").fill("1");
+  await box.getByLabel("Why").fill("x");
+  await page.keyboard.press("Enter");
+  await page.locator("#edit-said.bad", { hasText: "yesterday" }).waitFor();
+  assert.equal((await edits()).length, 1);
+  quiet = true;
+}
+
 async function panelsAreAccessible() {
   for (const [hash, heading] of panels) {
     await go(hash, heading);
@@ -450,6 +501,7 @@ const needs = new Map([[eventsAreAcknowledgedAndCleared, "/events"]]);
 const steps = [strangerSeesRatesOnly, viewerHasNoButtonsThatChange, overviewShowsTheAccounts,
   fleetIsSearchedAndApproved, errorQueueShowsBytes, operatorActsOnErrors,
   eventsAreAcknowledgedAndCleared, completenessIsTheApis, meterShowsProfileAndBill,
+  operatorEditsAValue,
   panelsAreAccessible, coloursFollowSystemAndKey, narrowScreensShowEverything,
     keyboardReachesEverything,
   lostConnectionIsSaid];
