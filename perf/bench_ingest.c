@@ -175,7 +175,7 @@ static void bench_identify(uint32_t devices)
 			}
 			uint64_t from = clock_cycles();
 			identify_run(v, test_decoder(), (const uint8_t *)payload, readings,
-			             COUNT, 0, false);
+			             COUNT, &(struct sender){0});
 			cycles[r] += clock_cycles() - from;
 			sink += readings[0].device;
 			CHECK_OP(readings[COUNT - 1].fate, ==, FATE_PENDING);

@@ -10,15 +10,22 @@
 #include "contract/registry_view.h"
 #include "ingest/decode.h"
 
+/* Whose session the message came by. */
+struct sender {
+	uint64_t hash; /* siphash13 of its identity under view->key; 0: it has none */
+	const char *id; /* that identity: a meter's own id as a rule, which needs no hash then */
+	uint32_t id_bytes; /* 0: not at hand */
+	bool strict;
+};
+
 /*
  * For every reading without a rejection: look its device id up (as decode_id finds it),
  * set device, capacity_w, dials and register_from_ms, or give it FATE_REJECT_UNKNOWN, _INACTIVE or
- * _UNAUTHORISED. `sender_hash` is siphash13 of the session's identity under view->key (0: no
- * identity). With `strict`, a sender must be the device itself or its gateway; otherwise only a
- * device that has a gateway is bound to it when the sender has an identity that is neither.
+ * _UNAUTHORISED. With `strict`, a sender must be the device itself or its gateway; otherwise only
+ * a device that has a gateway is bound to it when the sender has an identity that is neither.
  */
 void identify_run(const struct registry_view *view, const struct decoder *decoder,
                   const uint8_t *payload, struct reading *readings, uint32_t count,
-                  uint64_t sender_hash, bool strict);
+                  const struct sender *sender);
 
 #endif

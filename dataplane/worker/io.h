@@ -130,6 +130,7 @@ struct message {
 	uint16_t port;
 	uint8_t protocol;
 	uint8_t qos;
+	bool client_is_sender; /* sender_hash is that of `client`, all of it */
 };
 
 /* --- io.c --- */

@@ -185,8 +185,11 @@ static void place(struct io *io, const struct message *m, uint32_t count, bool s
 {
 	for (uint32_t i = 0; i < count; i++)
 		io->decoded[i].device = DEVICE_NONE;
-	identify_run(io->view, io->decoder, m->payload, io->decoded, count, m->sender_hash,
-	             strict);
+	struct sender sender = {.hash = m->sender_hash,
+	                        .id = m->client,
+	                        .id_bytes = m->client_is_sender ? m->client_bytes : 0,
+	                        .strict = strict};
+	identify_run(io->view, io->decoder, m->payload, io->decoded, count, &sender);
 
 	struct origin_place places[MAX_STAGE_WORKERS];
 	for (uint32_t s = 0; s < io->links.stage_count; s++)

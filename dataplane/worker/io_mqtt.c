@@ -275,6 +275,9 @@ static bool take_telemetry(struct io *io, struct mqtt_session *s, const struct m
 		    .port = peer.port,
 		    .protocol = PROTOCOL_MQTT,
 		    .qos = p->qos,
+		    /* a long client id was cut */
+		    .client_is_sender = s->client_bytes < MQTT_CLIENT_BYTES &&
+					!io->config->mqtt_identity_username,
 		});
 }
 

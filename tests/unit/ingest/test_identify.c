@@ -92,8 +92,17 @@ static enum fate identify(const char *id, const char *sender, bool strict)
 {
 	payload_bytes = 7;
 	struct reading r = reading_of(id);
-	identify_run(view, test_decoder(), (const uint8_t *)payload, &r, 1,
-	             sender ? hash_of(sender) : 0, strict);
+	struct sender from = {.hash = sender ? hash_of(sender) : 0, .strict = strict};
+	identify_run(view, test_decoder(), (const uint8_t *)payload, &r, 1, &from);
+	/* with the sender's id at hand the answer is the same */
+	struct reading again = r;
+	again.fate = FATE_PENDING;
+	again.device = DEVICE_NONE;
+	from.id = sender;
+	from.id_bytes = sender ? (uint32_t)strlen(sender) : 0;
+	identify_run(view, test_decoder(), (const uint8_t *)payload, &again, 1, &from);
+	assert_int_equal(again.fate, r.fate);
+	assert_int_equal(again.device, r.device);
 	return r.fate;
 }
 
@@ -108,7 +117,8 @@ static void known_devices_get_number_capacity_and_dials(void **state)
 		r[i] = reading_of(id);
 	}
 	r[40].fate = FATE_REJECT_FIELD;
-	identify_run(view, test_decoder(), (const uint8_t *)payload, r, DEVICES, 0, false);
+	struct sender nobody = {0};
+	identify_run(view, test_decoder(), (const uint8_t *)payload, r, DEVICES, &nobody);
 	for (uint32_t i = 0; i < DEVICES; i++) {
 		if (i == 40) {
 			assert_int_equal(r[i].fate, FATE_REJECT_FIELD);
