@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "control/billing/tariff.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,28 +78,36 @@ enum result tariff_use_holidays(struct tariff *t, uint32_t from_quarter, uint32_
 
 /* --- checks --- */
 
-static enum result check_tiers(const struct tariff *t, struct error *err)
+static enum result check_tier(const struct tariff *t, uint32_t i, int64_t below_mwh,
+                              struct error *err)
 {
+	const struct tariff_tier *tier = &t->tiers[i];
+	bool last = i + 1 == t->tier_count;
+	if (tier->price < 0 || tier->price > PRICE_MAX)
+		return fail(RESULT_INPUT, err, "tier %u: the price must be from 0 to 1000", i + 1);
+	if (last != (tier->up_to_mwh == INT64_MAX))
+		return fail(RESULT_INPUT, err,
+		            last ? "the last tier ends at a limit; expected it open, so that each "
+		                   "kWh has a price"
+		                 : "tier %u is open, but others follow", i + 1);
+	if (!last && tier->up_to_mwh <= below_mwh)
+		return fail(RESULT_INPUT, err, "tier %u ends at or below the one before it", i + 1);
+	if (!last && tier->up_to_mwh > ENERGY_MWH_MAX)
+		return fail(RESULT_INPUT, err, "tier %u ends beyond all that a meter can count",
+		            i + 1);
+	return RESULT_OK;
+}
+
+static enum result check_tiers(const struct tariff *t, char *where, struct error *err)
+{
+	enum result result = RESULT_OK;
 	if (t->tier_count == 0)
 		return fail(RESULT_INPUT, err, "there is no tier; expected at least one price");
-	int64_t below_mwh = 0;
-	for (uint32_t i = 0; i < t->tier_count; i++) {
-		const struct tariff_tier *tier = &t->tiers[i];
-		bool last = i + 1 == t->tier_count;
-		if (tier->price < 0 || tier->price > PRICE_MAX)
-			return fail(RESULT_INPUT, err, "tier %u: the price must be from 0 to 1000",
-			            i + 1);
-		if (last != (tier->up_to_mwh == INT64_MAX))
-			return fail(RESULT_INPUT, err,
-			            last ? "the last tier ends at a limit; expected it open, so "
-			                   "that each kWh has a price"
-			                 : "tier %u is open, but others follow", i + 1);
-		if (!last && (tier->up_to_mwh <= below_mwh || tier->up_to_mwh > ENERGY_MWH_MAX))
-			return fail(RESULT_INPUT, err,
-			            "tier %u ends at or below the one before it", i + 1);
-		below_mwh = tier->up_to_mwh;
+	for (uint32_t i = 0; i < t->tier_count && result == RESULT_OK; i++) {
+		snprintf(where, TARIFF_PLACE_BYTES, "tiers[%u]", i);
+		result = check_tier(t, i, i ? t->tiers[i - 1].up_to_mwh : 0, err);
 	}
-	return RESULT_OK;
+	return result;
 }
 
 static enum result check_use(const struct tariff *t, struct error *err)
@@ -135,25 +144,59 @@ static int by_day(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-enum result tariff_check(struct tariff *t, struct error *err)
+static enum result check_prices(const struct tariff *t, char *where, struct error *err)
 {
-	if (t->end_day <= t->from_day)
-		return fail(RESULT_INPUT, err, "it ends before it begins");
+	snprintf(where, TARIFF_PLACE_BYTES, "time_of_use");
 	for (uint32_t i = 0; i < t->period_count; i++)
 		if (t->periods[i].multiplier < 0 || t->periods[i].multiplier > MULTIPLIER_MAX)
 			return fail(RESULT_INPUT, err,
 			            "period '%s': the multiplier must be from 0 to 100",
 			            t->periods[i].name);
-	for (uint32_t i = 0; i < t->fixed_count; i++)
+	for (uint32_t i = 0; i < t->fixed_count; i++) {
+		snprintf(where, TARIFF_PLACE_BYTES, "fixed[%u]", i);
 		if (t->fixed[i].price < -PRICE_MAX || t->fixed[i].price > PRICE_MAX)
 			return fail(RESULT_INPUT, err,
 			            "charge '%s': the amount must be from -1000 to 1000",
 			            t->fixed[i].name);
+	}
+	return RESULT_OK;
+}
+
+enum result tariff_check(struct tariff *t, char place[TARIFF_PLACE_BYTES], struct error *err)
+{
+	char nowhere[TARIFF_PLACE_BYTES], *where = place ? place : nowhere;
+	snprintf(where, TARIFF_PLACE_BYTES, "to");
+	if (t->end_day <= t->from_day)
+		return fail(RESULT_INPUT, err, "it ends before it begins");
 	qsort(t->holidays, t->holiday_count, sizeof t->holidays[0], by_day);
-	enum result result = check_tiers(t, err);
+	enum result result = check_prices(t, where, err);
 	if (result == RESULT_OK)
-		result = check_use(t, err);
-	return result == RESULT_OK ? check_holidays(t, err) : result;
+		result = check_tiers(t, where, err);
+	if (result != RESULT_OK)
+		return result;
+	snprintf(where, TARIFF_PLACE_BYTES, "time_of_use");
+	result = check_use(t, err);
+	if (result != RESULT_OK)
+		return result;
+	snprintf(where, TARIFF_PLACE_BYTES, "holidays");
+	return check_holidays(t, err);
+}
+
+bool tariff_is_currency(const char *code)
+{
+	static const char codes[] =
+	    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD "
+	    "BTN BWP BYN BZD CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB "
+	    "EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK "
+	    "JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA "
+	    "MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK "
+	    "PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN "
+	    "SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV "
+	    "WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG ";
+	for (const char *c = codes; *c; c += 4)
+		if (strncmp(c, code, 3) == 0 && code[3] == '\0')
+			return true;
+	return false;
 }
 
 /* --- questions --- */
@@ -206,15 +249,19 @@ static int by_from_day(const void *a, const void *b)
 static enum result check_pair(const struct tariff *a, const struct tariff *b, struct error *err)
 {
 	struct civil_date from = civil_from_day(b->from_day);
+	char places[2 * TARIFF_PLACE_BYTES + 8] = "";
+	if (*a->place)
+		snprintf(places, sizeof places, " (%s, %s)", a->place, b->place);
 	if (a->version == b->version)
-		return fail(RESULT_INPUT, err, "tariff %s has two versions %d", a->id, a->version);
+		return fail(RESULT_INPUT, err, "tariff %s has two versions %d%s", a->id, a->version,
+		            places);
 	if (strcmp(a->currency, b->currency) != 0 || a->decimals != b->decimals)
-		return fail(RESULT_INPUT, err, "tariff %s: versions %d and %d differ in currency",
-		            a->id, a->version, b->version);
+		return fail(RESULT_INPUT, err, "tariff %s: versions %d and %d differ in currency%s",
+		            a->id, a->version, b->version, places);
 	if (b->from_day < a->end_day)
 		return fail(RESULT_INPUT, err,
-		            "tariff %s: versions %d and %d both rule on %04d-%02d-%02d", a->id,
-		            a->version, b->version, from.year, from.month, from.day);
+		            "tariff %s: versions %d and %d both rule on %04d-%02d-%02d%s", a->id,
+		            a->version, b->version, from.year, from.month, from.day, places);
 	return RESULT_OK;
 }
 

@@ -23,6 +23,7 @@
 #define TARIFF_HOLIDAYS_MAX 400
 #define TARIFF_QUARTERS     96
 #define TARIFF_NO_PERIOD    UINT8_MAX
+#define TARIFF_PLACE_BYTES  80
 
 struct tariff_tier {
 	int64_t up_to_mwh; /* of the whole billing period; INT64_MAX in the last */
@@ -41,6 +42,7 @@ struct tariff_fixed {
 };
 
 struct tariff {
+	char place[TARIFF_PLACE_BYTES]; /* where its first day is written, "a.yaml:4"; may be "" */
 	char id[TARIFF_NAME_BYTES];
 	int32_t version;
 	char currency[4]; /* ISO 4217 */
@@ -76,8 +78,13 @@ MUST_USE enum result tariff_use_holidays(struct tariff *t, uint32_t from_quarter
                                          struct error *err);
 
 /* Whole and sensible: tiers rise and end open, each quarter hour has a period, bounds kept.
- * Sorts the holidays. Holidays without times of their own follow the weekday. */
-MUST_USE enum result tariff_check(struct tariff *t, struct error *err);
+ * Sorts the holidays. Holidays without times of their own follow the weekday. On failure `where`
+ * (NULL: nobody asks) is the part that is wrong, as in a tariff file: "tiers[1]". */
+MUST_USE enum result tariff_check(struct tariff *t, char where[TARIFF_PLACE_BYTES],
+                                  struct error *err);
+
+/* A currency in use, by its code of ISO 4217? */
+bool tariff_is_currency(const char *code);
 
 /* Which period an instant belongs to. */
 uint8_t tariff_period_at(const struct tariff *t, const struct calendar *c, int64_t utc_s);

@@ -283,6 +283,10 @@ static enum result take_holidays(struct yaml_file *file, const struct raw_holida
 		    take_date(file, path, raw->dates[i], &t->holidays[t->holiday_count++], err);
 		if (result != RESULT_OK)
 			return result;
+		for (uint32_t k = 0; k < i; k++)
+			if (t->holidays[k] == t->holidays[i])
+				return yaml_fail(file, path, err, "%s: %s is there twice", path,
+				                 raw->dates[i]);
 	}
 	return tariff_use_holidays(t, 0, TARIFF_QUARTERS, (uint8_t)period, err);
 }
@@ -301,6 +305,10 @@ static enum result take_fixed(struct yaml_file *file, const struct raw_tariff *r
 			                      &f->price, err);
 		if (result != RESULT_OK)
 			return result;
+		for (uint32_t k = 0; k < i; k++)
+			if (strcmp(t->fixed[k].name, f->name) == 0)
+				return yaml_fail(file, path, err, "charge '%s' is there twice",
+				                 f->name);
 		f->daily = raw->fixed[i].per == PER_DAY;
 	}
 	return RESULT_OK;
@@ -316,16 +324,18 @@ static enum result take_head(struct yaml_file *file, const struct raw_tariff *ra
 	if (result != RESULT_OK)
 		return result;
 	t->version = (int32_t)number;
-	if (strlen(raw->currency) != 3 ||
-	    strspn(raw->currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 3)
+	if (!tariff_is_currency(raw->currency))
 		return yaml_fail(file, "currency", err,
-		                 "currency is '%s'; expected three capital letters, such as USD",
+		                 "currency is '%s'; expected a code of ISO 4217, such as USD",
 		                 raw->currency);
 	memcpy(t->currency, raw->currency, 4);
 	result = yaml_int(file, "decimals", raw->decimals, 2, 0, 4, &number, err);
 	t->decimals = (uint8_t)number;
 	if (result == RESULT_OK)
 		result = take_date(file, "from", raw->from, &t->from_day, err);
+	const char *name = strrchr(file->path, '/');
+	snprintf(t->place, sizeof t->place, "%.60s:%u", name ? name + 1 : file->path,
+	         yaml_line(file, "from"));
 	if (result == RESULT_OK && raw->to) {
 		result = take_date(file, "to", raw->to, &t->end_day, err);
 		t->end_day += result == RESULT_OK; /* the file names the last day */
@@ -353,6 +363,7 @@ enum result tariff_load(const char *path, struct tariff *out, struct error *err)
 {
 	struct yaml_file file;
 	struct error why;
+	char where[TARIFF_PLACE_BYTES];
 	tariff_init(out);
 	enum result result = yaml_open(path, &tariff_schema, &file, err);
 	if (result != RESULT_OK)
@@ -365,8 +376,8 @@ enum result tariff_load(const char *path, struct tariff *out, struct error *err)
 		result = take_times(&file, raw, out, err);
 	if (result == RESULT_OK)
 		result = take_fixed(&file, raw, out, err);
-	if (result == RESULT_OK && tariff_check(out, &why) != RESULT_OK)
-		result = yaml_fail(&file, "", err, "%s", why.text);
+	if (result == RESULT_OK && tariff_check(out, where, &why) != RESULT_OK)
+		result = yaml_fail(&file, where, err, "%s", why.text);
 	yaml_close(&file);
 	return result;
 }

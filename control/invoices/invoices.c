@@ -301,6 +301,8 @@ enum result invoices_begin(struct invoices *iv, enum invoices_work work, const c
 	enum result result = month_days(month, &from, &end, err);
 	if (result != RESULT_OK)
 		return result;
+	if (from > calendar_day(iv->source.calendar, clock_wall_ms() / 1000))
+		return fail(RESULT_INPUT, err, "%s has not begun", month);
 	if (work == INVOICES_RUN && *tariff &&
 	    !tariff_book_find(iv->source.tariffs, tariff, &count))
 		return fail(RESULT_INPUT, err, "there is no tariff '%.60s' in tariffs_dir", tariff);

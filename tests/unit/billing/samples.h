@@ -75,7 +75,7 @@ static inline void sample_a(struct tariff *t)
 	add_tier(t, 400, 12);
 	add_tier(t, INT64_MAX, 15);
 	use(t, 0, 24, add_period(t, "all_day", MULTIPLIER_ONE));
-	must(tariff_check(t, &err), &err);
+	must(tariff_check(t, NULL, &err), &err);
 }
 
 /* With time of use, or flat. */
@@ -98,7 +98,7 @@ static inline void sample_b(struct tariff *t, bool flat)
 		use(t, 14, 19, on);
 		use(t, 19, 22, mid);
 	}
-	must(tariff_check(t, &err), &err);
+	must(tariff_check(t, NULL, &err), &err);
 }
 
 #endif

@@ -41,10 +41,10 @@ static void holidays_have_times_of_their_own(void **state)
 	sample_b(&t, false);
 	t.holidays[t.holiday_count++] = day_of(2026, 12, 25);
 	t.holidays[t.holiday_count++] = day_of(2026, 7, 4);
-	must(tariff_check(&t, &err), &err); /* without times: as any weekday */
+	must(tariff_check(&t, NULL, &err), &err); /* without times: as any weekday */
 	assert_int_equal(tariff_period_at(&t, c, utc(2026, 7, 4, 15, 0)), 2);
 	must(tariff_use_holidays(&t, 0, 96, 0, &err), &err);
-	must(tariff_check(&t, &err), &err);
+	must(tariff_check(&t, NULL, &err), &err);
 	assert_int_equal(tariff_period_at(&t, c, utc(2026, 7, 4, 15, 0)), 0);
 	assert_int_equal(tariff_period_at(&t, c, utc(2026, 12, 25, 15, 0)), 0);
 	assert_int_equal(tariff_period_at(&t, c, utc(2026, 7, 5, 15, 0)), 2);
@@ -94,12 +94,12 @@ static void gaps_and_overlaps_are_told(void **state)
 	night = add_period(&t, "night", MULTIPLIER_ONE);
 	use(&t, 22, 6, night);
 	must(tariff_use(&t, ALL_MONTHS, 0x1f, 24, 88, night, &err), &err);
-	assert_int_equal(tariff_check(&t, &err), RESULT_INPUT);
+	assert_int_equal(tariff_check(&t, NULL, &err), RESULT_INPUT);
 	assert_told("Saturdays in January at 06:00 are in no period");
 	/* a holiday half said */
 	sample_a(&t);
 	must(tariff_use_holidays(&t, 0, 40, 0, &err), &err);
-	assert_int_equal(tariff_check(&t, &err), RESULT_INPUT);
+	assert_int_equal(tariff_check(&t, NULL, &err), RESULT_INPUT);
 	assert_told("holidays at 23:45 are in no period");
 	assert_int_equal(tariff_use_holidays(&t, 39, 41, 0, &err), RESULT_INPUT);
 	assert_told("holidays at 09:45 are in two periods");
@@ -125,17 +125,17 @@ static void tiers_must_rise_and_end_open(void **state)
 		t.tier_count = 0;
 		for (uint32_t k = 0; k < cases[i].count; k++)
 			add_tier(&t, cases[i].limits[k], 10);
-		assert_int_equal(tariff_check(&t, &err), RESULT_INPUT);
+		assert_int_equal(tariff_check(&t, NULL, &err), RESULT_INPUT);
 		assert_told(cases[i].words);
 	}
 	struct tariff t;
 	sample_a(&t);
 	t.tiers[1].price = -1;
-	assert_int_equal(tariff_check(&t, &err), RESULT_INPUT);
+	assert_int_equal(tariff_check(&t, NULL, &err), RESULT_INPUT);
 	assert_told("tier 2: the price must be");
 	sample_a(&t);
 	t.end_day = t.from_day;
-	assert_int_equal(tariff_check(&t, &err), RESULT_INPUT);
+	assert_int_equal(tariff_check(&t, NULL, &err), RESULT_INPUT);
 	assert_told("it ends before it begins");
 }
 

@@ -89,7 +89,18 @@ static void mistakes_are_told_with_their_line(void **state)
 	    {"id: t\nversion: 1\ncurrency: usd\nfrom: 2026-01-01\n" TIERS, ":3: currency is 'usd'"},
 	    {"id: t\nversion: 1\ncurrency: USD\nfrom: 2026-02-30\n" TIERS,
 	     ":4: from: 2026-02-30: that month has 28 days"},
-	    {HEAD "to: 2025-12-31\n" TIERS, ": it ends before it begins"},
+	    {"id: t\nversion: 1\ncurrency: XYZ\nfrom: 2026-01-01\n" TIERS, ":3: currency is 'XYZ'"},
+	    {HEAD "to: 2025-12-31\n" TIERS, ":5: it ends before it begins"},
+	    {HEAD "tiers:\n  - {price: 1, up_to_kwh: 9}\n  - {price: -1}\n",
+	     ":7: tier 2: the price must be from 0 to 1000"},
+	    {HEAD "tiers:\n  - {price: 1, up_to_kwh: 9}\n  - {price: 1, up_to_kwh: 9}\n"
+	          "  - {price: 2}\n", ":7: tier 2 ends at or below the one before it"},
+	    {HEAD "tiers:\n  - {price: 1}\n  - {price: 2}\n", ":6: tier 1 is open, but others"},
+	    {HEAD "tiers:\n  - {price: 1, up_to_mwh: 9}\n  - {price: 2}\n", ":6: "},
+	    {HEAD TIERS "holidays:\n  use: all_day\n  dates: [2026-12-25, 2026-12-26,\n"
+	                "    2026-12-25]\n", ":9: holidays.dates[2]: 2026-12-25 is there twice"},
+	    {HEAD TIERS "fixed:\n  - {name: s, amount: 1, per: day}\n"
+	                "  - {name: s, amount: 2, per: period}\n", ":8: charge 's' is there twice"},
 	    {HEAD "tiers: [{price: 0.1x}]\n", ":5: tiers[0].price is '0.1x'"},
 	    {HEAD "tiers: [{price: 0.1234567891}]\n", ":5: tiers[0].price is"},
 	    {HEAD "tiers: [{up_to_kwh: 5, price: 1}]\n", "the last tier ends at a limit"},
@@ -153,7 +164,7 @@ static void files_that_contradict_each_other_are_refused(void **state)
 	tariff_book_free(&book);
 	folder_write("a.yaml", HEAD TIERS);
 	assert_int_equal(tariff_book_load(folder_path("."), &book, &err), RESULT_INPUT);
-	assert_non_null(strstr(err.text, "versions 1 and 2 both rule on 2026-07-01"));
+	assert_non_null(strstr(err.text, "versions 1 and 2 both rule on 2026-07-01 (a.yaml:4, b.yaml:4)"));
 	assert_int_equal(book.count, 0);
 	assert_int_equal(tariff_book_load(folder_path("none"), &book, &err), RESULT_ABSENT);
 }
