@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A billing run that is killed in its middle and run again: every bill is there once, and each is
-what a run without interruption gives. Nothing that was received is lost by it."""
+what a run without interruption gives. Nothing that was received is lost by it. And what is wrong
+in a tariff's file, or asked of a run, is told with its cause and changes nothing."""
 import datetime
 import json
 import shutil
@@ -14,6 +15,57 @@ METERS = 384  # six pages
 MONTH = "2025-03"
 SENT = 100     # live readings, not flushed into the store when the daemon is killed
 ATTEMPTS = 10  # at a kill between a run's first bill and its last
+
+
+HEAD = "id: t\nversion: 1\ncurrency: USD\nfrom: 2025-01-01\n"
+TIERS = "tiers: [{price: 0.1}]\n"
+FIRST = HEAD + TIERS
+
+# A tariff's file, and what `headraced --check` says of it: line and cause.
+MISTAKES = [
+    (HEAD.replace("USD", "XYZ") + TIERS, "a.yaml:3: currency is 'XYZ'"),
+    (HEAD.replace("01-01", "02-29") + TIERS, "a.yaml:4: from: 2025-02-29: that month has 28 days"),
+    (HEAD.replace("2025-01-01", "1.1.2025") + TIERS, "a.yaml:4: from: '1.1.2025' is no date"),
+    (HEAD + "to: 2024-12-31\n" + TIERS, "a.yaml:5: it ends before it begins"),
+    (HEAD + "tiers: [{price: -0.1}]\n", "a.yaml:5: tier 1: the price must be from 0"),
+    (HEAD + "tiers: [{price: 10 ct}]\n", "a.yaml:5: tiers[0].price is '10 ct'"),
+    (HEAD + "tiers:\n  - {up_to_mwh: 1, price: 1}\n  - {price: 2}\n", "a.yaml:6: "),
+    (HEAD + "tiers:\n  - {up_to_kwh: 100 kWh, price: 1}\n  - {price: 2}\n",
+     "a.yaml:6: tiers[0].up_to_kwh is '100 kWh'"),
+    (HEAD + "tiers:\n  - {up_to_kwh: 9, price: 1}\n  - {up_to_kwh: 9, price: 1}\n  - {price: 2}\n",
+     "a.yaml:7: tier 2 ends at or below the one before"),
+    (HEAD + "tiers:\n  - {up_to_kwh: 9, price: 1}\n", "a.yaml:6: the last tier ends at a limit"),
+    (HEAD + "tiers:\n  - {price: 1}\n  - {price: 2}\n", "a.yaml:6: tier 1 is open, but others"),
+    (FIRST + "time_of_use:\n  - {name: a, hours: [00:00-23:00]}\n",
+     "Mondays in January at 23:00 are in no period"),
+    (FIRST + "time_of_use:\n  - {name: a, hours: [00:00-24:00]}\n"
+     "  - {name: b, hours: [05:00-06:00], days: [wed]}\n",
+     "a.yaml:8: Wednesdays in January at 05:00 are in two periods, 'a' and 'b'"),
+    (FIRST + "time_of_use:\n  - {name: a, hours: [00:00-25:00]}\n", "a.yaml:7: "),
+    (FIRST + "holidays: {use: night, dates: [2025-12-25]}\n",
+     "a.yaml:6: holidays.use is 'night'; expected a name of time_of_use"),
+    (FIRST + "holidays:\n  use: all_day\n  dates:\n    - 2025-12-25\n    - 2025-12-25\n",
+     "a.yaml:10: holidays.dates[1]: 2025-12-25 is there twice"),
+    (FIRST + "fixed:\n  - {name: s, amount: 1, per: week}\n", "a.yaml:7: "),
+    (FIRST + "rounding: up\n", "a.yaml:6: "),
+    # beside another one, b.yaml: version 2 from July on
+    (HEAD + "to: 2025-07-01\n" + TIERS,
+     "versions 1 and 2 both rule on 2025-07-01 (a.yaml:4, b.yaml:4)"),
+    (HEAD.replace("version: 1", "version: 2") + "to: 2025-06-30\n" + TIERS,
+     "tariff t has two versions 2 (a.yaml:4, b.yaml:4)"),
+    (HEAD.replace("USD", "EUR") + "to: 2025-06-30\n" + TIERS,
+     "versions 1 and 2 differ in currency (a.yaml:4, b.yaml:4)"),
+]
+SECOND = HEAD.replace("version: 1", "version: 2").replace("2025-01", "2025-07") + TIERS
+
+# What the command line refuses of a run, with its exit code.
+REFUSED = [
+    (["--month", "2025-13", "--tariff", "sample-a"], "'2025-13' is no month"),
+    (["--month", "March", "--tariff", "sample-a"], "'March' is no month"),
+    (["--month", "2099-01", "--tariff", "sample-a"], "2099-01 has not begun"),
+    (["--month", MONTH, "--tariff", "sample-z"], "there is no tariff 'sample-z'"),
+    (["--month", MONTH, "--tariff", "sample-a", "--prefix", "Y" * 100], "longer than any id"),
+]
 
 
 def make_rig():
@@ -116,15 +168,58 @@ def killed_run(rig, made, whole):
                   f"{made['stored']} and {SENT}")
 
 
+def check_config(rig, tariff):
+    """headraced --check with one tariff file more; its exit code and what it says."""
+    with open(rig.path("tariffs/a.yaml"), "w", encoding="utf-8") as f:
+        f.write(tariff)
+    got = subprocess.run([harness.program("headraced"), "--check", rig.path("check.yaml")],
+                         capture_output=True, text=True, timeout=60)
+    return got.returncode, got.stderr
+
+
+def bad_tariffs(rig):
+    """Each mistake is told with file, line and cause."""
+    shutil.copytree(f"{harness.ROOT}/configs/tariffs", rig.path("tariffs"))
+    with open(rig.path("tariffs/b.yaml"), "w", encoding="utf-8") as f:
+        f.write(SECOND)
+    with open(rig.config_file, encoding="utf-8") as f:
+        text = f.read()
+    with open(rig.path("check.yaml"), "w", encoding="utf-8") as f:
+        f.write(text.replace(f"{harness.ROOT}/configs/tariffs", rig.path("tariffs")))
+    code, said = check_config(rig, HEAD + "to: 2025-06-30\n" + TIERS)
+    harness.check(code == 0, f"two good versions: {said}")
+    for tariff, cause in MISTAKES:
+        code, said = check_config(rig, tariff)
+        harness.check(code == 2 and cause in said, f"{tariff}\ngave {code}, {said}\nexpected {cause}")
+
+
+def bad_requests(rig):
+    """What is refused changes nothing."""
+    before = bills_of(rig)
+    for arguments, cause in REFUSED:
+        for verb in "run", "review":
+            if verb == "review" and ("sample-z" in arguments):
+                continue
+            words = [w for w in arguments if verb == "run" or not w.startswith(("--t", "sample"))]
+            got = subprocess.run([harness.program("headrace"), "--socket", rig.api.path, "billing",
+                                  verb, *words], capture_output=True, text=True, timeout=60)
+            harness.check(got.returncode == 2 and cause in got.stderr,
+                          f"billing {verb} {words}: {got.returncode}, {got.stderr}")
+    harness.check(bills_of(rig) == before and rig.api.call("GET", "/billing")["work"] == "run",
+                  "a refused run changed something")
+
+
 def test():
     rig, made = make_rig()
     with rig:
+        bad_tariffs(rig)
         rig.start()
         run_bills(rig)
         whole, _ = bills_of(rig)
         harness.check(len(whole) == METERS, f"{len(whole)} bills of {METERS} meters")
         harness.check({b["state"] for b in whole.values()} == {"closed", "not_billed"},
                       "every meter was complete, or none")
+        bad_requests(rig)
         rig.stop()
         killed_run(rig, made, whole)
 

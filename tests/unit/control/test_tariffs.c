@@ -164,7 +164,8 @@ static void files_that_contradict_each_other_are_refused(void **state)
 	tariff_book_free(&book);
 	folder_write("a.yaml", HEAD TIERS);
 	assert_int_equal(tariff_book_load(folder_path("."), &book, &err), RESULT_INPUT);
-	assert_non_null(strstr(err.text, "versions 1 and 2 both rule on 2026-07-01 (a.yaml:4, b.yaml:4)"));
+	assert_non_null(strstr(err.text, "versions 1 and 2 both rule on 2026-07-01 (a.yaml:4, "
+	                                 "b.yaml:4)"));
 	assert_int_equal(book.count, 0);
 	assert_int_equal(tariff_book_load(folder_path("none"), &book, &err), RESULT_ABSENT);
 }
