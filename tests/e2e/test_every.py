@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import time
 
 import harness
@@ -207,7 +208,7 @@ class Shell:
                      "HEADRACE_TOKEN": self.tokens[role]}
         self.count += 1
         got = subprocess.run([harness.program("headrace"), *words], capture_output=True,
-                             text=True, timeout=120, env=dict(os.environ, **place))
+                             text=True, timeout=300, env=dict(os.environ, **place))
         what = f"headrace {' '.join(words)}{f' as {role}' if role else ''}"
         check(got.returncode == expect,
               f"{what}: exit {got.returncode}, expected {expect}: {got.stderr.strip()}")
@@ -339,8 +340,9 @@ def is_urgent(rig):
 
 def check_urgency(rig):
     """Behind a quick answer the next one has priority, anything else has none."""
-    if os.geteuid() != 0:
-        print("not root: no priorities")
+    may = [sys.executable, "-c", "import os; os.setpriority(os.PRIO_PROCESS, 0, -10)"]
+    if subprocess.run(may, capture_output=True).returncode:
+        print("no higher priority is permitted here")
         return
     connection = harness.UnixConnection(rig.path("api.sock"))
     for target, urgent in ((f"/readings/{METER}/last", True), ("/health", False),
