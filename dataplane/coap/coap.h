@@ -120,6 +120,13 @@ void coap_server_free(struct coap_server *c);
 /* What coap_server_new takes. */
 uint64_t coap_server_memory(const struct coap_config *config);
 
+/* For a burst of datagrams, before coap_input is called for each: coap_fetch for all, then
+ * coap_fetch_exchange for all with what it returned. They fetch what coap_input will look at, and
+ * change nothing. */
+uint32_t coap_fetch(const struct coap_server *c, const struct coap_peer *peer,
+                    const uint8_t *bytes, uint32_t count);
+void coap_fetch_exchange(const struct coap_server *c, uint32_t fetched);
+
 /* One datagram's payload. Untrusted. `multicast`: it was sent to a group. */
 void coap_input(struct coap_server *c, const struct coap_peer *peer, bool multicast,
                 const uint8_t *bytes, uint32_t count, uint64_t now_us);

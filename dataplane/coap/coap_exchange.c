@@ -11,7 +11,10 @@
 
 #include <stdlib.h>
 
+#include "base/bytes.h"
 #include "base/check.h"
+#include "base/fetch.h"
+#include "base/pages.h"
 
 static void list_init(struct coap_list *l)
 {
@@ -83,8 +86,8 @@ bool coap_exchanges_init(struct coap_server *c)
 	while (buckets < total)
 		buckets *= 2;
 	c->bucket_mask = buckets - 1;
-	c->exchanges = calloc(total, sizeof c->exchanges[0]);
-	c->buckets = malloc(buckets * sizeof c->buckets[0]);
+	c->exchanges = pages_new(total, sizeof c->exchanges[0]);
+	c->buckets = pages_new(buckets, sizeof c->buckets[0]);
 	if (!c->exchanges || !c->buckets)
 		return false;
 	memset(c->buckets, 0xff, buckets * sizeof c->buckets[0]);
@@ -103,6 +106,34 @@ bool coap_exchanges_init(struct coap_server *c)
 static uint32_t bucket_of(const struct coap_server *c, uint64_t peer_hash, uint16_t id)
 {
 	return (uint32_t)(peer_hash + id) & c->bucket_mask;
+}
+
+uint32_t coap_fetch(const struct coap_server *c, const struct coap_peer *peer,
+                    const uint8_t *bytes, uint32_t count)
+{
+	if (count < 4)
+		return COAP_NIL;
+	uint32_t bucket = bucket_of(c, coap_peer_hash(c, peer), get_be16(bytes + 2));
+	fetch_line(&c->buckets[bucket]);
+	return bucket;
+}
+
+void coap_fetch_exchange(const struct coap_server *c, uint32_t fetched)
+{
+	uint32_t index = fetched == COAP_NIL ? COAP_NIL : c->buckets[fetched];
+	if (index != COAP_NIL)
+		fetch_lines(&c->exchanges[index], 2 * FETCH_LINE);
+}
+
+/* What is forgotten next, and what of it leads on: the one after it is there a turn later. */
+static void fetch_oldest(const struct coap_server *c)
+{
+	if (c->done.head == COAP_NIL)
+		return;
+	const struct coap_exchange *e = &c->exchanges[c->done.head];
+	fetch_line(&c->buckets[e->bucket]);
+	if (e->next != COAP_NIL)
+		fetch_lines(&c->exchanges[e->next], sizeof *e);
 }
 
 static void table_remove(struct coap_server *c, struct coap_exchange *e)
@@ -177,6 +208,7 @@ void coap_exchange_keep_spare(struct coap_server *c, const struct coap_exchange 
 	CHECK_OP(oldest, !=, COAP_NIL);
 	counter_add(c->counters, COUNTER_COAP_EVICTED, 1);
 	coap_exchange_release(c, &c->exchanges[oldest]);
+	fetch_oldest(c);
 }
 
 void coap_exchange_to(struct coap_server *c, struct coap_exchange *e,

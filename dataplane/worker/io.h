@@ -115,6 +115,8 @@ struct io {
 	_Atomic uint64_t readings_received;
 };
 
+#define BURST_MAX 32u /* packets that are announced at once */
+
 /* A telemetry message on its way into batches. */
 struct message {
 	uint64_t candidates; /* profiles by topic or URI, and content format */
@@ -208,6 +210,8 @@ uint32_t io_broker_buffer_bytes(const struct pipeline_config *config);
 /* --- io_coap.c --- */
 extern const struct coap_app io_coap_app;
 void io_coap_done(struct io *io, uint32_t ticket);
+/* At most BURST_MAX packets, those for the CoAP port among them. */
+void io_coap_announce(struct io *io, const struct packet *packets, uint32_t count);
 /* A datagram to the CoAP port. */
 void io_coap_take(struct io *io, const struct packet *p);
 

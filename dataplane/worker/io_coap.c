@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "base/check.h"
 #include "base/hash.h"
 #include "ingest/content.h"
 #include "net/address.h"
@@ -114,11 +115,32 @@ static void local_address(const struct packet_local *us, const struct packet *p,
 		memcpy(out, address_is_link_local(p->source) ? us->link_local : us->ipv6, 16);
 }
 
-void io_coap_take(struct io *io, const struct packet *p)
+static struct coap_peer peer_of(const struct io *io, const struct packet *p)
 {
 	struct coap_peer peer = {.port = p->source_port, .local_port = p->destination_port};
 	memcpy(peer.address, p->source, sizeof peer.address);
 	local_address(&io->port->local, p, peer.local);
+	return peer;
+}
+
+void io_coap_announce(struct io *io, const struct packet *packets, uint32_t count)
+{
+	uint32_t fetched[BURST_MAX], n = 0;
+	CHECK_OP(count, <=, BURST_MAX);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct packet *p = &packets[i];
+		if (p->kind != PACKET_UDP || p->destination_port != io->config->coap_port)
+			continue;
+		struct coap_peer peer = peer_of(io, p);
+		fetched[n++] = coap_fetch(io->coap, &peer, p->l4, p->l4_bytes);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		coap_fetch_exchange(io->coap, fetched[i]);
+}
+
+void io_coap_take(struct io *io, const struct packet *p)
+{
+	struct coap_peer peer = peer_of(io, p);
 	coap_input(io->coap, &peer, address_is_group(p->destination), p->l4, p->l4_bytes,
 	           io->now_us);
 }

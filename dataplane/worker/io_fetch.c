@@ -10,7 +10,6 @@
 #include "base/fetch.h"
 #include "worker/io.h"
 
-#define BURST_MAX  32
 #define PAGE_LINES 4 /* of a registry page: its entries are searched one after the other */
 
 static void fetch_session(const struct io *io, uint32_t index)
@@ -68,6 +67,8 @@ void io_announce(void *context, struct packet *packets, uint32_t count)
 	for (uint32_t at = 0; at < count; at += BURST_MAX) {
 		uint32_t n = count - at < BURST_MAX ? count - at : BURST_MAX;
 		uint32_t known = fetch_connections(io, packets + at, n, index);
+		if (io->coap)
+			io_coap_announce(io, packets + at, n);
 		for (uint32_t i = 0; i < known; i++)
 			fetch_directory(io, index[i]);
 		for (uint32_t i = 0; i < known; i++) {

@@ -126,6 +126,23 @@ static void answer_ids_of_a_peer_differ_like_its_own(void **state)
 	rig_fini(&rig);
 }
 
+/* What is fetched is what the exchange's message id leads to; a cut datagram leads nowhere. */
+static void fetch_names_the_bucket_of_a_datagrams_exchange(void **state)
+{
+	(void)state;
+	static struct rig rig;
+	const uint8_t datagram[] = {0x40, 0x02, 0x12, 0x34};
+	struct coap_peer peer = rig_peer(3);
+	rig_init(&rig, 100);
+	struct coap_exchange *e = take(&rig, 3, 0x1234, true);
+	assert_int_equal(coap_fetch(rig.c, &peer, datagram, sizeof datagram), e->bucket);
+	coap_fetch_exchange(rig.c, e->bucket);
+	assert_int_equal(coap_fetch(rig.c, &peer, datagram, 3), COAP_NIL);
+	coap_fetch_exchange(rig.c, COAP_NIL);
+	assert_ptr_equal(find(&rig, 3, 0x1234), e);
+	rig_fini(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +151,7 @@ int main(void)
 	    cmocka_unit_test(exchange_answered_longest_ago_makes_room),
 	    cmocka_unit_test(exchange_refused_pushes_nothing_out),
 	    cmocka_unit_test(exchange_just_answered_is_not_the_one_to_go),
+	    cmocka_unit_test(fetch_names_the_bucket_of_a_datagrams_exchange),
 	    cmocka_unit_test(answer_ids_of_a_peer_differ_like_its_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
