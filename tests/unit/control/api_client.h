@@ -60,6 +60,8 @@ static inline int exchange(int fd, const char *request, size_t bytes)
 	memcpy(headers, all, length);
 	headers[length] = '\0';
 	answer_bytes = used - (size_t)(body + 4 - all);
+	if (answer_bytes >= sizeof answer)
+		abort(); /* ask for less */
 	memcpy(answer, body + 4, answer_bytes);
 	answer[answer_bytes] = '\0';
 	return status;
