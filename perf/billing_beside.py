@@ -3,8 +3,9 @@
 """Ingest without a billing run, beside one, and without one again, in one run of one headraced.
 
 The store is filled with a month of readings of --bills meters (headrace-year). Each round is A, B, A:
-the generator connects --meters meters over shared memory and sends two steps, --rate messages/s for
-the latency and as fast as acknowledgements come for the rate. In B the bills of that month are run,
+the generator connects --meters meters and sends two steps, --rate messages/s for the latency and as
+fast as acknowledgements come for the rate; by a veth pair, for the end of a memif may take the other
+end along. In B the bills of that month are run,
 and then reviewed again and again, which draws each of them anew, until the generator has ended.
 
 Printed: of each step the acknowledged messages/s, the latency from sending to the PUBACK, the CPU time
@@ -35,7 +36,7 @@ class Beside(rig.Headraced):
     """headraced with a month of readings in its store."""
 
     def __init__(self, o):
-        super().__init__("beside", o.meters, cpu=o.cpu, gen_cpu=o.gen_cpu)
+        super().__init__("beside", o.meters, cpu=o.cpu, gen_cpu=o.gen_cpu, veth=True)
         self.o = o
         self.options["devices"] = o.meters + o.bills + 1
         self.write_config()
@@ -124,7 +125,7 @@ def measure_beside(server, first):
     try:
         got = measure(server)
         drawn = billing.now
-        harness.check(drawn > 0 and billing.is_alive(), "billing was not under way")
+        harness.check(billing.is_alive(), "billing ended before the generator")
     finally:
         billing.over.set()
         billing.join(600)
@@ -165,7 +166,8 @@ def run(o):
             for label, got in ("A", a), ("B", b), ("A", a2):
                 show(label, got)
             print(f"    {b['bills drawn meanwhile']:,} bills drawn beside B, "
-                  f"{b['cpu_ms_a_bill']:.2f} ms of CPU each", flush=True)
+                  f"{b['cpu_ms_a_bill']:.2f} ms of CPU each"
+                  f"{'' if b['bills drawn meanwhile'] else ': nothing was left for them'}", flush=True)
             rounds.append({"A": a, "B": b, "A again": a2, "loss": losses(a, b, a2)})
         audit = server.api.audit()
         harness.check(audit[0], f"the accounts do not balance: {audit[1]}")
@@ -195,6 +197,8 @@ def options():
 
 def main():
     o = options()
+    harness.enter_namespace()
+    harness.take_signals()
     try:
         result = run(o)
     except harness.Failure as failure:
