@@ -8,6 +8,7 @@
 #include <rte_rcu_qsbr.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/clock.h"
