@@ -8,7 +8,6 @@
 #include "storage/keeper.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sched.h"
 
 #define DAY_MS      86400000ll
 #define CLOSED_MS   (2 * 3600 * 1000ll) /* a day is closed so long after its end */
@@ -101,11 +101,10 @@ static bool rest(struct store_keeper *k, uint64_t us)
 static void *keeper_main(void *context)
 {
 	struct store_keeper *k = context;
-	const struct sched_param none = {0};
 	struct error err;
 	bool failing = false;
 	uint64_t pause_us;
-	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
+	sched_later();
 	do {
 		uint64_t start = clock_mono_us();
 		enum result r = work(k, &err);

@@ -7,7 +7,7 @@
  * it uses what the others leave. Everything it does can be interrupted at any instant and goes on
  * after the next start.
  *
- * Thread: one of its own, an ordinary one (SCHED_IDLE). Memory: one struct.
+ * Thread: one of its own, an ordinary one (sched_later). Memory: one struct.
  */
 #ifndef HEADRACE_STORAGE_KEEPER_H
 #define HEADRACE_STORAGE_KEEPER_H

@@ -9,7 +9,6 @@
  *
  * Memory: four bytes and a bit for each meter, and for each thread the readings of 64 meters.
  */
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sched.h"
 #include "control/invoices/run_priv.h"
 
 #define THREADS_MAX 16
@@ -215,9 +215,8 @@ static void *thread_main(void *context)
 {
 	struct work *w = context;
 	struct job job = w->begun;
-	const struct sched_param none = {0};
 	uint64_t first, end;
-	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
+	sched_later();
 	pthread_setname_np(pthread_self(), "billing");
 	while (take_group(w, &first, &end))
 		do_group(w, &job, first, end);

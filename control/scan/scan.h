@@ -9,7 +9,7 @@
  *   "veesum/2026-03-01"         the summary; the oldest go when there are more than 100
  *
  * Threads: ordinary callers. The work is done by threads of the module's own, one a processor up
- * to SCAN_THREADS_MAX, which run only when nobody else wants the processor (SCHED_IDLE) and pause
+ * to SCAN_THREADS_MAX, which leave the processor to all others (sched_later) and pause
  * for as long as readings wait in the journal for the store.
  */
 #ifndef HEADRACE_SCAN_SCAN_H

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A scan under way: a few threads of the lowest priority share the list of meters. */
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sched.h"
 #include "control/scan/scan_priv.h"
 #include "control/usage/check.h"
 
@@ -228,9 +228,8 @@ void *scan_work(void *context)
 	                               .calendar = s->source.calendar,
 	                               .rules = s->source.rules,
 	                               .now_s = clock_wall_ms() / 1000}};
-	const struct sched_param none = {0};
 	struct error err;
-	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none); /* the others inherit it */
+	sched_later(); /* the others inherit it */
 	snprintf(w.period, sizeof w.period, "%s", s->status.period);
 	if (prepare(&w, &err) == RESULT_OK)
 		run_threads(&w);

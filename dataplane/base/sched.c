@@ -24,3 +24,10 @@ void sched_soon(int nice)
 	attr.sched_nice = had;
 	syscall(SYS_sched_setattr, 0, &attr, 0);
 }
+
+void sched_later(void)
+{
+	struct sched_attr attr = {
+	    .size = sizeof attr, .sched_policy = SCHED_BATCH, .sched_nice = 19};
+	syscall(SYS_sched_setattr, 0, &attr, 0);
+}

@@ -18,4 +18,14 @@
  */
 void sched_soon(int nice);
 
+/*
+ * The opposite, for work that nobody waits for (and for the threads that the calling one starts):
+ * nice 19 and SCHED_BATCH, a share of 1.5 % beside one thread of ordinary priority that is always
+ * busy, and what others leave. Not SCHED_IDLE: where the kernel groups threads by session
+ * (autogroups, which services of systemd are in, too), a group of which only such threads were
+ * runnable was seen to get the processor ahead of the kernel's own threads for half a second
+ * when a worker of the group woke up; and on a busy machine they got nothing at all.
+ */
+void sched_later(void);
+
 #endif

@@ -64,12 +64,22 @@ static void another_policy_is_left_alone(void **state)
 	assert_int_equal(after.sched_runtime, before.sched_runtime);
 }
 
+static void work_that_can_wait_goes_last(void **state)
+{
+	(void)state;
+	sched_later();
+	struct sched_attr after = look();
+	assert_int_equal(after.sched_policy, SCHED_BATCH);
+	assert_int_equal(after.sched_nice, 19);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slices_become_short),
 		cmocka_unit_test(priority_is_had_where_it_is_permitted),
 		cmocka_unit_test(another_policy_is_left_alone),
+		cmocka_unit_test(work_that_can_wait_goes_last),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
