@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sched.h"
 #include "control/aggregation.h"
 #include "control/api/api.h"
 #include "control/broker/broker.h"
@@ -602,6 +603,9 @@ static int run(struct daemon *d, const sigset_t *signals)
 	}
 	if (code == EXIT_SUCCESS) {
 		int signal_number = 0;
+		if (sched_has_autogroups())
+			log_info("headraced", "kernel.sched_autogroup_enabled is 1: beside billing "
+				 "and other work acknowledgements can wait; set it to 0");
 		log_info("headraced", "ready");
 		while (sigwait(signals, &signal_number) == 0 && signal_number == SIGHUP)
 			if (api_reload(d->api, &err) != RESULT_OK)

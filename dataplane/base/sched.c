@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/sched.h"
 
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <linux/sched/types.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define SLICE_NS 100000
+
+bool sched_has_autogroups(void)
+{
+	char text[2] = "0";
+	int fd = open("/proc/sys/kernel/sched_autogroup_enabled", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	bool on = read(fd, text, 1) == 1 && text[0] != '0';
+	close(fd);
+	return on;
+}
 
 void sched_soon(int nice)
 {

@@ -3,6 +3,8 @@
 #ifndef HEADRACE_BASE_SCHED_H
 #define HEADRACE_BASE_SCHED_H
 
+#include <stdbool.h>
+
 /*
  * The calling thread wants the processor soon rather than long: slices of 0.1 ms, the shortest
  * there are, instead of some 3 ms that end at a timer tick. One that wakes then gets the processor
@@ -21,11 +23,17 @@ void sched_soon(int nice);
 /*
  * The opposite, for work that nobody waits for (and for the threads that the calling one starts):
  * nice 19 and SCHED_BATCH, a share of 1.5 % beside one thread of ordinary priority that is always
- * busy, and what others leave. Not SCHED_IDLE: where the kernel groups threads by session
- * (autogroups, which services of systemd are in, too), a group of which only such threads were
- * runnable was seen to get the processor ahead of the kernel's own threads for half a second
- * when a worker of the group woke up; and on a busy machine they got nothing at all.
+ * busy, and what others leave. Not SCHED_IDLE: on a busy machine that is nothing at all, not even
+ * the moment it takes to give back what somebody else waits for.
  */
 void sched_later(void);
+
+/*
+ * Does the kernel group threads by session (kernel.sched_autogroup_enabled)? Priorities then hold
+ * within the group only, and a group of busy threads of low priority and a worker that wakes was
+ * seen to hold up the kernel's own threads of that core (ksoftirqd, kblockd, and with them every
+ * acknowledgement) for half a second (Linux 6.18).
+ */
+bool sched_has_autogroups(void);
 
 #endif
