@@ -196,8 +196,10 @@ enum counter mqtt_props_parse(struct mqtt_cursor *c, enum mqtt_type type, struct
 
 void mqtt_props_forward(const struct mqtt_props *props, uint8_t *out)
 {
+	if (props->forward_bytes == 0)
+		return; /* there may be none at all */
 	struct mqtt_cursor c = {props->all.data, props->all.data + props->all.count};
-	while (props->forward_bytes > 0 && mqtt_left(&c) > 0) {
+	while (mqtt_left(&c) > 0) {
 		const uint8_t *start = c.at;
 		uint8_t id = *c.at++;
 		uint32_t value;
