@@ -88,6 +88,7 @@ struct meter {
 	uint32_t capacity_w; /* what the registry says */
 	uint32_t sender;     /* that carries its messages */
 	uint32_t last_fresh; /* line: newest confirmable fresh one, NONE */
+	uint32_t judged;     /* line: last one that is judged against the one before, NONE */
 };
 
 /* A sender: an MQTT client (meter or gateway) or a CoAP session. */

@@ -62,7 +62,7 @@ static void meter_init(struct fleet *f, uint32_t index)
 	m->power_w = replaced ? 20 + fleet_random_below(f, 80) : 300 + fleet_random_below(f, 7500);
 	m->capacity_w = 25000 + 5000 * fleet_random_below(f, 16);
 	m->wh = 1000000 + fleet_random_below(f, 50000000);
-	m->last_fresh = NONE;
+	m->last_fresh = m->judged = NONE;
 	if (index == ROLLING_METER) {
 		m->wh = 999999995;
 		m->power_w = 4000;

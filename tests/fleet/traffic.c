@@ -280,6 +280,10 @@ static void send_defect(struct fleet *f, struct sender *s, uint32_t meter, uint8
 		line_fresh(f, meter);
 	else
 		line_defect(f, meter, make);
+	if (make >= MAKE_OVER_CAPACITY) {
+		f->meters[meter].judged = first;
+		qos = 1; /* its acknowledgement is waited for */
+	}
 	message_send(f, s, first, false, qos, now_us);
 }
 
@@ -340,12 +344,16 @@ static void send_batch(struct fleet *f, struct sender *s, uint64_t now_us)
 	message_send(f, s, first, true, qos, now_us);
 }
 
-/* A replaced time is the time of arrival: readings of such a meter must not overtake each other. */
+/* A replaced time is the time of arrival: readings of such a meter must not overtake each other.
+ * Nor must any overtake one that is judged by the one before, while the store is asked about it. */
 static bool sender_ready(const struct fleet *f, const struct sender *s)
 {
 	const struct meter *m = &f->meters[f->behind[s->first_meter]];
 	if (s->route == ROUTE_COAP)
 		return s->inflight < (m->clock == CLOCK_REPLACED ? 1 : SESSION_INFLIGHT);
+	if (s->route == ROUTE_MQTT && s->inflight > 0 && m->judged != NONE &&
+	    !line_is_acked(f, m->judged))
+		return false;
 	return s->inflight < CLIENT_INFLIGHT && mqtt_ready(f, s->transport);
 }
 
