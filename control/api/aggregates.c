@@ -32,13 +32,6 @@ bool api_local_time(const struct api_request *request, struct api_reply *reply, 
 	return true;
 }
 
-static const char *day_text(int32_t day, char out[TIME_TEXT_BYTES])
-{
-	struct civil_date d = civil_from_day(day);
-	snprintf(out, TIME_TEXT_BYTES, "%04d-%02d-%02d", d.year, d.month, d.day);
-	return out;
-}
-
 /* --- one period --- */
 
 struct listing {
@@ -144,7 +137,7 @@ static void put_json(struct listing *l, const struct aggregate *a)
 	const struct calendar *calendar = l->request->context->calendar;
 	time_format(a->start_ms, start);
 	time_format(a->end_ms, end);
-	day_text(calendar_day(calendar, a->start_ms / 1000), day);
+	day_format(calendar_day(calendar, a->start_ms / 1000), day);
 	text_add(t, "%s\n{\"start\":\"%s\",\"end\":\"%s\",\"day\":\"%s\"", l->count ? "," : "",
 		 start, end, day);
 	put_json_values(l, a);
@@ -278,17 +271,17 @@ static void put_level(struct text *t, const struct level_shown *v, bool first)
 	char day[TIME_TEXT_BYTES];
 	text_add(t, "%s\n{\"level\":\"%s\",\"keep_days\":", first ? "" : ",", v->name);
 	if (v->days > 0)
-		text_add(t, "%u,\"keeps_from\":\"%s\",", v->days, day_text(v->keeps_from, day));
+		text_add(t, "%u,\"keeps_from\":\"%s\",", v->days, day_format(v->keeps_from, day));
 	else
 		text_add(t, "null,\"keeps_from\":null,");
 	if (v->has_oldest)
-		text_add(t, "\"oldest\":\"%s\",", day_text(v->oldest, day));
+		text_add(t, "\"oldest\":\"%s\",", day_format(v->oldest, day));
 	else
 		text_add(t, "\"oldest\":null,");
 	text_add(t, "\"past\":%s,", v->goes ? "true" : "false");
 	if (v->has_oldest && v->days > 0)
 		text_add(t, "\"next_goes\":\"%s\"}",
-			 day_text(v->oldest + (int32_t)v->days + 1, day));
+			 day_format(v->oldest + (int32_t)v->days + 1, day));
 	else
 		text_add(t, "\"next_goes\":null}");
 }

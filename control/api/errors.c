@@ -11,11 +11,10 @@
 
 #include "base/utf8.h"
 #include "contract/reading.h"
+#include "contract/reading_flags.h"
 #include "control/api/api_priv.h"
 #include "control/api/error_actions.h"
 #include "control/api/topics.h"
-
-static const char *const protocols[] = {"mqtt", "coap", "replay"};
 
 static const char *fate_name(uint8_t fate)
 {
@@ -56,8 +55,7 @@ static void put_entry(struct text *t, const struct stored_error *e)
 	text_add(t, ",\"topic\":");
 	text_json(t, e->topic, e->topic_bytes);
 	text_add(t, ",\"protocol\":\"%s\",\"qos\":%u",
-	         e->protocol < sizeof protocols / sizeof protocols[0] ? protocols[e->protocol]
-	                                                              : "other", e->qos);
+	         reading_protocol_name(e->protocol), e->qos);
 	put_address(t, e);
 	text_add(t, ",\"raw_bytes\":%" PRIu32, e->raw_bytes);
 }

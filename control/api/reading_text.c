@@ -8,9 +8,7 @@
 
 const char *reading_protocol(const struct stored_reading *r)
 {
-	static const char *const names[] = {"mqtt", "coap", "replay"};
-	unsigned protocol = r->flags >> READING_PROTOCOL_SHIFT;
-	return protocol < sizeof names / sizeof names[0] ? names[protocol] : "other";
+	return reading_protocol_name(r->flags >> READING_PROTOCOL_SHIFT);
 }
 
 void reading_put_flags(struct text *t, uint16_t flags, const char *open, const char *close,

@@ -12,13 +12,6 @@
 
 #define KWH_DECIMALS 6
 
-static const char *day_format(int32_t day, char out[TIME_TEXT_BYTES])
-{
-	struct civil_date d = civil_from_day(day);
-	snprintf(out, TIME_TEXT_BYTES, "%04d-%02d-%02d", d.year, d.month, d.day);
-	return out;
-}
-
 /* What is asked for: a device, or, where there is none of that id, a service point. */
 struct asked {
 	bool is_point;

@@ -42,8 +42,8 @@ json_t *json_time(int64_t at_s)
 
 json_t *json_day(int32_t day)
 {
-	struct civil_date d = civil_from_day(day);
-	return json_sprintf("%04d-%02d-%02d", d.year, d.month, d.day);
+	char text[DAY_FORMAT_BYTES];
+	return json_string(day_format(day, text));
 }
 
 /* --- findings --- */

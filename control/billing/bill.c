@@ -20,9 +20,9 @@ struct part {
 
 static enum result no_tariff(const struct bill_span *span, int32_t day, struct error *err)
 {
-	struct civil_date d = civil_from_day(day);
-	return fail(RESULT_INPUT, err, "no version of tariff %s rules on %04d-%02d-%02d",
-	            span->versions[0]->id, d.year, d.month, d.day);
+	char text[DAY_FORMAT_BYTES];
+	return fail(RESULT_INPUT, err, "no version of tariff %s rules on %s",
+	            span->versions[0]->id, day_format(day, text));
 }
 
 static enum result part_begin(const struct bill_request *r, const struct bill_span *span,

@@ -59,6 +59,13 @@ struct civil_date civil_from_day(int32_t day)
 	};
 }
 
+const char *day_format(int32_t day, char out[DAY_FORMAT_BYTES])
+{
+	struct civil_date d = civil_from_day(day);
+	snprintf(out, DAY_FORMAT_BYTES, "%04d-%02d-%02d", d.year, d.month, d.day);
+	return out;
+}
+
 int32_t civil_month_days(int32_t year, int32_t month)
 {
 	struct civil_date next = {month == 12 ? year + 1 : year, month == 12 ? 1 : month + 1, 1};

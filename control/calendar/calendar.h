@@ -43,6 +43,9 @@ const char *calendar_zone(const struct calendar *c);
 /* --- days, counted from 1970-01-01 in the calendar alone, without a time zone --- */
 int32_t civil_to_day(struct civil_date date);
 struct civil_date civil_from_day(int32_t day);
+/* "2025-06-15". Returns `out`. */
+#define DAY_FORMAT_BYTES 40
+const char *day_format(int32_t day, char out[DAY_FORMAT_BYTES]);
 /* 28 .. 31. */
 int32_t civil_month_days(int32_t year, int32_t month);
 /* "2026-03-29": exactly so. RESULT_INPUT: malformed, no such date, or beyond the years above. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "control/calendar/time_text.h"
 #include "control/config/decimal.h"
 #include "control/invoices/invoices_priv.h"
 #include "control/usage/page.h"
@@ -45,8 +46,8 @@ static json_t *money(amount_t amount)
 
 json_t *day_text(int32_t day)
 {
-	struct civil_date d = civil_from_day(day);
-	return json_sprintf("%04d-%02d-%02d", d.year, d.month, d.day);
+	char text[DAY_FORMAT_BYTES];
+	return json_string(day_format(day, text));
 }
 
 json_t *kwh_text(int64_t energy_mwh)
@@ -56,10 +57,8 @@ json_t *kwh_text(int64_t energy_mwh)
 
 json_t *time_text(int64_t at_s)
 {
-	struct civil_date d = civil_from_day((int32_t)(at_s / 86400));
-	int s = (int)(at_s % 86400);
-	return json_sprintf("%04d-%02d-%02dT%02d:%02d:%02dZ", d.year, d.month, d.day, s / 3600,
-	                    s / 60 % 60, s % 60);
+	char text[TIME_TEXT_BYTES];
+	return json_string(time_format(at_s * 1000, text));
 }
 
 static uint64_t mix(uint64_t digest, const void *bytes, size_t count)

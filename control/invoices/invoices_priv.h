@@ -127,6 +127,9 @@ json_t *document_not_billed(const struct invoices_source *source, const struct b
 /* --- records.c --- */
 
 const char *document_text(const json_t *object, const char *key); /* "": absent */
+/* By what a bill that is kept is drawn anew: a meter's by the tariff of the bill, a point's by its
+ * own, which may have been corrected. Its text is the document's. */
+struct tariff_choice document_tariff(const json_t *bill);
 /* Is a document's text that of a closed bill? */
 bool document_is_closed(const void *text, size_t bytes);
 /* RESULT_ABSENT: no such key. */

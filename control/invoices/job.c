@@ -134,13 +134,6 @@ enum result bill_job_adjust(struct job *job, const struct bill_subject *s, const
 	return bill_job_put(job, key, document, false);
 }
 
-/* A meter's by the tariff of the bill; a point's by its own, which may have been corrected. */
-static struct tariff_choice tariff_of(const struct bill_subject *s, const json_t *bill)
-{
-	const char *name = document_text(bill, s->point ? "default_tariff" : "tariff");
-	return (struct tariff_choice){name, false};
-}
-
 enum result bill_job_compare(struct job *job, const struct bill_subject *s, const json_t *bill,
                              const json_t *adjustments)
 {
@@ -149,7 +142,7 @@ enum result bill_job_compare(struct job *job, const struct bill_subject *s, cons
 	size_t count = json_array_size(adjustments);
 	const json_t *last = count ? json_array_get(adjustments, count - 1) : bill;
 	enum result result =
-	    document_draw(job->source, &job->page, s, tariff_of(s, bill), &now, &why);
+	    document_draw(job->source, &job->page, s, document_tariff(bill), &now, &why);
 	if (result == RESULT_OK &&
 	    strcmp(document_text(now, "digest"), document_text(last, "digest")) != 0)
 		result = bill_job_adjust(job, s, last, now, (unsigned)count + 1);

@@ -12,6 +12,13 @@ const char *document_text(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
+struct tariff_choice document_tariff(const json_t *bill)
+{
+	bool of_point = *document_text(bill, "service_point") != '\0';
+	return (struct tariff_choice){document_text(bill, of_point ? "default_tariff" : "tariff"),
+	                              false};
+}
+
 void key_of_bill(char key[KEY_BYTES], const char *month, const char *ref)
 {
 	snprintf(key, KEY_BYTES, "bill/%s/%s", month, ref);

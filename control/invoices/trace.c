@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "contract/reading.h"
+#include "contract/reading_flags.h"
 #include "control/config/decimal.h"
 #include "control/invoices/invoices_priv.h"
 
@@ -202,8 +202,6 @@ static const char *line_name(const struct trace *t, const struct bill_line *l, c
 
 static void put_found(json_t *piece, const char *which, const struct found *f)
 {
-	static const char *const protocols[] = {"mqtt", "coap", "replay"};
-	unsigned protocol = f ? f->flags >> READING_PROTOCOL_SHIFT : 0;
 	char key[32];
 	snprintf(key, sizeof key, "%s_kwh", which);
 	json_object_set_new(piece, key, f ? kwh_text(f->value) : json_null());
@@ -215,8 +213,8 @@ static void put_found(json_t *piece, const char *which, const struct found *f)
 	json_object_set_new(piece, key,
 	                    !f                              ? json_null()
 	                    : f->flags & READING_F_TS_REPLACED ? json_string("corrected time")
-	                    : protocol < 3 ? json_string(protocols[protocol])
-	                                   : json_string("other"));
+	                    : json_string(reading_protocol_name(f->flags >>
+	                                                        READING_PROTOCOL_SHIFT)));
 }
 
 static json_t *id_of(const struct source_meter *m)
@@ -317,11 +315,7 @@ static enum result find_subject(struct invoices *iv, const struct bill_name *nam
 		return result;
 	d->tariff = (struct tariff_choice){tariff, true};
 	if (!tariff)
-		d->tariff = (struct tariff_choice){
-		    document_text(t->closed, *document_text(t->closed, "service_point")
-		                                 ? "default_tariff"
-		                                 : "tariff"),
-		    false};
+		d->tariff = document_tariff(t->closed);
 	if (t->closed && strcmp(document_text(t->closed, "state"), "closed") == 0)
 		return subject_of_closed(iv, name, t, err);
 	return subject_find(&iv->source, name, &t->device, &t->point, &t->subject, err);

@@ -431,15 +431,6 @@ bool fields_equal(const struct fields *fs, const void *a, const void *b, int fie
 	return is_text(f->kind) ? strcmp(x, y) == 0 : memcmp(x, y, f->bytes) == 0;
 }
 
-static const char *day_text(int32_t day, char out[FIELD_TEXT_BYTES])
-{
-	if (day != FIELD_NO_DAY) {
-		struct civil_date d = civil_from_day(day);
-		snprintf(out, FIELD_TEXT_BYTES, "%04d-%02d-%02d", d.year, d.month, d.day);
-	}
-	return out;
-}
-
 const char *fields_text(const struct fields *fs, const void *object, int field,
 			char out[FIELD_TEXT_BYTES])
 {
@@ -469,7 +460,9 @@ const char *fields_text(const struct fields *fs, const void *object, int field,
 			time_format(*(const int64_t *)at * 1000, out);
 		return out;
 	case FIELD_DAY:
-		return day_text(*(const int32_t *)at, out);
+		if (*(const int32_t *)at != FIELD_NO_DAY)
+			day_format(*(const int32_t *)at, out);
+		return out;
 	case FIELD_RATIO:
 		return ratio_format(at, out);
 	case FIELD_ENERGY:
