@@ -161,8 +161,9 @@ bool stack_resolve(struct net_stack *n, const uint8_t peer[16], uint8_t mac[6])
 	if (!ipv4 && !n->port->local.has_ipv6)
 		return false;
 	next_hop(n->port, peer, hop);
-	if (n->hop_us == n->now_us && memcmp(n->hop, hop, sizeof hop) == 0) {
-		memcpy(mac, n->hop_mac, sizeof n->hop_mac);
+	struct hop *recent = &n->hops[(hop[15] ^ hop[14]) % HOPS_RECENT];
+	if (recent->found_us == n->now_us && memcmp(recent->address, hop, sizeof hop) == 0) {
+		memcpy(mac, recent->mac, sizeof recent->mac);
 		return true;
 	}
 	enum neighbour_state state = neighbours_find(n->port->neighbours, hop, n->now_us, mac);
@@ -173,9 +174,9 @@ bool stack_resolve(struct net_stack *n, const uint8_t peer[16], uint8_t mac[6])
 			nd_solicit(n, hop, state == NEIGHBOUR_STALE ? mac : NULL);
 	}
 	if (state == NEIGHBOUR_FRESH) {
-		memcpy(n->hop, hop, sizeof hop);
-		memcpy(n->hop_mac, mac, sizeof n->hop_mac);
-		n->hop_us = n->now_us;
+		memcpy(recent->address, hop, sizeof hop);
+		memcpy(recent->mac, mac, sizeof recent->mac);
+		recent->found_us = n->now_us;
 	}
 	return state != NEIGHBOUR_UNKNOWN;
 }

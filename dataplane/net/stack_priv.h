@@ -19,9 +19,17 @@
 #define RELAYED_MAX   64 /* frames of workers without a queue, waiting for ours */
 #define CONTROL_BYTES (RTE_PKTMBUF_HEADROOM + 256)
 #define ASKED_RECENT  64 /* addresses whose last request is remembered */
+#define HOPS_RECENT   64 /* next hops of a poll */
 /* Room for either family's header: where the transport header is in a buffer of net_alloc. */
 #define L4_OFFSET     (ETHERNET_BYTES + IPV6_HEADER_BYTES)
 #define HOP_LIMIT     64
+
+/* A next hop that answered: good for the poll that found it. */
+struct hop {
+	uint64_t found_us;
+	uint8_t address[16];
+	uint8_t mac[6];
+};
 
 struct asked {
 	uint8_t address[16];
@@ -49,9 +57,7 @@ struct net_stack {
 	uint16_t identification;
 	uint32_t queued_count, relayed_count, relay_turn;
 	struct asked asked[ASKED_RECENT];
-	/* the last next hop, which is that of most: good for the poll that found it */
-	uint64_t hop_us;
-	uint8_t hop[16], hop_mac[6];
+	struct hop hops[HOPS_RECENT];
 	struct rte_mbuf *queued[TX_QUEUED_MAX];
 	struct rte_mbuf *relayed[RELAYED_MAX];
 };
