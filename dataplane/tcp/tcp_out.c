@@ -327,7 +327,7 @@ void conn_output(struct tcp_engine *e, struct conn *c)
 		c->flags |= C_ACK_NOW;
 	restart_after_idle(e, c);
 	bool was_idle = c->snd_nxt == c->snd_una;
-	while (!e->link_full && output_one(e, c))
+	while (!e->link_full && has_output(e, c) && output_one(e, c))
 		;
 	bool in_flight = c->snd_nxt != c->snd_una;
 	if ((was_idle && in_flight) || (c->rtx_at == 0 && (in_flight || has_unsent(c))))
