@@ -46,7 +46,7 @@
 	S(coap, leisure_ms,           5000,     0,    60000) \
 	S(coap, registrations_max,   10000,     1,  1000000)
 #define LIMITS_NUMBERS(S) \
-	S(limits, connections,       16384,     1,  4194304) \
+	S(limits, connections,       16384,     1, 16777216) \
 	S(limits, devices,          100000,     1, 100000000) \
 	S(limits, batches,             256,    64,    65536) \
 	S(limits, detours,             256,     1,     4096) \
