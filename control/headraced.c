@@ -216,7 +216,7 @@ static enum result start_tracks(struct daemon *d, struct error *err)
 static void stop_tracks(struct daemon *d)
 {
 	if (d->tracks)
-		device_states_free(d->tracks, d->config->limits.devices);
+		device_states_free(d->tracks);
 }
 
 /* --- registry --- */

@@ -251,7 +251,7 @@ static void bench_stage(const char *name, uint32_t devices, bool prefetch, bool 
 	}
 	report(name, cycles, per_round / BATCH_READINGS * BATCH_READINGS);
 	stage_free(s);
-	device_states_free(states, devices);
+	device_states_free(states);
 }
 
 int main(int argc, char **argv)

@@ -31,7 +31,7 @@ struct device_track;
 /* Zeroed state for devices 0..count-1, shared by all stages (each touches only its own devices);
  * NULL: no memory. */
 struct device_track *device_states_new(uint32_t count);
-void device_states_free(struct device_track *states, uint32_t count);
+void device_states_free(struct device_track *states);
 /* At start, for every device that has a stored reading: the one with the greatest meter time and,
  * if that has no register, the one before it that has (else NULL). */
 void device_state_warm(struct device_track *states, const struct profile_set *profiles,

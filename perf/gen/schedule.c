@@ -21,6 +21,7 @@
 #define ISSUES_PER_POLL  64
 #define CLOSES_PER_POLL  64
 #define CONNECT_EXTRA_US 60000000
+#define CONNECT_EACH_US  50 /* the least rate that is waited for: 20,000 a second */
 #define CLOSE_US         5000000
 #define LATE_MIN_MS      3600000
 #define LATE_SPREAD_MS   (40 * 3600000u)
@@ -115,7 +116,8 @@ static void run_connect(struct gen *g)
 	}
 	bool all = s->opened == last && s->half_open == 0 &&
 		   (!connects_first(o) || g->up >= g->senders);
-	uint64_t patience = (uint64_t)(last - s->opening) * (uint64_t)spacing + CONNECT_EXTRA_US;
+	uint64_t each_us = spacing > CONNECT_EACH_US ? (uint64_t)spacing : CONNECT_EACH_US;
+	uint64_t patience = (last - s->opening) * each_us + CONNECT_EXTRA_US;
 	if (all || (g->now_us > s->phase_us + patience)) {
 		if (s->step == 0)
 			s->last_up_us = g->now_us;

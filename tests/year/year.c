@@ -369,7 +369,7 @@ static void finish(struct year *y)
 	free(y->batch);
 	free(y->meters);
 	stage_free(y->stage);
-	device_states_free(y->tracks, y->meter_count);
+	device_states_free(y->tracks);
 	journal_close(y->journal);
 	store_close(y->store);
 	calendar_free(y->calendar);

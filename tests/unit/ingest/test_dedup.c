@@ -29,7 +29,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	device_states_free(states, 3);
+	device_states_free(states);
 	return 0;
 }
 
@@ -64,7 +64,7 @@ static void table_begins_empty_with_a_random_key(void **state)
 		assert_memory_equal(&states[i], &empty, sizeof empty);
 	struct hash_key a = dedup_key(states), b = dedup_key(other);
 	assert_memory_not_equal(&a, &b, sizeof a);
-	device_states_free(other, 1);
+	device_states_free(other);
 }
 
 static void value_hash_covers_count_channels_and_values(void **state)

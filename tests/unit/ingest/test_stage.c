@@ -44,7 +44,7 @@ static void start(void)
 static void stop(void)
 {
 	stage_free(stage);
-	device_states_free(states, DEVICES);
+	device_states_free(states);
 }
 
 static int setup(void **state)

@@ -58,7 +58,7 @@ static int teardown(void **state)
 	for (size_t i = 0; i < sizeof rings / sizeof rings[0]; i++)
 		ring_fini(rings[i]);
 	stage_worker_fini(&r->worker);
-	device_states_free(r->config.device_tracks, r->config.devices);
+	device_states_free(r->config.device_tracks);
 	free(r->batches);
 	free(r);
 	return 0;
