@@ -252,8 +252,23 @@ static void send_segment(struct net_stack *n, struct rte_mbuf *m, const uint8_t 
 	stack_transmit(n, m);
 }
 
+/* False: the port takes no more, and who has a copy keeps it for the next poll. */
+static bool has_room(struct net_stack *n, bool control)
+{
+	uint32_t most = control ? TX_QUEUED_CONTROL : TX_QUEUED_DATA;
+	if (n->queued_count < most)
+		return true;
+	net_flush(n);
+	if (n->queued_count < most)
+		return true;
+	counter_add(n->counters, COUNTER_NET_TX_WAITS, 1);
+	return false;
+}
+
 uint8_t *net_alloc(struct net_stack *n, uint32_t bytes, bool control)
 {
+	if (!has_room(n, control))
+		return NULL;
 	if (n->building)
 		rte_pktmbuf_free(n->building);
 	n->building = stack_buffer(n, L4_OFFSET + bytes, control);

@@ -15,7 +15,9 @@
 #include "net/spread.h"
 #include "net/stack.h"
 
-#define TX_QUEUED_MAX 256
+#define TX_QUEUED_MAX 256 /* frames that the port did not take yet */
+#define TX_QUEUED_DATA 192 /* of them, at which TCP keeps its data, */
+#define TX_QUEUED_CONTROL 224 /* and what it sends without any */
 #define RELAYED_MAX   64 /* frames of workers without a queue, waiting for ours */
 #define CONTROL_BYTES (RTE_PKTMBUF_HEADROOM + 256)
 #define ASKED_RECENT  64 /* addresses whose last request is remembered */

@@ -140,6 +140,45 @@ static void worker_without_a_queue_sends_through_anothers(void **state)
 	assert_true(counter_get(&second_counters, COUNTER_NET_TX_DROP_FULL) > 0);
 }
 
+/* How many segments without data TCP can send until it must keep one. */
+static uint32_t segments_until_full(const uint8_t local4[16], bool control, uint32_t most)
+{
+	static const uint8_t tcp[20] = {0x07, 0x5b, 0x9c, 0x40, [12] = 0x50, 16};
+	for (uint32_t i = 0; i < most; i++) {
+		uint8_t *segment = net_alloc(second, sizeof tcp, control);
+		if (!segment)
+			return i;
+		memcpy(segment, tcp, sizeof tcp);
+		net_send_tcp(second, local4, peer4, segment, sizeof tcp);
+	}
+	return most;
+}
+
+static void full_port_makes_tcp_wait(void **state)
+{
+	(void)state;
+	uint8_t frame[2048], local4[16];
+	address_from_ipv4(local4, port.local.ipv4);
+	struct packet_local peer = peer_local();
+	packet_put_arp(frame, 1, &peer, peer_mac, port.local.ipv4);
+	give(frame, ETHERNET_BYTES + ARP_BYTES);
+	poll();
+	/* nobody takes what the second sends */
+	uint32_t sent_all = segments_until_full(local4, false, 2000);
+	assert_in_range(sent_all, 64, 1999);
+	assert_int_equal(counter_get(&second_counters, COUNTER_NET_TX_WAITS), 1);
+	/* a reserve for what has no data: the peer must hear of windows and of its end */
+	assert_in_range(segments_until_full(local4, true, 2000), 16, 256);
+	/* and one for those who keep no copy */
+	assert_true(net_send_udp(second, local4, 5683, peer4, 40000, payload, 100));
+	assert_int_equal(counter_get(&second_counters, COUNTER_NET_TX_DROP_FULL), 0);
+	while (net_flush(stack) > 0)
+		;
+	net_flush(second);
+	assert_int_equal(segments_until_full(local4, false, 64), 64);
+	assert_int_equal(counter_get(&second_counters, COUNTER_NET_TX_DROP_FULL), 0);
+}
+
 static void wrong_distribution_is_refused(void **state)
 {
 	(void)state;
@@ -161,6 +200,7 @@ int main(void)
 	    SHARED(flows_are_handed_to_their_worker),
 	    SHARED(full_ring_is_a_counted_drop),
 	    SHARED(worker_without_a_queue_sends_through_anothers),
+	    SHARED(full_port_makes_tcp_wait),
 	    cmocka_unit_test(wrong_distribution_is_refused),
 	};
 	return cmocka_run_group_tests(tests, start_dpdk, stop_dpdk);
