@@ -431,21 +431,26 @@ void client_timer(struct gen *g, uint32_t client)
 	arm(g, client);
 }
 
-/* Owe an ACK: at once for the second segment in a row, else within 40 ms. */
+/* Owe an ACK, for 40 ms at most. */
 static void owe_ack(struct gen *g, uint32_t client)
 {
 	struct client *c = &g->clients[client];
 	struct ack_queue *q = &g->acks;
-	if (c->flags & CLIENT_ACK_PENDING) {
-		send_bare(g, client, FLAG_ACK, c->snd_nxt);
-		return;
-	}
 	c->flags |= CLIENT_ACK_PENDING;
 	if (c->flags & CLIENT_ACK_QUEUED)
 		return; /* an older entry stands for it */
 	c->flags |= CLIENT_ACK_QUEUED;
 	q->all[q->tail++ & q->mask] =
 	    (struct ack_due){.client = client, .due_ms = gen_now_ms(g) + DELAYED_ACK_MS};
+}
+
+/* Now, unless the port takes no more: dropped, it would make the peer send again. */
+static void ack_now(struct gen *g, uint32_t client)
+{
+	if (link_is_congested(&g->link))
+		owe_ack(g, client);
+	else
+		send_bare(g, client, FLAG_ACK, g->clients[client].snd_nxt);
 }
 
 void client_run_acks(struct gen *g)
@@ -599,11 +604,11 @@ static void take_data(struct gen *g, uint32_t client, struct segment *s)
 	if (seq_before(c->rcv_nxt, s->seq) || c->flags & CLIENT_HOLDER ||
 	    known > s->bytes + (s->flags & FLAG_FIN)) {
 		g->totals.out_of_order++;
-		send_bare(g, client, FLAG_ACK, c->snd_nxt);
+		ack_now(g, client);
 		return;
 	}
 	if (known >= s->bytes + (s->flags & FLAG_FIN)) {
-		send_bare(g, client, FLAG_ACK, c->snd_nxt); /* our ACK was lost */
+		ack_now(g, client); /* our ACK was lost */
 		return;
 	}
 	uint32_t fresh = known < s->bytes ? s->bytes - known : 0;
@@ -618,7 +623,9 @@ static void take_data(struct gen *g, uint32_t client, struct segment *s)
 	if (s->flags & FLAG_FIN) {
 		c->rcv_nxt++;
 		c->flags |= CLIENT_FIN_SEEN;
-		send_bare(g, client, FLAG_ACK, c->snd_nxt);
+		ack_now(g, client);
+	} else if (c->flags & CLIENT_ACK_PENDING) {
+		ack_now(g, client); /* for the second segment in a row */
 	} else {
 		owe_ack(g, client);
 	}
@@ -669,7 +676,7 @@ void client_input(struct gen *g, uint32_t client, const uint8_t *tcp, uint32_t b
 		return;
 	}
 	if (s.flags & FLAG_SYN) {
-		send_bare(g, client, FLAG_ACK, c->snd_nxt); /* our ACK of its SYN was lost */
+		ack_now(g, client); /* our ACK of its SYN was lost */
 		return;
 	}
 	if (s.has_timestamps && !seq_before(c->rcv_nxt, s.seq))
