@@ -45,8 +45,8 @@ void net_stack_free(struct net_stack *n);
  * many. */
 uint32_t net_stack_poll(struct net_stack *n, uint64_t now_us);
 
-/* A buffer for an L4 segment of at most `bytes`; NULL: none left, too long, or the port takes no more
- * (`control`: some more than of others). */
+/* A buffer for an L4 segment of at most `bytes`; NULL: none left, too long, or the port takes no
+ * more (`control`: it takes some more of these). */
 uint8_t *net_alloc(struct net_stack *n, uint32_t bytes, bool control);
 
 /* Send the TCP segment built in the buffer of the last net_alloc; its checksum field is 0. */
