@@ -2,8 +2,8 @@
 /*
  * Device tracks: judge, remember, warm. In: readings, at start stored readings. Out: answers.
  * Thread: the stage worker that the device belongs to; before the workers run, the starting one.
- * Memory: 64 bytes a device, touched at start: to clear a large page when a reading touches it takes
- * as long as a hundred readings. Never waits.
+ * Memory: 64 bytes a device, touched at start: to clear a large page when a reading touches it is
+ * as dear as a hundred readings. Never waits.
  */
 #include "ingest/dedup.h"
 
