@@ -53,10 +53,21 @@ static uint32_t relay(struct net_stack *n)
 
 uint32_t net_flush(struct net_stack *n)
 {
-	if (n->queued_count > 0)
-		n->queued_count = n->has_queue ? to_port(n, n->queued, n->queued_count)
-		                               : to_owner(n, n->queued, n->queued_count);
+	uint32_t before = n->queued_count;
+	if (before > 0)
+		n->queued_count = n->has_queue ? to_port(n, n->queued, before)
+		                               : to_owner(n, n->queued, before);
+	if (n->queued_count < before)
+		n->took_us = n->now_us;
 	return n->has_queue && n->port->queues < n->port->workers ? relay(n) : 0;
+}
+
+bool net_takes(struct net_stack *n, uint32_t frames)
+{
+	if (n->queued_count + frames <= TX_QUEUED_MAX)
+		return true;
+	net_flush(n);
+	return n->queued_count + frames <= TX_QUEUED_MAX || n->now_us - n->took_us > STUCK_US;
 }
 
 /* The port's VLAN tag, by the hardware where it can. False: no room for it. */

@@ -58,6 +58,11 @@ bool net_send_udp(struct net_stack *n, const uint8_t local[16], uint16_t local_p
                   const uint8_t peer[16], uint16_t peer_port, const uint8_t *payload,
                   uint32_t bytes);
 
+/* Does the port take that many frames more? Not while its ring is full: who can wait, waits for the
+ * next poll. A port that has taken nothing for 100 ms does again, to drop them: nobody waits for a
+ * dead one. */
+bool net_takes(struct net_stack *n, uint32_t frames);
+
 /* Hand what was queued to the port, and what workers without a queue have sent; returns how many
  * of theirs there were. */
 uint32_t net_flush(struct net_stack *n);

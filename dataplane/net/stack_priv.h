@@ -22,6 +22,7 @@
 #define CONTROL_BYTES (RTE_PKTMBUF_HEADROOM + 256)
 #define ASKED_RECENT  64 /* addresses whose last request is remembered */
 #define HOPS_RECENT   64 /* next hops of a poll */
+#define STUCK_US      100000 /* a port that takes nothing for so long is not waited for */
 /* Room for either family's header: where the transport header is in a buffer of net_alloc. */
 #define L4_OFFSET     (ETHERNET_BYTES + IPV6_HEADER_BYTES)
 #define HOP_LIMIT     64
@@ -58,6 +59,7 @@ struct net_stack {
 	bool has_queue;
 	uint16_t identification;
 	uint32_t queued_count, relayed_count, relay_turn;
+	uint64_t took_us; /* when the port, or who relays, took a frame last */
 	struct asked asked[ASKED_RECENT];
 	struct hop hops[HOPS_RECENT];
 	struct rte_mbuf *queued[TX_QUEUED_MAX];

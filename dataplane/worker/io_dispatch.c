@@ -256,7 +256,8 @@ uint32_t io_take_home(struct io *io)
 {
 	uint32_t count = 0;
 	struct batch *b;
-	while ((b = ring_pop(io->links.home)) != NULL) {
+	/* CoAP keeps no copy of an answer that was dropped */
+	while (net_takes(io->net, BATCH_READINGS) && (b = ring_pop(io->links.home)) != NULL) {
 		io_fetch_home(io, b);
 		io_broker_show(io, b);
 		for (uint32_t i = 0; i < b->count; i++)

@@ -32,6 +32,7 @@
 #define RETRANSMIT_MAX 4
 #define NON_WAIT_MS    10000
 #define SEPARATE_MS    60000 /* for a response after an empty ACK */
+#define CONGESTED_MS   1
 #define MAX_AGE_S      60
 
 static uint32_t options_bytes(const struct gen *g)
@@ -88,6 +89,15 @@ static uint32_t deadline_ms(const struct gen *g, const struct item *i)
 	return i->seq + (g->options.qos ? (uint32_t)ACK_TIMEOUT_MS << i->tries : NON_WAIT_MS);
 }
 
+/* What NSTART (RFC 7252 4.7) allows; non-confirmable messages don't wait for each other. */
+static bool may_send(const struct gen *g, const struct client *c)
+{
+	uint32_t flying = 0;
+	for (uint32_t i = c->head; i != c->unsent; i = g->items[i].next)
+		flying++;
+	return c->unsent != NONE && (!g->options.qos || flying < g->options.nstart);
+}
+
 /* Wake up for the earliest of what was sent. */
 static void arm(struct gen *g, uint32_t client)
 {
@@ -98,24 +108,19 @@ static void arm(struct gen *g, uint32_t client)
 		uint32_t left = seq_before(now, due) ? due - now : 0;
 		wait = left < wait ? left : wait;
 	}
+	if (may_send(g, c))
+		wait = CONGESTED_MS; /* the port did not take it */
 	if (wait != UINT32_MAX)
 		wheel_arm(&g->wheel, client, g->now_us + wait * 1000ull);
 }
 
-/* Send what NSTART (RFC 7252 4.7) allows; non-confirmable messages don't wait for each other. */
 static void output(struct gen *g, uint32_t client)
 {
 	struct client *c = &g->clients[client];
-	uint32_t flying = 0;
-	for (uint32_t i = c->head; i != c->unsent; i = g->items[i].next)
-		flying++;
-	while (c->unsent != NONE && (!g->options.qos || flying < g->options.nstart)) {
-		if (!send_item(g, client, &g->items[c->unsent]))
-			break;
-		flying++;
+	while (may_send(g, c) && !link_is_congested(&g->link) &&
+	       send_item(g, client, &g->items[c->unsent]))
 		c->unsent = g->items[c->unsent].next;
-	}
-	if (c->head != c->unsent && !wheel_is_armed(&c->timer))
+	if (may_send(g, c) || (c->head != c->unsent && !wheel_is_armed(&c->timer)))
 		arm(g, client);
 }
 

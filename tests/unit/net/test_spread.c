@@ -172,6 +172,11 @@ static void full_port_makes_tcp_wait(void **state)
 	/* and one for those who keep no copy */
 	assert_true(net_send_udp(second, local4, 5683, peer4, 40000, payload, 100));
 	assert_int_equal(counter_get(&second_counters, COUNTER_NET_TX_DROP_FULL), 0);
+	assert_true(net_takes(second, 16));
+	assert_false(net_takes(second, 64));
+	now_us += 200000; /* it is dead: nobody waits for it */
+	net_stack_poll(second, now_us);
+	assert_true(net_takes(second, 64));
 	while (net_flush(stack) > 0)
 		;
 	net_flush(second);
