@@ -89,39 +89,40 @@ static uint32_t deadline_ms(const struct gen *g, const struct item *i)
 	return i->seq + (g->options.qos ? (uint32_t)ACK_TIMEOUT_MS << i->tries : NON_WAIT_MS);
 }
 
-/* What NSTART (RFC 7252 4.7) allows; non-confirmable messages don't wait for each other. */
-static bool may_send(const struct gen *g, const struct client *c)
-{
-	uint32_t flying = 0;
-	for (uint32_t i = c->head; i != c->unsent; i = g->items[i].next)
-		flying++;
-	return c->unsent != NONE && (!g->options.qos || flying < g->options.nstart);
-}
-
-/* Wake up for the earliest of what was sent. */
-static void arm(struct gen *g, uint32_t client)
+/* Wake up for the earliest of what was sent; at once for what the port did not take. */
+static void arm(struct gen *g, uint32_t client, bool held)
 {
 	struct client *c = &g->clients[client];
-	uint32_t now = gen_now_ms(g), wait = UINT32_MAX;
-	for (uint32_t i = c->head; i != c->unsent; i = g->items[i].next) {
+	uint32_t now = gen_now_ms(g), wait = held ? CONGESTED_MS : UINT32_MAX;
+	for (uint32_t i = c->head; i != c->unsent && !held; i = g->items[i].next) {
 		uint32_t due = deadline_ms(g, &g->items[i]);
 		uint32_t left = seq_before(now, due) ? due - now : 0;
 		wait = left < wait ? left : wait;
 	}
-	if (may_send(g, c))
-		wait = CONGESTED_MS; /* the port did not take it */
 	if (wait != UINT32_MAX)
 		wheel_arm(&g->wheel, client, g->now_us + wait * 1000ull);
 }
 
-static void output(struct gen *g, uint32_t client)
+/* Send what NSTART (RFC 7252 4.7) allows; non-confirmable messages don't wait for each other.
+ * True: the port did not take all of it. */
+static bool output(struct gen *g, uint32_t client)
 {
 	struct client *c = &g->clients[client];
-	while (may_send(g, c) && !link_is_congested(&g->link) &&
-	       send_item(g, client, &g->items[c->unsent]))
+	uint32_t flying = 0;
+	for (uint32_t i = c->head; i != c->unsent; i = g->items[i].next)
+		flying++;
+	while (c->unsent != NONE && (!g->options.qos || flying < g->options.nstart)) {
+		if (link_is_congested(&g->link) ||
+		    !send_item(g, client, &g->items[c->unsent])) {
+			arm(g, client, true);
+			return true;
+		}
+		flying++;
 		c->unsent = g->items[c->unsent].next;
-	if (may_send(g, c) || (c->head != c->unsent && !wheel_is_armed(&c->timer)))
-		arm(g, client);
+	}
+	if (c->head != c->unsent && !wheel_is_armed(&c->timer))
+		arm(g, client, false);
+	return false;
 }
 
 void coap_append(struct gen *g, uint32_t client, uint32_t item)
@@ -174,9 +175,8 @@ void coap_timer(struct gen *g, uint32_t client)
 			previous = i;
 		i = next;
 	}
-	output(g, client);
-	if (c->head != c->unsent)
-		arm(g, client);
+	if (!output(g, client) && c->head != c->unsent)
+		arm(g, client, false);
 }
 
 /* Max-Age (RFC 7252 5.10.5) among the options; 60 s when it is not there. */
@@ -234,7 +234,7 @@ static void respond(struct gen *g, uint32_t client, uint32_t previous, uint32_t 
 		i->seq = gen_now_ms(g) + age * 1000 + (uint32_t)(gen_random(g) % 1000);
 		i->flags |= ITEM_WAITS;
 		g->totals.overloaded++;
-		arm(g, client);
+		arm(g, client, false);
 		return;
 	}
 	if (code >> 5 != 2)
@@ -271,7 +271,7 @@ void coap_input(struct gen *g, uint32_t client, const uint8_t *coap, uint32_t by
 		g->items[item].tries = RETRANSMIT_MAX;
 		g->items[item].seq =
 		    gen_now_ms(g) + SEPARATE_MS - ((uint32_t)ACK_TIMEOUT_MS << RETRANSMIT_MAX);
-		arm(g, client);
+		arm(g, client, false);
 	} else if (empty && type == TYPE_RST) {
 		client_unlink(g, c, previous, item);
 		gen_unanswered(g, item);
