@@ -15,17 +15,17 @@
 #include "net/spread.h"
 #include "net/stack.h"
 
-#define TX_QUEUED_MAX 256 /* frames that the port did not take yet */
-#define TX_QUEUED_DATA 192 /* of them, at which TCP keeps its data, */
+#define TX_QUEUED_MAX     256 /* frames that the port did not take yet */
+#define TX_QUEUED_DATA    192 /* of them, at which TCP keeps its data, */
 #define TX_QUEUED_CONTROL 224 /* and what it sends without any */
-#define RELAYED_MAX   64 /* frames of workers without a queue, waiting for ours */
-#define CONTROL_BYTES (RTE_PKTMBUF_HEADROOM + 256)
-#define ASKED_RECENT  64 /* addresses whose last request is remembered */
-#define HOPS_RECENT   64 /* next hops of a poll */
-#define STUCK_US      100000 /* a port that takes nothing for so long is not waited for */
+#define RELAYED_MAX       64  /* frames of workers without a queue, waiting for ours */
+#define CONTROL_BYTES     (RTE_PKTMBUF_HEADROOM + 256)
+#define ASKED_RECENT      64     /* addresses whose last request is remembered */
+#define HOPS_RECENT       64     /* next hops of a poll */
+#define STUCK_US          100000 /* a port that takes nothing for so long is not waited for */
 /* Room for either family's header: where the transport header is in a buffer of net_alloc. */
-#define L4_OFFSET     (ETHERNET_BYTES + IPV6_HEADER_BYTES)
-#define HOP_LIMIT     64
+#define L4_OFFSET (ETHERNET_BYTES + IPV6_HEADER_BYTES)
+#define HOP_LIMIT 64
 
 /* A next hop that answered: good for the poll that found it. */
 struct hop {
