@@ -62,12 +62,17 @@ uint32_t net_flush(struct net_stack *n)
 	return n->has_queue && n->port->queues < n->port->workers ? relay(n) : 0;
 }
 
+/* At most `most` frames are queued, if need be once the port has taken some. */
+static bool queued_within(struct net_stack *n, uint32_t most)
+{
+	if (n->queued_count > most)
+		net_flush(n);
+	return n->queued_count <= most;
+}
+
 bool net_takes(struct net_stack *n, uint32_t frames)
 {
-	if (n->queued_count + frames <= TX_QUEUED_MAX)
-		return true;
-	net_flush(n);
-	return n->queued_count + frames <= TX_QUEUED_MAX || n->now_us - n->took_us > STUCK_US;
+	return queued_within(n, TX_QUEUED_MAX - frames) || n->now_us - n->took_us > STUCK_US;
 }
 
 /* The port's VLAN tag, by the hardware where it can. False: no room for it. */
@@ -263,23 +268,12 @@ static void send_segment(struct net_stack *n, struct rte_mbuf *m, const uint8_t 
 	stack_transmit(n, m);
 }
 
-/* False: the port takes no more, and who has a copy keeps it for the next poll. */
-static bool has_room(struct net_stack *n, bool control)
-{
-	uint32_t most = control ? TX_QUEUED_CONTROL : TX_QUEUED_DATA;
-	if (n->queued_count < most)
-		return true;
-	net_flush(n);
-	if (n->queued_count < most)
-		return true;
-	counter_add(n->counters, COUNTER_NET_TX_WAITS, 1);
-	return false;
-}
-
 uint8_t *net_alloc(struct net_stack *n, uint32_t bytes, bool control)
 {
-	if (!has_room(n, control))
-		return NULL;
+	if (!queued_within(n, (control ? TX_QUEUED_CONTROL : TX_QUEUED_DATA) - 1)) {
+		counter_add(n->counters, COUNTER_NET_TX_WAITS, 1);
+		return NULL; /* who asks has a copy, and keeps it for the next poll */
+	}
 	if (n->building)
 		rte_pktmbuf_free(n->building);
 	n->building = stack_buffer(n, L4_OFFSET + bytes, control);
