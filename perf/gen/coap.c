@@ -32,7 +32,7 @@
 #define RETRANSMIT_MAX 4
 #define NON_WAIT_MS    10000
 #define SEPARATE_MS    60000 /* for a response after an empty ACK */
-#define CONGESTED_MS   1
+#define CONGESTED_US   1000
 #define MAX_AGE_S      60
 
 static uint32_t options_bytes(const struct gen *g)
@@ -89,12 +89,12 @@ static uint32_t deadline_ms(const struct gen *g, const struct item *i)
 	return i->seq + (g->options.qos ? (uint32_t)ACK_TIMEOUT_MS << i->tries : NON_WAIT_MS);
 }
 
-/* Wake up for the earliest of what was sent; at once for what the port did not take. */
-static void arm(struct gen *g, uint32_t client, bool held)
+/* Wake up for the earliest of what was sent. */
+static void arm(struct gen *g, uint32_t client)
 {
 	struct client *c = &g->clients[client];
-	uint32_t now = gen_now_ms(g), wait = held ? CONGESTED_MS : UINT32_MAX;
-	for (uint32_t i = c->head; i != c->unsent && !held; i = g->items[i].next) {
+	uint32_t now = gen_now_ms(g), wait = UINT32_MAX;
+	for (uint32_t i = c->head; i != c->unsent; i = g->items[i].next) {
 		uint32_t due = deadline_ms(g, &g->items[i]);
 		uint32_t left = seq_before(now, due) ? due - now : 0;
 		wait = left < wait ? left : wait;
@@ -114,14 +114,14 @@ static bool output(struct gen *g, uint32_t client)
 	while (c->unsent != NONE && (!g->options.qos || flying < g->options.nstart)) {
 		if (link_is_congested(&g->link) ||
 		    !send_item(g, client, &g->items[c->unsent])) {
-			arm(g, client, true);
+			wheel_arm(&g->wheel, client, g->now_us + CONGESTED_US);
 			return true;
 		}
 		flying++;
 		c->unsent = g->items[c->unsent].next;
 	}
 	if (c->head != c->unsent && !wheel_is_armed(&c->timer))
-		arm(g, client, false);
+		arm(g, client);
 	return false;
 }
 
@@ -176,7 +176,7 @@ void coap_timer(struct gen *g, uint32_t client)
 		i = next;
 	}
 	if (!output(g, client) && c->head != c->unsent)
-		arm(g, client, false);
+		arm(g, client);
 }
 
 /* Max-Age (RFC 7252 5.10.5) among the options; 60 s when it is not there. */
@@ -234,7 +234,7 @@ static void respond(struct gen *g, uint32_t client, uint32_t previous, uint32_t 
 		i->seq = gen_now_ms(g) + age * 1000 + (uint32_t)(gen_random(g) % 1000);
 		i->flags |= ITEM_WAITS;
 		g->totals.overloaded++;
-		arm(g, client, false);
+		arm(g, client);
 		return;
 	}
 	if (code >> 5 != 2)
@@ -271,7 +271,7 @@ void coap_input(struct gen *g, uint32_t client, const uint8_t *coap, uint32_t by
 		g->items[item].tries = RETRANSMIT_MAX;
 		g->items[item].seq =
 		    gen_now_ms(g) + SEPARATE_MS - ((uint32_t)ACK_TIMEOUT_MS << RETRANSMIT_MAX);
-		arm(g, client, false);
+		arm(g, client);
 	} else if (empty && type == TYPE_RST) {
 		client_unlink(g, c, previous, item);
 		gen_unanswered(g, item);
